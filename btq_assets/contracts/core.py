@@ -1,0 +1,149 @@
+"""Core tables, built by dbt: one clean view of prices, macro values and documents."""
+
+from __future__ import annotations
+
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.columns import (
+    KNOWN_AT,
+    SYMBOL,
+    TS,
+    UNIVERSE,
+    count,
+    day,
+    number,
+    stamp,
+    text,
+)
+
+INSTRUMENTS = TableContract(
+    layer="core",
+    name="instruments",
+    description="One row per instrument of a universe, with the span its bars cover.",
+    columns=(
+        UNIVERSE,
+        SYMBOL,
+        text("source", "Raw bars table the prices come from."),
+        text("dataset", "Dataset within it."),
+        text("calendar", "Exchange calendar code."),
+        text("currency", "Currency of the prices."),
+        text("price_basis", "What the source offers."),
+        text("sector", "Sector, where known.", nullable=True),
+        text("caveat", "What a reader must know."),
+        stamp("first_ts", "End of the first bar, UTC."),
+        stamp("last_ts", "End of the last bar, UTC."),
+        count("n_bars", "Number of daily bars."),
+    ),
+    key=("universe", "symbol"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+_BAR_COLUMNS = (
+    UNIVERSE,
+    SYMBOL,
+    TS,
+    day("session", "Trading session the bar belongs to."),
+    KNOWN_AT,
+    number("open", "Raw first price; null where the source has none."),
+    number("high", "Raw highest price; null where the source has none."),
+    number("low", "Raw lowest price; null where the source has none."),
+    number("close", "Raw last price; null for adjusted-only series."),
+    number("volume", "Units traded; null where the source has none."),
+    number("adj_open", "Open times the adjustment factor; null where there is no raw open."),
+    number("adj_high", "High times the adjustment factor; null where there is no raw high."),
+    number("adj_low", "Low times the adjustment factor; null where there is no raw low."),
+    number(
+        "adj_close",
+        "Last price adjusted for splits and dividends; the price every return is computed from.",
+        nullable=False,
+        minimum=0,
+        exclusive_minimum=True,
+    ),
+)
+
+BARS_1D = TableContract(
+    layer="core",
+    name="bars_1d",
+    description="Daily bars of every universe, latest vintage, raw and adjusted. Missing stays missing.",
+    columns=_BAR_COLUMNS,
+    key=("universe", "symbol", "ts"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+BARS_1W = TableContract(
+    layer="core",
+    name="bars_1w",
+    description="Weekly bars resampled from daily ones; a week that has not ended is absent.",
+    columns=(*_BAR_COLUMNS, count("n_sessions", "Daily bars in the week.", minimum=1)),
+    key=("universe", "symbol", "ts"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+MACRO_VINTAGES = TableContract(
+    layer="core",
+    name="macro_vintages",
+    description="Every vintage of every macro series: what `timeline.asof_join` reads. A value is current from known_at until superseded_at.",
+    columns=(
+        text("series_id", "Series, in the provider's spelling."),
+        day("period", "Day, or first day of the month or quarter, the value describes."),
+        KNOWN_AT,
+        stamp(
+            "superseded_at",
+            "When a later vintage of the same period became known; null if never.",
+            nullable=True,
+        ),
+        number("value", "Value in the series' own unit.", nullable=False),
+        text("unit", "Unit of the value."),
+        text("revision", "REVISED, VINTAGE or FINAL."),
+    ),
+    key=("series_id", "period", "known_at"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+MACRO_ASOF = TableContract(
+    layer="core",
+    name="macro_asof",
+    description="For each session close of the main calendar and each series, the newest value known by then.",
+    columns=(
+        TS,
+        text("series_id", "Series, in the provider's spelling."),
+        day("period", "Period the value describes."),
+        KNOWN_AT,
+        number("value", "Value in the series' own unit.", nullable=False),
+        number(
+            "age_days",
+            "Days from known_at to ts; features null a value older than its series' stale limit.",
+            nullable=False,
+            minimum=0,
+        ),
+    ),
+    key=("ts", "series_id"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+DOCUMENTS = TableContract(
+    layer="core",
+    name="documents",
+    description="Documents of all sources, one row each.",
+    columns=(
+        text("doc_id", "Hash of source, symbol, time and text."),
+        SYMBOL,
+        stamp("published_at", "Time of publication, UTC."),
+        KNOWN_AT,
+        text("headline", "Text of the headline."),
+        text("label", "SYNTHETIC or REAL."),
+    ),
+    key=("doc_id",),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)

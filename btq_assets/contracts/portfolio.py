@@ -1,0 +1,47 @@
+"""Target weights: what each strategy wants to hold after each decision."""
+
+from __future__ import annotations
+
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.columns import STRATEGY, SYMBOL, TS, UNIVERSE, number
+
+
+def targets_contract(name: str, description: str) -> TableContract:
+    """Contract of ``portfolio.targets_<name>``."""
+    return TableContract(
+        layer="portfolio",
+        name=f"targets_{name}",
+        description=description,
+        columns=(
+            STRATEGY,
+            UNIVERSE,
+            SYMBOL,
+            TS,
+            number(
+                "weight",
+                "Wanted share of equity after the fill that follows ts; the rest is cash.",
+                nullable=False,
+                minimum=-1,
+                maximum=1,
+            ),
+        ),
+        key=("strategy", "universe", "symbol", "ts"),
+    )
+
+
+TARGETS_RANK = targets_contract(
+    "rank",
+    "Volatility-targeted long-only ranks of each model's forecasts, scaled down in turbulent states; one strategy per model and variant.",
+)
+TARGETS_KELLY = targets_contract(
+    "kelly",
+    "Fractional Kelly weights from calibrated forecasts and trailing covariance; one strategy per model.",
+)
+TARGETS_HRP = targets_contract(
+    "hrp", "Hierarchical risk parity on trailing returns; uses no forecast."
+)
+TARGETS_PPO = targets_contract("ppo", "Weights of the PPO agent of each fold, out of sample.")
+TARGETS_BASELINES = targets_contract(
+    "baselines",
+    "1/N, buy and hold, 12-1 momentum, 60 % 1/N + 40 % cash and risk parity, on the strategies' decision dates.",
+)

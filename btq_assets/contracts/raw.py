@@ -1,0 +1,173 @@
+"""Raw tables: rows as a source gave them, append-only, one table per source."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from btq_assets.contracts.base import RowRule, TableContract
+from btq_assets.contracts.columns import (
+    KNOWN_AT,
+    KNOWN_AT_BASIS,
+    SYMBOL,
+    TS,
+    UNIVERSE,
+    day,
+    number,
+    stamp,
+    text,
+)
+
+FREQUENCIES = ("1m", "5m", "15m", "1h", "1d")
+
+BAR_RULES = (
+    RowRule("high < low", pl.col("high") < pl.col("low")),
+    RowRule(
+        "high does not enclose open and close",
+        pl.max_horizontal("open", "close") > pl.col("high") * (1 + 1e-9),
+    ),
+    RowRule(
+        "low does not enclose open and close",
+        pl.min_horizontal("open", "close") < pl.col("low") * (1 - 1e-9),
+    ),
+    RowRule("no price at all", pl.col("close").is_null() & pl.col("adj_close").is_null()),
+    RowRule("known before the bar ended", pl.col("known_at") < pl.col("ts")),
+)
+
+
+def bars_contract(source: str, description: str, *, slice_by: str | None = None) -> TableContract:
+    """Contract of ``raw.bars_<source>``: one row per dataset, symbol, frequency, bar and vintage."""
+    return TableContract(
+        layer="raw",
+        name=f"bars_{source}",
+        description=description,
+        columns=(
+            text("dataset", "File or provider series the row came from."),
+            SYMBOL,
+            text("freq", "Bar length.", allowed=FREQUENCIES),
+            TS,
+            KNOWN_AT,
+            KNOWN_AT_BASIS,
+            number(
+                "open",
+                "First price of the bar; null where the source has none.",
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            number(
+                "high",
+                "Highest price of the bar; null where the source has none.",
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            number(
+                "low",
+                "Lowest price of the bar; null where the source has none.",
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            number(
+                "close",
+                "Last price of the bar as traded or split-adjusted by the source; null for adjusted-only series.",
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            number(
+                "adj_close",
+                "Last price adjusted for splits and dividends; null where the source has none.",
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            number("volume", "Units traded in the bar; null where the source has none.", minimum=0),
+            text("currency", "Currency of the prices."),
+        ),
+        key=("dataset", "symbol", "freq", "ts", "known_at"),
+        append_only=True,
+        slice_by=slice_by,
+        rules=BAR_RULES,
+        max_rejected_fraction=0.05,
+        owner="team:data",
+    )
+
+
+BARS_SAMPLE = bars_contract(
+    "sample", "Daily bars that ship inside Python packages, each file pinned by sha256."
+)
+BARS_FOLDER = bars_contract(
+    "folder", "Bars read from CSV and Parquet files dropped in the inbox folder."
+)
+BARS_YAHOO = bars_contract(
+    "yahoo", "Daily bars fetched from Yahoo Finance, one month per partition."
+)
+
+UNIVERSE_MEMBERSHIP = TableContract(
+    layer="raw",
+    name="universe_membership",
+    description="Which instrument belongs to which universe, from when, and where its bars come from.",
+    columns=(
+        UNIVERSE,
+        SYMBOL,
+        day("valid_from", "First session of membership."),
+        day("valid_to", "Last session of membership; null while still a member.", nullable=True),
+        text("source", "Name of the raw bars table without its prefix."),
+        text("dataset", "Dataset within the raw bars table."),
+        text("calendar", "Exchange calendar code."),
+        text("currency", "Currency of the prices."),
+        text(
+            "price_basis",
+            "What the source offers: adjusted close only, raw OHLCV with adjusted close, a reference rate, or an index level.",
+            allowed=(
+                "adjusted_close_only",
+                "ohlcv_with_adjusted_close",
+                "reference_rate",
+                "price_index",
+            ),
+        ),
+        text("sector", "Sector, where known.", nullable=True),
+        text("caveat", "What a reader must know before trusting a result on this instrument."),
+    ),
+    key=("universe", "symbol", "valid_from"),
+    owner="team:data",
+)
+
+MACRO_SAMPLE = TableContract(
+    layer="raw",
+    name="macro_sample",
+    description="Macro and market-wide series that ship inside Python packages; every vintage is a row.",
+    columns=(
+        text("series_id", "Series, in the provider's spelling."),
+        day("period", "Day, or first day of the month or quarter, the value describes."),
+        KNOWN_AT,
+        KNOWN_AT_BASIS,
+        number("value", "Value in the series' own unit.", nullable=False),
+        text("unit", "Unit of the value."),
+        text(
+            "revision",
+            "REVISED where only the last revised form exists, VINTAGE where known_at is a recorded release.",
+            allowed=("REVISED", "VINTAGE", "FINAL"),
+        ),
+        text("dataset", "File the row came from."),
+    ),
+    key=("series_id", "period", "known_at"),
+    append_only=True,
+    max_rejected_fraction=0.05,
+    owner="team:data",
+)
+
+DOCUMENTS_SAMPLE = TableContract(
+    layer="raw",
+    name="documents_sample",
+    description="SYNTHETIC dated headlines, generated from a seed and independent of every price: they exercise the text path and carry no signal.",
+    columns=(
+        text("doc_id", "Hash of source, symbol, time and text."),
+        SYMBOL,
+        stamp("published_at", "Time of publication, UTC."),
+        KNOWN_AT,
+        KNOWN_AT_BASIS,
+        text("headline", "Text of the headline."),
+        text("label", "SYNTHETIC or REAL.", allowed=("SYNTHETIC", "REAL")),
+        text("dataset", "Generator or file the row came from."),
+    ),
+    key=("doc_id",),
+    append_only=True,
+    owner="team:data",
+)
