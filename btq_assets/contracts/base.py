@@ -8,7 +8,7 @@ any statistic or business rule.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -75,7 +75,7 @@ class Column:
         return self.dtype in (pl.Float64, pl.Float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowRule:
     """A structural rule over several columns of one row.
 
@@ -91,7 +91,7 @@ class RowRule:
     violated: pl.Expr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableContract:
     """Everything the rest of the house may assume about one table.
 
@@ -132,7 +132,6 @@ class TableContract:
     max_rejected_fraction: float = 0.0
     owner: str = "team:research"
     kinds: tuple[str, ...] = ("duckdb", "polars")
-    aliases: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -175,12 +174,15 @@ class TableContract:
         return pl.DataFrame(schema=self.schema)
 
     def ddl(self) -> str:
-        """``CREATE TABLE IF NOT EXISTS`` statement, key enforced by the database itself."""
+        """Return the ``CREATE TABLE IF NOT EXISTS`` statement.
+
+        The key is not an index: DuckDB checks one eagerly, so that replacing a slice inside one
+        transaction would be refused. `violations` and the warehouse's anti-join keep it instead.
+        """
         lines = [
             f'"{column.name}" {column.duckdb_type}{"" if column.nullable else " NOT NULL"}'
             for column in self.columns
         ]
-        lines.append("PRIMARY KEY (" + ", ".join(f'"{name}"' for name in self.key) + ")")
         return f"CREATE TABLE IF NOT EXISTS {self.table} (\n  " + ",\n  ".join(lines) + "\n)"
 
 

@@ -1,0 +1,41 @@
+"""The one place that knows where data lie and how they are written.
+
+Start with `asset_factory.py`: it is how every room puts a table into the graph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from btq_assets.warehouse.asset_factory import TableAsset, table_asset, table_assets_of
+    from btq_assets.warehouse.database import Warehouse, WarehouseError
+    from btq_assets.warehouse.step import Step, TableOutput
+
+_HOME = {
+    "Step": "step",
+    "TableAsset": "asset_factory",
+    "TableOutput": "step",
+    "Warehouse": "database",
+    "WarehouseError": "database",
+    "table_asset": "asset_factory",
+    "table_assets_of": "asset_factory",
+}
+
+__all__ = [
+    "Step",
+    "TableAsset",
+    "TableOutput",
+    "Warehouse",
+    "WarehouseError",
+    "table_asset",
+    "table_assets_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,550 @@
+"""The one factory that turns a function over frames into a Dagster asset over tables.
+
+Order of work in a step: compare fingerprints → read inputs → compute → cast → refuse impossible
+rows → answer every check on the frame in memory → commit all tables in one transaction, or raise.
+Nothing is written before every blocking check has passed.
+"""
+
+# No postponed annotations here: Dagster reads the annotation of `context` as an object.
+
+import inspect
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from btq_assets.config import TradingConfig
+from btq_assets.contracts import house, quarantine
+from btq_assets.contracts.base import TableContract, cast_to_contract
+from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, CheckSpec
+from btq_assets.warehouse import metadata as md
+from btq_assets.warehouse.database import (
+    Warehouse,
+    append_new,
+    commit_frames,
+    read_table,
+    table_exists,
+    upsert,
+)
+from btq_assets.warehouse.quarantine import quarantine_rows, split_violations
+from btq_assets.warehouse.resources import ConfigResource, DeviceResource, WarehouseResource
+from btq_assets.warehouse.step import Step, TableOutput
+from btq_assets.warehouse.versions import code_version, fingerprint, frame_version, to_json
+
+CONTRACT_CHECK = "contract"
+
+Compute = Callable[..., TableOutput]
+
+
+@dataclass(frozen=True)
+class TableAsset:
+    """A compute function and everything Dagster must know of it.
+
+    Parameters
+    ----------
+    compute
+        ``compute(step, **input frames) -> TableOutput``.
+    outputs
+        Tables it writes; it is their only writer.
+    inputs
+        Tables it reads, by parameter name.
+    config
+        Dotted configuration sections it depends on.
+    code
+        Modules and packages whose source it depends on.
+    checks
+        Checks on the frames before they are committed.
+    group
+        Group in the Dagster UI.
+    pool
+        Concurrency pool, such as ``gpu``.
+    tags
+        Step tags (GPU requests for Kubernetes, Docker or Ray).
+    optional
+        Whether the asset is in the graph under a configuration.
+    source_version
+        For assets without inputs: version of the files behind them.
+    reuse
+        ``False`` where the result depends on a ledger and must always be computed.
+    partitions
+        ``"month"`` for remote providers fetched month by month.
+    needs_device
+        Whether the step trains on the device (resolving it imports torch).
+    """
+
+    compute: Compute
+    outputs: tuple[TableContract, ...]
+    inputs: Mapping[str, TableContract] = field(default_factory=dict)
+    config: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    checks: tuple[CheckGroup, ...] = ()
+    group: str = "default"
+    pool: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    optional: Callable[[TradingConfig], bool] | None = None
+    source_version: Callable[[TradingConfig], str] | None = None
+    reuse: bool = True
+    partitions: str | None = None
+    needs_device: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the Dagster op."""
+        return "__".join(self.outputs[0].asset_key)
+
+    @property
+    def check_specs(self) -> list[tuple[TableContract, CheckSpec]]:
+        """Every check with the table it is shown on; groups belong to the first table."""
+        specs = [
+            (
+                contract,
+                CheckSpec(
+                    CONTRACT_CHECK,
+                    "Columns, types, keys, nulls and possible values are those of the contract; "
+                    f"at most {contract.max_rejected_fraction:.0%} of the rows are refused.",
+                ),
+            )
+            for contract in self.outputs
+        ]
+        return specs + [(self.outputs[0], spec) for group in self.checks for spec in group.specs]
+
+    def definition(
+        self, config: TradingConfig, partitions_def: dg.PartitionsDefinition | None = None
+    ) -> dg.AssetsDefinition | None:
+        """Dagster definition, or ``None`` where the configuration leaves the asset out."""
+        if self.optional is not None and not self.optional(config):
+            return None
+        deps = [dg.AssetKey(list(contract.asset_key)) for contract in self.inputs.values()]
+        description = inspect.cleandoc(self.compute.__doc__ or "").split("\n\n")[0]
+        specs = [
+            dg.AssetSpec(
+                key=list(contract.asset_key),
+                deps=deps,
+                description=f"{contract.description}\n\n{description}",
+                group_name=self.group,
+                owners=[contract.owner],
+                kinds=set(contract.kinds),
+                metadata={"dagster/column_schema": md.table_schema(contract)},
+                code_version=code_version(self.code),
+            )
+            for contract in self.outputs
+        ]
+        check_specs = [
+            dg.AssetCheckSpec(
+                spec.name,
+                asset=list(contract.asset_key),
+                description=spec.description,
+                blocking=spec.blocking,
+            )
+            for contract, spec in self.check_specs
+        ]
+        options: dict[str, Any] = {}
+        if partitions_def is not None:
+            options = {
+                "partitions_def": partitions_def,
+                "backfill_policy": dg.BackfillPolicy.single_run(),
+            }
+
+        @dg.multi_asset(
+            name=self.name,
+            specs=specs,
+            check_specs=check_specs,
+            pool=self.pool,
+            op_tags=dict(self.tags),
+            can_subset=False,
+            **options,
+        )
+        def run_step(
+            context: dg.AssetExecutionContext,
+            trading: ConfigResource,
+            warehouse: WarehouseResource,
+            device: DeviceResource,
+        ):  # type: ignore[no-untyped-def]
+            yield from _Execution(self, context, trading, warehouse, device).events()
+
+        return run_step
+
+
+def table_asset(
+    *,
+    outputs: Sequence[TableContract],
+    inputs: Mapping[str, TableContract] | None = None,
+    config: Sequence[str] = (),
+    code: Sequence[str] = (),
+    checks: Sequence[CheckGroup] = (),
+    group: str = "default",
+    pool: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    optional: Callable[[TradingConfig], bool] | None = None,
+    source_version: Callable[[TradingConfig], str] | None = None,
+    reuse: bool = True,
+    partitions: str | None = None,
+    needs_device: bool | None = None,
+) -> Callable[[Compute], TableAsset]:
+    """Declare the asset of one or several tables; see `TableAsset` for the parameters.
+
+    Raises
+    ------
+    ValueError
+        The function's parameters are not ``step`` and the names of `inputs`.
+    """
+
+    def decorate(compute: Compute) -> TableAsset:
+        have = list(inspect.signature(compute).parameters)
+        want = ["step", *(inputs or {})]
+        if sorted(have) != sorted(want):
+            raise ValueError(f"{compute.__name__} takes {have}, its inputs are {want}")
+        return TableAsset(
+            compute=compute,
+            outputs=tuple(outputs),
+            inputs=dict(inputs or {}),
+            config=tuple(config),
+            code=(*code, compute.__module__),
+            checks=tuple(checks),
+            group=group,
+            pool=pool,
+            tags=dict(tags or {}),
+            optional=optional,
+            source_version=source_version,
+            reuse=reuse,
+            partitions=partitions,
+            needs_device=pool == "gpu" if needs_device is None else needs_device,
+        )
+
+    return decorate
+
+
+def table_assets_of(module: ModuleType) -> list[TableAsset]:
+    """Every `TableAsset` a module declares, in order."""
+    return [value for value in vars(module).values() if isinstance(value, TableAsset)]
+
+
+class _Execution:
+    """One execution of one `TableAsset`."""
+
+    def __init__(
+        self,
+        asset: TableAsset,
+        context: dg.AssetExecutionContext,
+        trading: ConfigResource,
+        resource: WarehouseResource,
+        device: DeviceResource,
+    ) -> None:
+        self.asset = asset
+        self.context = context
+        self.config = trading.config()
+        self.resource = resource
+        self.warehouse: Warehouse = resource.warehouse()
+        self.device = device
+        self.started = time.monotonic()
+        self.now = datetime.now(UTC)
+        self.code = code_version(asset.code)
+
+    def events(self) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        """Work, and tell Dagster what happened."""
+        asset = self.asset
+        if asset.partitions and not self.context.has_partition_key and not self._has_range():
+            raise dg.Failure(
+                f"{asset.name} is fetched by {asset.partitions}: run it with a partition key or range, "
+                "for example from the asset page, or with the job's schedule"
+            )
+        frames, versions, stored = self._read()
+        config_hash = self.config.fingerprint(asset.config)
+        source = asset.source_version(self.config) if asset.source_version else ""
+        mark = fingerprint(
+            inputs=versions,
+            code=self.code,
+            config=config_hash,
+            source=source,
+            contracts=asset.outputs,
+        )
+        if asset.reuse and not asset.partitions and self._unchanged(mark, stored):
+            yield from self._reused(stored)
+            return
+        output = asset.compute(self._step(versions), **frames)
+        produced, rejected = self._conform(output)
+        outcomes = self._answers(output, produced, frames, rejected)
+        refused = self._quarantine_frame(output, rejected)
+        failed = [
+            (contract, spec, outcome)
+            for contract, spec, outcome in outcomes
+            if not outcome.passed and spec.blocking
+        ]
+        if failed:
+            self._keep_refused(refused)
+            for contract, spec, outcome in outcomes:
+                yield _check_result(contract, spec, outcome)
+            raise dg.Failure(
+                f"{asset.name} is not committed: "
+                + "; ".join(
+                    f"{contract.table}.{spec.name}: {outcome.message or 'failed'}"
+                    for contract, spec, outcome in failed
+                ),
+                allow_retries=False,
+            )
+        done, data_versions = self._commit(
+            output, produced, refused, outcomes, mark, versions, config_hash
+        )
+        for contract, spec, outcome in outcomes:
+            yield _check_result(contract, spec, outcome)
+        self._progress(f"{sum(int(str(d['n_rows'])) for d in done.values()):>9,} rows")
+        for contract in asset.outputs:
+            first = contract is asset.outputs[0]
+            yield dg.MaterializeResult(
+                asset_key=list(contract.asset_key),
+                metadata={
+                    **md.convert(output.metadata if first else {}, self.resource.paths().root),
+                    **(md.images(output.plots) if first else {}),
+                    "dagster/row_count": int(str(done[contract.table]["n_rows"])),
+                    **{k: md.value(v) for k, v in done[contract.table].items() if k != "n_rows"},
+                    "rows_refused": rejected[contract].height,
+                    "seconds": round(time.monotonic() - self.started, 2),
+                    "reused": False,
+                },
+                data_version=dg.DataVersion(data_versions[contract.table]),
+            )
+
+    def _has_range(self) -> bool:
+        return self.context.has_partition_key_range
+
+    def _read(
+        self,
+    ) -> tuple[dict[str, pl.DataFrame], dict[str, str], dict[str, dict[str, Any]]]:
+        inputs = self.asset.inputs
+        names = [contract.table for contract in (*inputs.values(), *self.asset.outputs)]
+        stored: dict[str, dict[str, Any]] = {}
+        frames: dict[str, pl.DataFrame] = {}
+        if inputs or self.warehouse.paths.working_file.exists():
+            with self.warehouse.reader() as connection:
+                if table_exists(connection, house.PROVENANCE):
+                    books = read_table(connection, house.PROVENANCE)
+                    stored = {
+                        row["table_name"]: row
+                        for row in books.filter(pl.col("table_name").is_in(names)).iter_rows(
+                            named=True
+                        )
+                    }
+                frames = {
+                    name: read_table(connection, contract) for name, contract in inputs.items()
+                }
+        versions = {
+            name: stored[contract.table]["data_version"]
+            if contract.table in stored
+            else frame_version(frames[name], contract)
+            for name, contract in inputs.items()
+        }
+        return frames, versions, stored
+
+    def _unchanged(self, mark: str, stored: Mapping[str, Mapping[str, Any]]) -> bool:
+        if self.config.warehouse.force_recompute:
+            return False
+        return all(
+            stored.get(contract.table, {}).get("fingerprint") == mark
+            for contract in self.asset.outputs
+        )
+
+    def _reused(
+        self, stored: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        for contract, spec in self.asset.check_specs:
+            answers = json.loads(stored[contract.table]["checks_json"])
+            known = answers.get(spec.name, {"passed": True, "message": ""})
+            outcome = CheckOutcome(spec.name, known["passed"], known["message"], {"reused": True})
+            yield _check_result(contract, spec, outcome)
+        self._progress("unchanged, re-used")
+        for contract in self.asset.outputs:
+            row = stored[contract.table]
+            yield dg.MaterializeResult(
+                asset_key=list(contract.asset_key),
+                metadata={
+                    "dagster/row_count": row["n_rows"],
+                    "reused": True,
+                    "computed_by_run": row["run_id"],
+                    "computed_at": row["committed_at"].isoformat(),
+                },
+                data_version=dg.DataVersion(row["data_version"]),
+            )
+
+    def _step(self, versions: Mapping[str, str]) -> Step:
+        def read_ledger(contract: TableContract) -> pl.DataFrame:
+            return (
+                self.warehouse.read(contract) if self.warehouse.has(contract) else contract.empty()
+            )
+
+        return Step(
+            config=self.config,
+            run_id=self.context.run_id,
+            now=self.now,
+            log=lambda message: md.progress(f"    {message}"),
+            code_version=self.code,
+            data_versions=versions,
+            read_ledger=read_ledger,
+            artifacts=self.resource.artifacts(),
+            device=self.device.resolve() if self.asset.needs_device else "cpu",
+            partition_key=self.context.partition_key if self.context.has_partition_key else None,
+        )
+
+    def _conform(
+        self, output: TableOutput
+    ) -> tuple[dict[TableContract, pl.DataFrame], dict[TableContract, pl.DataFrame]]:
+        frames = output.frames
+        if isinstance(frames, pl.DataFrame):
+            frames = {self.asset.outputs[0].table: frames}
+        missing = [
+            contract.table for contract in self.asset.outputs if contract.table not in frames
+        ]
+        if missing or len(frames) != len(self.asset.outputs):
+            raise dg.Failure(
+                f"{self.asset.name} must return {[c.table for c in self.asset.outputs]}, "
+                f"it returned {sorted(frames)}"
+            )
+        kept, rejected = {}, {}
+        for contract in self.asset.outputs:
+            cast = cast_to_contract(frames[contract.table], contract)
+            kept[contract], rejected[contract] = split_violations(cast, contract)
+        return kept, rejected
+
+    def _answers(
+        self,
+        output: TableOutput,
+        produced: Mapping[TableContract, pl.DataFrame],
+        inputs: Mapping[str, pl.DataFrame],
+        rejected: Mapping[TableContract, pl.DataFrame],
+    ) -> list[tuple[TableContract, CheckSpec, CheckOutcome]]:
+        by_name: dict[tuple[str, str], CheckOutcome] = {}
+        first = self.asset.outputs[0].table
+        for contract in self.asset.outputs:
+            by_name[contract.table, CONTRACT_CHECK] = _contract_outcome(
+                contract, produced[contract], rejected[contract]
+            )
+        context = CheckContext(
+            frames={contract.table: frame for contract, frame in produced.items()},
+            inputs=inputs,
+            config=self.config,
+            answers={outcome.name: outcome for outcome in output.answers},
+        )
+        for group in self.asset.checks:
+            for outcome in group.answer(context):
+                by_name[first, outcome.name] = outcome
+        return [
+            (contract, spec, by_name[contract.table, spec.name])
+            for contract, spec in self.asset.check_specs
+        ]
+
+    def _quarantine_frame(
+        self, output: TableOutput, rejected: Mapping[TableContract, pl.DataFrame]
+    ) -> pl.DataFrame:
+        parts = [
+            quarantine_rows(frame, contract.table, self.context.run_id, self.now)
+            for contract, frame in rejected.items()
+        ]
+        if output.rejected is not None:
+            parts.append(
+                quarantine_rows(
+                    output.rejected, self.asset.outputs[0].table, self.context.run_id, self.now
+                )
+            )
+        return pl.concat(parts)
+
+    def _keep_refused(self, refused: pl.DataFrame) -> None:
+        if refused.height:
+            with self.warehouse.transaction() as connection:
+                append_new(connection, quarantine.ROWS, refused)
+
+    def _commit(
+        self,
+        output: TableOutput,
+        produced: Mapping[TableContract, pl.DataFrame],
+        refused: pl.DataFrame,
+        outcomes: Sequence[tuple[TableContract, CheckSpec, CheckOutcome]],
+        mark: str,
+        inputs: Mapping[str, str],
+        config_hash: str,
+    ) -> tuple[dict[str, dict[str, object]], dict[str, str]]:
+        ledgers = {
+            contract: cast_to_contract(frame, contract)
+            for contract, frame in output.ledgers.items()
+        }
+        # Whole-table outputs are hashed before the lock is taken: nobody waits for it.
+        whole = {
+            contract.table: frame_version(frame, contract)
+            for contract, frame in produced.items()
+            if not contract.append_only and contract.slice_by is None
+        }
+        with self.warehouse.transaction() as connection:
+            done = commit_frames(connection, produced)
+            for contract, frame in ledgers.items():
+                append_new(connection, contract, frame)
+            append_new(connection, quarantine.ROWS, refused)
+            data_versions = {
+                contract.table: whole.get(contract.table)
+                or frame_version(read_table(connection, contract), contract)
+                for contract in self.asset.outputs
+            }
+            rows = [
+                {
+                    "table_name": contract.table,
+                    "fingerprint": mark,
+                    "data_version": data_versions[contract.table],
+                    "code_version": self.code,
+                    "config_hash": config_hash,
+                    "inputs_json": to_json(dict(inputs)),
+                    "checks_json": to_json(
+                        {
+                            spec.name: {"passed": outcome.passed, "message": outcome.message}
+                            for owner, spec, outcome in outcomes
+                            if owner is contract
+                        }
+                    ),
+                    "run_id": self.context.run_id,
+                    "n_rows": int(str(done[contract.table]["n_rows"])),
+                    "committed_at": self.now,
+                }
+                for contract in self.asset.outputs
+            ]
+            upsert(connection, house.PROVENANCE, pl.DataFrame(rows, schema=house.PROVENANCE.schema))
+        return done, data_versions
+
+    def _progress(self, text: str) -> None:
+        table = " + ".join(contract.table for contract in self.asset.outputs)
+        md.progress(f"{table:<58.58} {text}  {time.monotonic() - self.started:6.1f} s")
+
+
+def _contract_outcome(
+    contract: TableContract, kept: pl.DataFrame, rejected: pl.DataFrame
+) -> CheckOutcome:
+    total = kept.height + rejected.height
+    share = rejected.height / total if total else 0.0
+    reasons = rejected["reason"].value_counts(sort=True).head(5).rows()
+    passed = share <= contract.max_rejected_fraction
+    found = ", ".join(f"{n} × {reason}" for reason, n in reasons)
+    message = f"{rejected.height} of {total} rows refused ({share:.2%})" + (
+        f": {found}" if found else ""
+    )
+    if not passed:
+        message += (
+            f"; at most {contract.max_rejected_fraction:.0%} may be. Look at quarantine.rows "
+            f"where table_name = '{contract.table}', mend the source and run again"
+        )
+    return CheckOutcome(
+        CONTRACT_CHECK, passed, message, {"rows": total, "rows_refused": rejected.height}
+    )
+
+
+def _check_result(
+    contract: TableContract, spec: CheckSpec, outcome: CheckOutcome
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=list(contract.asset_key),
+        check_name=spec.name,
+        passed=outcome.passed,
+        severity=dg.AssetCheckSeverity.ERROR if spec.blocking else dg.AssetCheckSeverity.WARN,
+        description=outcome.message or None,
+        metadata={name: md.value(item) for name, item in outcome.metadata.items()},
+    )

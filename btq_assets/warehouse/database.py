@@ -1,0 +1,307 @@
+"""Short connections to the working database, one writer at a time, nothing half-written.
+
+Belongs here: opening, reading, and the three ways of writing (replace, replace a slice, append
+what is new). Does not belong here: Dagster, checks, or any knowledge of a particular table.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from btq_assets.contracts.base import ContractError, TableContract
+from btq_assets.warehouse.paths import DataPaths
+
+if TYPE_CHECKING:
+    import duckdb
+
+_FIRST_WAIT_S = 0.01
+_LONGEST_WAIT_S = 0.25
+
+#: DuckDB refuses two connections of different kinds to one file in one process.
+_process_gate = threading.RLock()
+
+
+class WarehouseError(RuntimeError):
+    """The database cannot be opened, read or written; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """The working database.
+
+    Parameters
+    ----------
+    paths
+        Layout of the data folder.
+    lock_timeout_s
+        How long to wait for another writer, or for readers to let go, before giving up.
+    """
+
+    paths: DataPaths
+    lock_timeout_s: float = 120.0
+
+    @contextmanager
+    def writer_lock(self) -> Iterator[None]:
+        """Hold the lock every writer holds, dbt's included.
+
+        Raises
+        ------
+        WarehouseError
+            Another writer held it for longer than `lock_timeout_s`.
+        """
+        import filelock
+
+        self.paths.lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.paths.lock_file, timeout=self.lock_timeout_s)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise WarehouseError(
+                f"another process has been writing for {self.lock_timeout_s:g} s and holds "
+                f"{self.paths.lock_file}; wait for it, or raise warehouse.lock_timeout_s"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database for writing; commit on success, roll back on any error."""
+        with self.writer_lock(), self.connection(read_only=False) as connection:
+            connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database for reading.
+
+        Raises
+        ------
+        WarehouseError
+            There is no database yet, or a writer kept it for longer than `lock_timeout_s`.
+        """
+        if not self.paths.working_file.exists():
+            raise WarehouseError(
+                f"{self.paths.working_file} does not exist yet; run the job `ingest` or `research`"
+            )
+        with self.connection(read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database, wait for whoever has it, and close it again."""
+        with _process_gate:
+            connection = self._open(read_only=read_only)
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                yield connection
+            finally:
+                connection.close()
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        file = self.paths.working_file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        deadline, wait = time.monotonic() + self.lock_timeout_s, _FIRST_WAIT_S
+        while True:
+            try:
+                return duckdb.connect(str(file), read_only=read_only)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise WarehouseError(
+                        f"{file} cannot be opened: {error}. If it is damaged, move it aside and run "
+                        "the job `research`; the published copy is untouched"
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise WarehouseError(
+                        f"{file} is held open by another process for more than "
+                        f"{self.lock_timeout_s:g} s: {error}. Close that session; query "
+                        f"{self.paths.published_file} instead, which nobody waits for"
+                    ) from error
+            time.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_S)
+
+    def read(self, contract: TableContract) -> pl.DataFrame:
+        """All rows of a table, sorted by its key.
+
+        Raises
+        ------
+        WarehouseError
+            The table does not exist, or lacks a column of its contract.
+        """
+        with self.reader() as connection:
+            return read_table(connection, contract)
+
+    def query(self, sql: str) -> pl.DataFrame:
+        """Rows of any query."""
+        with self.reader() as connection:
+            return connection.execute(sql).pl()
+
+    def has(self, contract: TableContract) -> bool:
+        """Whether the table exists."""
+        if not self.paths.working_file.exists():
+            return False
+        with self.reader() as connection:
+            return table_exists(connection, contract)
+
+
+def table_exists(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> bool:
+    """Whether the table exists in the open database."""
+    return bool(
+        connection.execute(
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
+            [contract.layer, contract.name],
+        ).fetchone()[0]  # type: ignore[index]
+    )
+
+
+def read_table(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> pl.DataFrame:
+    """All rows of a table in the open database, sorted by its key, in the contract's types."""
+    import duckdb
+
+    columns = ", ".join(f'"{name}"' for name in contract.column_names)
+    order = ", ".join(f'"{name}"' for name in contract.key)
+    try:
+        frame = connection.execute(f"SELECT {columns} FROM {contract.table} ORDER BY {order}").pl()
+    except duckdb.CatalogException:
+        raise WarehouseError(
+            f"table {contract.table} does not exist yet; materialize the asset "
+            f"{'/'.join(contract.asset_key)} first"
+        ) from None
+    except duckdb.BinderException as error:
+        raise WarehouseError(
+            f"table {contract.table} does not match its contract ({error}); materialize "
+            f"{'/'.join(contract.asset_key)} again"
+        ) from None
+    return frame.cast(dict(contract.schema))  # type: ignore[arg-type]
+
+
+def ensure_table(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> None:
+    """Create schema and table when absent.
+
+    An append-only table or a ledger whose columns changed is refused, since replacing it would
+    lose what it holds.
+    """
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {contract.layer}")
+    connection.execute(contract.ddl())
+    have = dict(
+        connection.execute(
+            "SELECT column_name, data_type FROM information_schema.columns "
+            "WHERE table_schema = ? AND table_name = ?",
+            [contract.layer, contract.name],
+        ).fetchall()
+    )
+    want = {column.name: column.duckdb_type for column in contract.columns}
+    aliases = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
+    if {name: aliases.get(dtype, dtype) for name, dtype in have.items()} != want:
+        raise ContractError(
+            f"{contract.table} holds columns {have}, its contract says {want}; it keeps what was "
+            "stored before: migrate it by hand or rename it"
+        )
+
+
+def replace_table(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+) -> None:
+    """Replace the whole table, whatever columns it had before."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {contract.layer}")
+    connection.execute(f"DROP TABLE IF EXISTS {contract.table}")
+    connection.execute(contract.ddl())
+    _insert(connection, contract, frame)
+
+
+def replace_slices(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+) -> list[str]:
+    """Replace the slices that occur in `frame`; returns them."""
+    if contract.slice_by is None:
+        raise ContractError(f"{contract.table} declares no slice")
+    ensure_table(connection, contract)
+    slices = frame.get_column(contract.slice_by).unique().sort()
+    connection.register("_slices", pl.DataFrame({"slice": slices}).to_arrow())
+    connection.execute(
+        f'DELETE FROM {contract.table} WHERE "{contract.slice_by}" IN (SELECT slice FROM _slices)'
+    )
+    connection.unregister("_slices")
+    _insert(connection, contract, frame)
+    return [str(value) for value in slices]
+
+
+def append_new(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+) -> int:
+    """Add the rows whose key is not stored yet; returns how many. Stored rows never change."""
+    ensure_table(connection, contract)
+    before = _count(connection, contract)
+    match = " AND ".join(f't."{name}" = f."{name}"' for name in contract.key)
+    _insert(
+        connection,
+        contract,
+        frame.unique(contract.key, keep="first", maintain_order=True),
+        where=f"WHERE NOT EXISTS (SELECT 1 FROM {contract.table} t WHERE {match})",
+    )
+    return _count(connection, contract) - before
+
+
+def upsert(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+) -> None:
+    """Replace the rows with the keys of `frame`."""
+    ensure_table(connection, contract)
+    match = " AND ".join(f'{contract.table}."{name}" = f."{name}"' for name in contract.key)
+    connection.register("_rows", frame.to_arrow())
+    connection.execute(f"DELETE FROM {contract.table} USING _rows f WHERE {match}")
+    connection.unregister("_rows")
+    _insert(connection, contract, frame)
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    contract: TableContract,
+    frame: pl.DataFrame,
+    where: str = "",
+) -> None:
+    columns = ", ".join(f'"{name}"' for name in contract.column_names)
+    connection.register("_frame", frame.select(contract.column_names).to_arrow())
+    try:
+        connection.execute(
+            f"INSERT INTO {contract.table} ({columns}) SELECT {columns} FROM _frame f {where}"
+        )
+    finally:
+        connection.unregister("_frame")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {contract.table}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def commit_frames(
+    connection: duckdb.DuckDBPyConnection, frames: Mapping[TableContract, pl.DataFrame]
+) -> dict[str, dict[str, object]]:
+    """Write each frame the way its contract says; returns what was done, by table."""
+    done: dict[str, dict[str, object]] = {}
+    for contract, frame in frames.items():
+        if contract.append_only or contract.writer == "ledger":
+            done[contract.table] = {"rows_added": append_new(connection, contract, frame)}
+        elif contract.slice_by is not None:
+            done[contract.table] = {"slices": replace_slices(connection, contract, frame)}
+        else:
+            replace_table(connection, contract, frame)
+            done[contract.table] = {}
+        done[contract.table]["n_rows"] = _count(connection, contract)
+    return done

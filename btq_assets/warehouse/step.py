@@ -1,0 +1,83 @@
+"""What a step is handed, and what it hands back. Neither knows Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from btq_assets.config import TradingConfig
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.checks import CheckOutcome
+from btq_assets.warehouse.artifacts import ArtifactStore
+
+
+@dataclass(frozen=True)
+class Step:
+    """Everything a step may know beside its input frames.
+
+    Parameters
+    ----------
+    config
+        Configuration of the run.
+    run_id
+        Dagster run.
+    now
+        The run's clock, UTC: the only clock a step has.
+    log
+        Prints a line of progress.
+    code_version
+        Hash of the code that is running.
+    data_versions
+        Version of each input, by parameter name.
+    read_ledger
+        Reads any table by contract; empty when it does not exist yet.
+    artifacts
+        Store of weights and reports.
+    device
+        ``cpu``, ``cuda`` or ``mps``.
+    partition_key
+        Partition of the run, for partitioned sources.
+    """
+
+    config: TradingConfig
+    run_id: str
+    now: datetime
+    log: Callable[[str], None]
+    code_version: str
+    data_versions: Mapping[str, str]
+    read_ledger: Callable[[TableContract], pl.DataFrame]
+    artifacts: ArtifactStore
+    device: str = "cpu"
+    partition_key: str | None = None
+
+
+@dataclass(frozen=True)
+class TableOutput:
+    """What a step computed.
+
+    Parameters
+    ----------
+    frames
+        The rows; a mapping from ``contract.table`` when the step writes several tables.
+    rejected
+        Rows refused while parsing: ``reason``, ``row_json`` and optionally ``table_name``.
+    metadata
+        Numbers and short texts a person would want to see.
+    plots
+        PNG images by title.
+    ledgers
+        Rows for ledgers, committed in the same transaction.
+    answers
+        Outcomes of the checks declared by `contracts.checks.in_step_check`.
+    """
+
+    frames: pl.DataFrame | Mapping[str, pl.DataFrame]
+    rejected: pl.DataFrame | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    plots: Mapping[str, bytes] = field(default_factory=dict)
+    ledgers: Mapping[TableContract, pl.DataFrame] = field(default_factory=dict)
+    answers: Sequence[CheckOutcome] = ()
