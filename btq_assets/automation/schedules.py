@@ -1,0 +1,53 @@
+"""Fixed clocks, each with its zone. A person switches them on."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import dagster as dg
+
+from btq_assets.config import TradingConfig
+from btq_assets.timeline import session_closes
+
+
+def weekly_retrain(
+    config: TradingConfig, job: dg.UnresolvedAssetJobDefinition
+) -> dg.ScheduleDefinition:
+    """Run `research` once a week, when exchanges are closed."""
+    return dg.ScheduleDefinition(
+        name="weekly_retrain",
+        job=job,
+        cron_schedule=config.automation.retrain_cron,
+        execution_timezone=config.automation.timezone,
+        description="Everything once a week, models included.",
+        tags={"trigger": "weekly_retrain"},
+    )
+
+
+def after_close(
+    config: TradingConfig, job: dg.UnresolvedAssetJobDefinition
+) -> dg.ScheduleDefinition:
+    """Ask for the current month of a provider after each session of the exchange."""
+    calendar = config.automation.exchange_calendar
+    minutes = 16 * 60 + config.automation.ingest_minutes_after_close
+    hour, minute = divmod(minutes, 60)
+
+    @dg.schedule(
+        name="ingest_yahoo_after_close",
+        job=job,
+        cron_schedule=f"{minute} {hour % 24} * * {'1-5' if hour < 24 else '2-6'}",
+        execution_timezone=config.automation.timezone,
+        description=f"After each session of {calendar}; skipped on its holidays.",
+    )
+    def ingest_after_close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        session = (context.scheduled_execution_time - timedelta(minutes=minutes)).date()
+        if not is_session(calendar, session):
+            return dg.SkipReason(f"{session} is no session of {calendar}")
+        return dg.RunRequest(run_key=f"{job.name}-{session}", partition_key=f"{session:%Y-%m}-01")
+
+    return ingest_after_close
+
+
+def is_session(calendar: str, day: date) -> bool:
+    """Whether an exchange trades on a day."""
+    return session_closes(calendar, day, day).height == 1

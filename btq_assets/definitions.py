@@ -1,0 +1,151 @@
+"""The code location: `build_definitions(**overrides)` and `defs`. Nothing else.
+
+Loading it imports no torch, scikit-learn, Great Expectations, statsmodels or plotting library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import dagster as dg
+
+from btq_assets.automation import executors, jobs, partitions, schedules, sensors
+from btq_assets.config import TradingConfig
+from btq_assets.contracts import (
+    backtest,
+    core,
+    evidence,
+    house,
+    mart,
+    models,
+    portfolio,
+    quarantine,
+    raw,
+    report,
+    risk,
+)
+from btq_assets.sources.market.sensors import file_drop_sensor
+from btq_assets.warehouse.asset_factory import TableAsset, table_assets_of
+from btq_assets.warehouse.dbt_layer import DbtLayer, contracts_of, dbt_resource
+from btq_assets.warehouse.metadata import table_schema
+from btq_assets.warehouse.published_asset import published_asset
+from btq_assets.warehouse.resources import ConfigResource, DeviceResource, WarehouseResource
+
+#: Rooms that own assets, in the order data flow through them.
+ASSET_MODULES = (
+    "btq_assets.sources.market.assets",
+    "btq_assets.sources.macro.assets",
+    "btq_assets.sources.sentiment.assets",
+    "btq_assets.features.assets",
+    "btq_assets.regimes.assets",
+    "btq_assets.models.assets",
+    "btq_assets.portfolio.assets",
+    "btq_assets.agents.assets",
+    "btq_assets.backtest.assets",
+    "btq_assets.evidence.assets",
+    "btq_assets.risk.assets",
+    "btq_assets.reports.assets",
+)
+
+_LEDGER_MODULES = (evidence, house, models, quarantine)
+_MART_INPUT_MODULES = (backtest, evidence, models, portfolio, raw, report, risk, quarantine)
+
+
+def declared_assets() -> list[TableAsset]:
+    """Every `TableAsset` of every room, whatever the configuration."""
+    return [
+        asset
+        for module in ASSET_MODULES
+        for asset in table_assets_of(importlib.import_module(module))
+    ]
+
+
+def dbt_layers() -> list[DbtLayer]:
+    """The two dbt steps: core after raw, marts after everything else."""
+    core_tables = tuple(contracts_of(core, writer="dbt"))
+    raw_tables = tuple(contracts_of(raw, writer="asset"))
+    before_marts = [*contracts_of(*_MART_INPUT_MODULES, writer="asset")]
+    ledgers = contracts_of(*_LEDGER_MODULES, writer="ledger")
+    return [
+        DbtLayer("dbt_core", "staging core", raw_tables, core_tables),
+        DbtLayer(
+            "dbt_mart",
+            "mart",
+            tuple(dict.fromkeys([*core_tables, *before_marts, *ledgers])),
+            tuple(contracts_of(mart, writer="dbt")),
+        ),
+    ]
+
+
+def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> dg.Definitions:
+    """Build the code location.
+
+    Parameters
+    ----------
+    config
+        Default: `TradingConfig.load()`, that is ``btq.yaml`` and the environment.
+    **overrides
+        ``resources`` replaces resources by name; ``executor`` replaces the executor.
+
+    Returns
+    -------
+    dagster.Definitions
+        Fresh definitions: tests and odd deployments override instead of patching.
+    """
+    config = config or TradingConfig.load()
+    warehouse = WarehouseResource(
+        path=config.warehouse.path, lock_timeout_s=config.warehouse.lock_timeout_s
+    )
+    months = partitions.provider_months(config)
+    tables, partitioned = [], []
+    for asset in declared_assets():
+        definition = asset.definition(config, months if asset.partitions else None)
+        if definition is not None:
+            tables.append(definition)
+            partitioned += list(definition.keys) if asset.partitions else []
+    tables += [layer.definition() for layer in dbt_layers()]
+    keys = [key for table in tables for key in table.keys if key not in partitioned]
+    research, *staged = jobs.unpartitioned_jobs(partitioned)
+    ingest = next(job for job in staged if job.name == "ingest")
+    all_jobs = [research, *staged]
+    all_schedules: list[Any] = [schedules.weekly_retrain(config, research)]
+    if partitioned:
+        provider = jobs.partitioned_job("ingest_yahoo", partitioned, months)
+        all_jobs.append(provider)
+        all_schedules.append(schedules.after_close(config, provider))
+    return dg.Definitions(
+        assets=[*tables, published_asset(keys), *_ledger_specs()],
+        jobs=all_jobs,
+        schedules=all_schedules,
+        sensors=[
+            file_drop_sensor(config, ingest),
+            sensors.run_failure_recorder(warehouse.paths()),
+        ],
+        resources={
+            "trading": ConfigResource.of(config),
+            "warehouse": warehouse,
+            "device": DeviceResource(device=config.trading.device),
+            "dbt": dbt_resource(),
+            **overrides.get("resources", {}),
+        },
+        executor=overrides.get("executor") or executors.executor_for(config),
+    )
+
+
+def _ledger_specs() -> list[dg.AssetSpec]:
+    """Ledgers that many steps write to, shown as external assets."""
+    return [
+        dg.AssetSpec(
+            key=list(contract.asset_key),
+            description=contract.description,
+            group_name="ledgers",
+            owners=[contract.owner],
+            kinds={"duckdb"},
+            metadata={"dagster/column_schema": table_schema(contract)},
+        )
+        for contract in contracts_of(*_LEDGER_MODULES, writer="ledger")
+    ]
+
+
+defs = build_definitions()
