@@ -103,6 +103,7 @@ def asof_join(
             by=keys or None,
             strategy="backward",
             tolerance=max_age,
+            check_sortedness=False,  # both sides were sorted on the line above
             coalesce=False,
         )
         .sort("_order")
