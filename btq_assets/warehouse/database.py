@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -188,6 +189,15 @@ def read_table(connection: duckdb.DuckDBPyConnection, contract: TableContract) -
             f"{'/'.join(contract.asset_key)} again"
         ) from None
     return frame.cast(dict(contract.schema))  # type: ignore[arg-type]
+
+
+def read_file(file: Path, contracts: Iterable[TableContract]) -> dict[str, pl.DataFrame]:
+    """Tables of a published database, by ``schema.table``; readers of it wait for nobody."""
+    import duckdb
+
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return {contract.table: read_table(connection, contract) for contract in contracts}
 
 
 def ensure_table(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> None:
