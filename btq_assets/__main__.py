@@ -52,7 +52,7 @@ def _shown(path: Path) -> str:
 
 def docs() -> int:
     """Write the generated pages."""
-    from btq_assets.automation.documentation import generated_pages
+    from btq_assets.documentation import generated_pages
     from btq_assets.warehouse.paths import project_root
 
     for name, text in generated_pages().items():

@@ -185,8 +185,8 @@ class TransformerSection(Section):
     dropout: float = Field(0.1, ge=0, lt=1)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(1e-3, ge=0)
-    epochs: int = Field(4, ge=1, le=1_000)
-    patience: int = Field(2, ge=1, le=100)
+    epochs: int = Field(8, ge=1, le=1_000)
+    patience: int = Field(3, ge=1, le=100)
     batch_dates: int = Field(16, ge=1, le=4_096, description="Decision dates per batch.")
     graph_neighbours: int = Field(5, ge=1, le=100)
     use_graph: bool = True
@@ -456,14 +456,13 @@ class TradingConfig(Section):
         sections
             Dotted paths, such as ``"features"`` or ``"models.transformer"``.
         """
+        plain = self.model_dump(mode="json")
         chosen = {}
         for section in sections:
-            value: Any = self
+            value: Any = plain
             for part in section.split("."):
-                value = getattr(value, part)
-            chosen[section] = (
-                value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-            )
+                value = value[part]
+            chosen[section] = value
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 

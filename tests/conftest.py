@@ -70,3 +70,8 @@ def bars() -> pl.DataFrame:
 @pytest.fixture
 def close_only_bars() -> pl.DataFrame:
     return make_bars(ohlcv=False)
+
+
+@pytest.fixture(scope="session")
+def make_bars_function():
+    return make_bars

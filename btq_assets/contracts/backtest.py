@@ -26,8 +26,8 @@ RUNS = TableContract(
         UNIVERSE,
         text(
             "role",
-            "candidate (selection could choose it) or baseline.",
-            allowed=("candidate", "baseline"),
+            "candidate (selection could choose it), baseline, or benchmark (an index shown beside them, not comparable).",
+            allowed=("candidate", "baseline", "benchmark"),
         ),
         stamp("first_ts", "First bar of the run."),
         stamp("last_ts", "Last bar of the run."),
@@ -94,6 +94,11 @@ TRADES = TableContract(
         number("commission", "Commission paid.", nullable=False, minimum=0),
         number("spread_cost", "Half-spread paid.", nullable=False, minimum=0),
         number("impact_cost", "Square-root impact paid; null where volume is unknown."),
+        text(
+            "reason",
+            "rebalance (a decision), or delisted (settled at the last price, without costs).",
+            allowed=("rebalance", "delisted"),
+        ),
     ),
     key=("run_id", "symbol", "filled_at"),
 )
@@ -101,7 +106,7 @@ TRADES = TableContract(
 POSITIONS = TableContract(
     layer="backtest",
     name="positions",
-    description="Holdings of each run after the fills of each bar on which something was filled, and at the last bar.",
+    description="Holdings of each run after the fills of each bar on which something was filled, and at the last bar; a position closed at that bar has a row of zeros.",
     columns=(
         RUN_ID,
         STRATEGY,
@@ -138,6 +143,11 @@ COMPARISONS = TableContract(
     columns=(
         STRATEGY,
         text("against", "Baseline."),
+        text(
+            "against_role",
+            "Why this baseline: 1/N, or the best one by realised Sharpe ratio, chosen with hindsight.",
+            allowed=("one_over_n", "best_baseline", "one_over_n and best_baseline"),
+        ),
         count("n", "Paired days."),
         number("mean_difference_annual", "Mean daily difference times 252.", nullable=False),
         number(
@@ -146,9 +156,12 @@ COMPARISONS = TableContract(
             nullable=False,
         ),
         number("ci_high_annual", "Upper end of the interval.", nullable=False),
-        number("sharpe_difference", "Difference of annualised Sharpe ratios.", nullable=False),
-        number("sharpe_difference_ci_low", "Lower end of its 95 % interval.", nullable=False),
-        number("sharpe_difference_ci_high", "Upper end of its 95 % interval.", nullable=False),
+        number(
+            "sharpe_difference",
+            "Difference of annualised Sharpe ratios; null where a return series is constant.",
+        ),
+        number("sharpe_difference_ci_low", "Lower end of its 95 % interval."),
+        number("sharpe_difference_ci_high", "Upper end of its 95 % interval."),
         flag("significant", "Whether the interval of the mean difference lies above zero."),
     ),
     key=("strategy", "against"),

@@ -1,7 +1,7 @@
 """What a check is, without saying who runs it.
 
 Belongs here: the plain types that `data_quality`, `evidence` and the rooms use to declare and
-answer checks. Does not belong here: Dagster's own check objects (see `warehouse.table_asset`).
+answer checks. Does not belong here: Dagster's own check objects (see `warehouse.asset_factory`).
 """
 
 from __future__ import annotations
@@ -66,11 +66,15 @@ class CheckContext:
         Upstream frames by parameter name.
     config
         The `TradingConfig` of the run.
+    answers
+        Outcomes the step found out itself while it still held what it had fitted, by check name;
+        read by `in_step_check`.
     """
 
     frames: Mapping[str, pl.DataFrame]
     inputs: Mapping[str, pl.DataFrame]
     config: Any
+    answers: Mapping[str, CheckOutcome] = field(default_factory=dict)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -115,6 +119,21 @@ def frame_check(
 ) -> CheckGroup:
     """A `CheckGroup` of a single check."""
     return CheckGroup((CheckSpec(name, description, blocking),), lambda context: (run(context),))
+
+
+def in_step_check(name: str, description: str, *, blocking: bool = True) -> CheckGroup:
+    """A check the step answers itself, through ``TableOutput.answers``.
+
+    For gates on what a frame does not show (a fitted network, say). A step that gives no answer
+    fails the check.
+    """
+
+    def run(context: CheckContext) -> CheckOutcome:
+        if name not in context.answers:
+            return CheckOutcome(name, False, f"the step did not answer {name!r}")
+        return context.answers[name]
+
+    return frame_check(name, description, run, blocking=blocking)
 
 
 def specs_of(groups: Sequence[CheckGroup]) -> tuple[CheckSpec, ...]:

@@ -45,11 +45,28 @@ _BAR_COLUMNS = (
     TS,
     day("session", "Trading session the bar belongs to."),
     KNOWN_AT,
-    number("open", "Raw first price; null where the source has none."),
-    number("high", "Raw highest price; null where the source has none."),
-    number("low", "Raw lowest price; null where the source has none."),
-    number("close", "Raw last price; null for adjusted-only series."),
-    number("volume", "Units traded; null where the source has none."),
+    number(
+        "open",
+        "Raw first price; null where the source has none.",
+        minimum=0,
+        exclusive_minimum=True,
+    ),
+    number(
+        "high",
+        "Raw highest price; null where the source has none.",
+        minimum=0,
+        exclusive_minimum=True,
+    ),
+    number(
+        "low",
+        "Raw lowest price; null where the source has none.",
+        minimum=0,
+        exclusive_minimum=True,
+    ),
+    number(
+        "close", "Raw last price; null for adjusted-only series.", minimum=0, exclusive_minimum=True
+    ),
+    number("volume", "Units traded; null where the source has none.", minimum=0),
     number("adj_open", "Open times the adjustment factor; null where there is no raw open."),
     number("adj_high", "High times the adjustment factor; null where there is no raw high."),
     number("adj_low", "Low times the adjustment factor; null where there is no raw low."),

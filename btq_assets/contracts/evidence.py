@@ -79,7 +79,7 @@ DEFLATED_SHARPE = TableContract(
             "n_trials", "Candidates of the question in the ledger: at least this many were tried."
         ),
         count("n_returns", "Number of returns."),
-        number("sharpe_per_period", "Per-period Sharpe ratio.", nullable=False),
+        number("sharpe_per_period", "Per-period Sharpe ratio; null for constant returns."),
         number(
             "expected_maximum_sharpe",
             "Sharpe expected of the best of n_trials without skill; null below 10 trials.",

@@ -2,8 +2,96 @@
 
 from __future__ import annotations
 
-from btq_assets.contracts.base import TableContract
-from btq_assets.contracts.columns import HORIZON, SYMBOL, TS, UNIVERSE, count, number, stamp, text
+from dataclasses import replace
+
+from btq_assets.contracts import features
+from btq_assets.contracts.base import Column, TableContract
+from btq_assets.contracts.columns import (
+    HORIZON,
+    SYMBOL,
+    TS,
+    UNIVERSE,
+    count,
+    flag,
+    number,
+    stamp,
+    text,
+)
+
+#: Families with one value per asset, in the order of the design matrix.
+ASSET_FAMILIES = (
+    "technical",
+    "volatility",
+    "microstructure",
+    "quantum",
+    "cross_asset",
+    "sentiment",
+)
+
+#: Families with one value for the whole market.
+MARKET_FAMILIES = ("macro",)
+
+#: Feature columns with one value per asset.
+ASSET_FEATURES = tuple(name for family in ASSET_FAMILIES for name in features.feature_names(family))
+
+_REGIME_COLUMNS = (
+    number(
+        "regime_p_turbulent",
+        "Filtered probability of the high-variance state of the universe.",
+        minimum=0,
+        maximum=1,
+    ),
+    number(
+        "regime_trend",
+        "Trailing 12-month trend of the universe: 1 bull, 0 sideways, -1 bear.",
+        minimum=-1,
+        maximum=1,
+    ),
+    number(
+        "regime_volatility_annual",
+        "Annualised volatility of the state mixture: root of the probability-weighted variances.",
+        minimum=0,
+    ),
+)
+
+#: Feature columns with one value for the whole market.
+MARKET_FEATURES = (
+    *(name for family in MARKET_FAMILIES for name in features.feature_names(family)),
+    *(column.name for column in _REGIME_COLUMNS),
+)
+
+
+def _feature_columns(families: tuple[str, ...]) -> tuple[Column, ...]:
+    return tuple(
+        replace(features.FAMILY_CONTRACTS[family].column(name), nullable=True)
+        for family in families
+        for name in features.feature_names(family)
+    )
+
+
+TRAINING_SET = TableContract(
+    layer="models",
+    name="training_set",
+    description="Every session of the main universe with its features, its relative label and whether a decision is taken on it. Features known at ts; labels only later.",
+    columns=(
+        UNIVERSE,
+        SYMBOL,
+        TS,
+        flag("is_decision", "Whether the strategies decide on this session."),
+        number("session_return", "Simple return since the universe's previous session."),
+        number(
+            "label",
+            "Fill-to-fill return minus the mean of the universe at the same ts; null until it is filled.",
+        ),
+        number("label_raw", "Fill-to-fill return; null until it is filled."),
+        stamp("label_start_ts", "Fill that follows the decision.", nullable=True),
+        stamp("label_end_ts", "Fill that ends the label.", nullable=True),
+        *_feature_columns(ASSET_FAMILIES),
+        *_feature_columns(MARKET_FAMILIES),
+        *_REGIME_COLUMNS,
+    ),
+    key=("universe", "symbol", "ts"),
+)
 
 SPLITS = TableContract(
     layer="models",
@@ -60,7 +148,8 @@ def forecasts_contract(model: str, description: str) -> TableContract:
 
 
 FORECASTS_RIDGE = forecasts_contract(
-    "ridge", "Out-of-sample forecasts of a ridge regression on in-fold standardised features."
+    "ridge",
+    "Out-of-sample forecasts of a ridge regression on cross-sectional ranks, standardised in fold.",
 )
 FORECASTS_LIGHTGBM = forecasts_contract(
     "lightgbm", "Out-of-sample forecasts of LightGBM regression trees."

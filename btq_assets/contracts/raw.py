@@ -34,7 +34,26 @@ BAR_RULES = (
 )
 
 
-def bars_contract(source: str, description: str, *, slice_by: str | None = None) -> TableContract:
+#: Series of ``raw.macro_sample`` by meaning; the NY Fed panel's are ``FRBNY:<FRED name>``.
+VIX_CLOSE = "VIXCLS"
+WTI_SPOT = "DCOILWTICO"
+MOODYS_AAA = "AAA"
+MOODYS_BAA = "BAA"
+CORE_CPI = "CPILFESL"
+MARKET_EXCESS_RETURN = "Mkt-RF"
+SIZE_FACTOR = "SMB"
+VALUE_FACTOR = "HML"
+RISK_FREE_RATE = "RF"
+NOWCAST_PREFIX = "FRBNY:"
+
+
+def bars_contract(
+    source: str,
+    description: str,
+    *,
+    slice_by: str | None = None,
+    max_rejected_fraction: float = 0.05,
+) -> TableContract:
     """Contract of ``raw.bars_<source>``: one row per dataset, symbol, frequency, bar and vintage."""
     return TableContract(
         layer="raw",
@@ -84,7 +103,7 @@ def bars_contract(source: str, description: str, *, slice_by: str | None = None)
         append_only=True,
         slice_by=slice_by,
         rules=BAR_RULES,
-        max_rejected_fraction=0.05,
+        max_rejected_fraction=max_rejected_fraction,
         owner="team:data",
     )
 
@@ -92,8 +111,12 @@ def bars_contract(source: str, description: str, *, slice_by: str | None = None)
 BARS_SAMPLE = bars_contract(
     "sample", "Daily bars that ship inside Python packages, each file pinned by sha256."
 )
+# People drop anything: one bad file must not hold back the good ones, so refused rows do not refuse
+# the commit. They are in quarantine, and `inbox_readable` shows them.
 BARS_FOLDER = bars_contract(
-    "folder", "Bars read from CSV and Parquet files dropped in the inbox folder."
+    "folder",
+    "Bars read from CSV and Parquet files dropped in the inbox folder.",
+    max_rejected_fraction=1.0,
 )
 BARS_YAHOO = bars_contract(
     "yahoo", "Daily bars fetched from Yahoo Finance, one month per partition."
@@ -114,10 +137,11 @@ UNIVERSE_MEMBERSHIP = TableContract(
         text("currency", "Currency of the prices."),
         text(
             "price_basis",
-            "What the source offers: adjusted close only, raw OHLCV with adjusted close, a reference rate, or an index level.",
+            "What the source offers: adjusted close only, OHLCV with or without adjusted close, a reference rate, or an index level.",
             allowed=(
                 "adjusted_close_only",
                 "ohlcv_with_adjusted_close",
+                "unadjusted",
                 "reference_rate",
                 "price_index",
             ),
@@ -142,7 +166,7 @@ MACRO_SAMPLE = TableContract(
         text("unit", "Unit of the value."),
         text(
             "revision",
-            "REVISED where only the last revised form exists, VINTAGE where known_at is a recorded release.",
+            "REVISED where only the last revised form exists (known_at assumes a lag), VINTAGE where known_at is the recorded date of a real-time vintage, FINAL for market closes, which are not revised.",
             allowed=("REVISED", "VINTAGE", "FINAL"),
         ),
         text("dataset", "File the row came from."),
@@ -153,6 +177,8 @@ MACRO_SAMPLE = TableContract(
     owner="team:data",
 )
 
+# Generated, not observed: another seed replaces the headlines, so that the table is a function of
+# the configuration and not of earlier runs.
 DOCUMENTS_SAMPLE = TableContract(
     layer="raw",
     name="documents_sample",
@@ -168,6 +194,5 @@ DOCUMENTS_SAMPLE = TableContract(
         text("dataset", "Generator or file the row came from."),
     ),
     key=("doc_id",),
-    append_only=True,
     owner="team:data",
 )

@@ -8,7 +8,7 @@ from btq_assets.contracts.columns import TS, flag, number, stamp, text
 STATES = TableContract(
     layer="regimes",
     name="states",
-    description="Filtered (never smoothed) market-state probabilities at each session, from parameters fitted on the past only.",
+    description="Filtered (never smoothed) market-state probabilities at each session, from parameters fitted on the past only. Rows start with the first fit that converges.",
     columns=(
         text("scope", "Universe the states describe; its equal-weight return is the input."),
         TS,
@@ -29,7 +29,7 @@ STATES = TableContract(
         text("state", "Likelier state.", allowed=("calm", "turbulent")),
         text(
             "trend",
-            "Sign of the trailing 12-month return of the scope, known at ts.",
+            "Trailing 252-session log return of the scope: bull above 5 %, bear below -5 %, else sideways.",
             allowed=("bull", "bear", "sideways"),
         ),
         number(
@@ -43,7 +43,10 @@ STATES = TableContract(
             minimum=0,
         ),
         stamp("fitted_until", "Last bar used to fit the parameters in force at ts."),
-        flag("converged", "Whether that fit converged."),
+        flag(
+            "converged",
+            "Whether the latest scheduled fit converged; false means an earlier one is in force.",
+        ),
     ),
     key=("scope", "ts"),
 )

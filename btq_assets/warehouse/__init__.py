@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from btq_assets.warehouse.asset_factory import TableAsset, table_asset, table_assets_of
     from btq_assets.warehouse.database import Warehouse, WarehouseError
     from btq_assets.warehouse.step import Step, TableOutput
+    from btq_assets.warehouse.versions import library_versions
 
 _HOME = {
     "Step": "step",
@@ -18,6 +19,7 @@ _HOME = {
     "TableOutput": "step",
     "Warehouse": "database",
     "WarehouseError": "database",
+    "library_versions": "versions",
     "table_asset": "asset_factory",
     "table_assets_of": "asset_factory",
 }
@@ -28,6 +30,7 @@ __all__ = [
     "TableOutput",
     "Warehouse",
     "WarehouseError",
+    "library_versions",
     "table_asset",
     "table_assets_of",
 ]

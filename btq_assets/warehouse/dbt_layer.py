@@ -25,6 +25,7 @@ from dagster_dbt import (
     DbtCliResource,
     dbt_assets,
 )
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import house
@@ -36,7 +37,7 @@ from btq_assets.warehouse.database import (
     table_exists,
     upsert,
 )
-from btq_assets.warehouse.metadata import progress
+from btq_assets.warehouse.metadata import progress, table_schema
 from btq_assets.warehouse.paths import project_root
 from btq_assets.warehouse.resources import ConfigResource, WarehouseResource
 from btq_assets.warehouse.versions import (
@@ -202,28 +203,62 @@ class _DbtExecution:
         ):
             yield from self._reused(stored)
             return
-        answers: dict[str, dict[str, Any]] = {}
         with self.warehouse.writer_lock():
-            for event in self._build(variables):
-                if isinstance(event, dg.AssetCheckResult):
-                    answers[f"{event.asset_key.to_user_string()}:{event.check_name}"] = {  # type: ignore[union-attr]
-                        "passed": event.passed,
-                        "message": event.description or "",
-                    }
-                yield event
-        self._record(mark, code, config_hash, inputs, answers)
+            built, failure = self._build(variables)
+        answers = {
+            f"{event.asset_key.to_user_string()}:{event.check_name}": {
+                "passed": event.passed,
+                "message": event.description or "",
+            }
+            for event in built
+            if isinstance(event, dg.AssetCheckResult) and event.asset_key is not None
+        }
+        if failure is not None:
+            yield from built
+            raise failure
+        rows = self._record(mark, code, config_hash, inputs, answers)
+        yield from (self._described(event, rows) for event in built)
         progress(
-            f"{self.layer.name + ' (dbt)':<58.58} {len(self.layer.outputs):>9} tables {self._seconds()}"
+            f"{self.layer.name + ' (dbt)':<58.58} {len(self.layer.outputs):>6} tables  {self._seconds()}"
         )
 
     def _seconds(self) -> str:
         return f"{time.monotonic() - self.started:6.1f} s"
 
-    def _build(self, variables: Mapping[str, Any]) -> Iterator[Any]:
+    def _build(self, variables: Mapping[str, Any]) -> tuple[list[Any], Exception | None]:
+        """Everything dbt said, and the error it ended with.
+
+        Events are kept until dbt has let go of the file: only then can rows be counted. Row counts
+        are ours, for dagster-dbt's own counting leaves a connection open in this process.
+        """
         os.environ[DBT_FILE_VARIABLE] = str(self.warehouse.paths.working_file)
         arguments = ["build", "--vars", json.dumps(dict(variables))]
-        invocation = self.dbt.cli(arguments, context=self.context)
-        yield from invocation.stream().fetch_row_counts().fetch_column_metadata()
+        built: list[Any] = []
+        try:
+            built.extend(self.dbt.cli(arguments, context=self.context).stream())
+        except DagsterDbtCliRuntimeError as error:
+            return built, error
+        return built, None
+
+    def _described(self, event: Any, rows: Mapping[str, int]) -> Any:
+        """Add row count and column schema to the materialization of a table."""
+        if isinstance(event, dg.Output):
+            table = event.output_name.replace("__", ".", 1)
+        elif isinstance(event, dg.MaterializeResult) and event.asset_key is not None:
+            table = ".".join(dg.AssetKey.from_coercible(event.asset_key).path)
+        else:
+            return event
+        contract = next((c for c in self.layer.outputs if c.table == table), None)
+        if contract is None:
+            return event
+        metadata = {
+            **(event.metadata or {}),
+            "dagster/row_count": rows[table],
+            "dagster/column_schema": table_schema(contract),
+        }
+        if isinstance(event, dg.Output):
+            return event.with_metadata(metadata)
+        return event._replace(metadata=metadata)
 
     def _books(self) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
         with self.warehouse.transaction() as connection:
@@ -271,10 +306,10 @@ class _DbtExecution:
         config_hash: str,
         inputs: Mapping[str, str],
         answers: Mapping[str, Mapping[str, Any]],
-    ) -> None:
+    ) -> dict[str, int]:
         now = datetime.now(UTC)
         with self.warehouse.transaction() as connection:
-            rows = []
+            rows: list[dict[str, Any]] = []
             for contract in self.layer.outputs:
                 frame = read_table(connection, contract)
                 rows.append(
@@ -292,6 +327,7 @@ class _DbtExecution:
                     }
                 )
             upsert(connection, house.PROVENANCE, pl.DataFrame(rows, schema=house.PROVENANCE.schema))
+        return {row["table_name"]: row["n_rows"] for row in rows}
 
 
 def dbt_resource() -> DbtCliResource:

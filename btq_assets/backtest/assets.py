@@ -1,0 +1,140 @@
+"""The backtest in the asset graph: all strategies and baselines over the same bars."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from btq_assets.backtest import checks
+from btq_assets.contracts import backtest as contracts
+from btq_assets.contracts import core, evidence, portfolio
+from btq_assets.warehouse import Step, TableOutput, table_asset
+
+#: Strategies drawn beside the baselines; more lines cannot be told apart.
+MAX_LINES = 7
+
+SHOWN_METRICS = (
+    "annual_return",
+    "annual_volatility",
+    "sharpe",
+    "max_drawdown",
+    "calmar",
+    "turnover_annual",
+    "cost_annual",
+)
+
+
+@table_asset(
+    outputs=(
+        contracts.RUNS,
+        contracts.EQUITY,
+        contracts.TRADES,
+        contracts.POSITIONS,
+        contracts.METRICS,
+        contracts.COMPARISONS,
+    ),
+    inputs={
+        "bars": core.BARS_1D,
+        "rank": portfolio.TARGETS_RANK,
+        "kelly": portfolio.TARGETS_KELLY,
+        "hrp": portfolio.TARGETS_HRP,
+        "ppo": portfolio.TARGETS_PPO,
+        "baselines": portfolio.TARGETS_BASELINES,
+    },
+    config=("backtest", "trading", "portfolio.max_gross_exposure", "universe", "models.seeds"),
+    code=("btq_assets.backtest", "btq_assets.engine", "btq_assets.evidence"),
+    checks=checks.ALL,
+    group="backtest",
+)
+def strategies(
+    step: Step,
+    bars: pl.DataFrame,
+    rank: pl.DataFrame,
+    kelly: pl.DataFrame,
+    hrp: pl.DataFrame,
+    ppo: pl.DataFrame,
+    baselines: pl.DataFrame,
+) -> TableOutput:
+    """Every strategy and baseline through the engine: same bars, same cash, same costs."""
+    from btq_assets.backtest.run import run_strategies, trial_inputs, union_of_targets
+    from btq_assets.evidence.trials import trial_rows
+
+    tables = {"rank": rank, "kelly": kelly, "hrp": hrp, "ppo": ppo, "baselines": baselines}
+    done = run_strategies(
+        bars,
+        union_of_targets(tables),
+        step.config,
+        baselines=frozenset(baselines["strategy"].unique().to_list()),
+        code_version=step.code_version,
+    )
+    ledger = [
+        trial_rows(
+            done.equity.filter(pl.col("run_id") == run.run_id).select("ts", "net_return"),
+            code_version=step.code_version,
+            run_id=step.run_id,
+            recorded_at=step.now,
+            **trial_inputs(run, step.config),
+        )
+        for run in done.details
+        if run.role != "benchmark"
+    ]
+    return TableOutput(
+        done.by_table(),
+        metadata={
+            "summary": summary(done.metrics, done.runs),
+            "n_runs": done.runs.height,
+            "n_fills": done.trades.height,
+            "n_rejected_orders": int(done.runs["n_rejected_orders"].sum()),
+            "identity_error": max(done.runs["identity_error"].to_list()),
+            "significantly_above_one_over_n": _above(done.comparisons, done.runs),
+        },
+        plots=_plots(done.equity, done.runs, done.metrics),
+        ledgers={
+            evidence.TRIALS: pl.concat([trial for trial, _ in ledger]),
+            evidence.TRIAL_RETURNS: pl.concat([returns for _, returns in ledger]),
+        },
+    )
+
+
+def summary(metrics: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """One row per run with the figures people look at first, best Sharpe ratio on top."""
+    return (
+        metrics.filter(pl.col("metric").is_in(SHOWN_METRICS))
+        .pivot(on="metric", index="run_id", values="value")
+        .join(runs.select("run_id", "strategy", "role"), on="run_id")
+        .select("strategy", "role", *SHOWN_METRICS)
+        .sort("sharpe", descending=True, nulls_last=True)
+    )
+
+
+def _above(comparisons: pl.DataFrame, runs: pl.DataFrame) -> str:
+    candidates = runs.filter(pl.col("role") == "candidate")["strategy"]
+    found = comparisons.filter(
+        (pl.col("against") == "one_over_n")
+        & pl.col("significant")
+        & pl.col("strategy").is_in(candidates.implode())
+    )
+    return ", ".join(found["strategy"].to_list()) or "none"
+
+
+def _plots(equity: pl.DataFrame, runs: pl.DataFrame, metrics: pl.DataFrame) -> dict[str, bytes]:
+    from btq_assets import plots
+
+    order = summary(metrics, runs)
+    candidates = order.filter(pl.col("role") == "candidate")["strategy"].head(MAX_LINES).to_list()
+    baselines = order.filter(pl.col("role") == "baseline")["strategy"].head(MAX_LINES).to_list()
+    wide = equity.pivot(on="strategy", index="ts", values="equity").sort("ts")
+    drawn = {}
+    for title, names in (
+        ("strategies", [*candidates, "one_over_n"]),
+        ("baselines", baselines),
+    ):
+        names = [name for name in names if name in wide.columns]
+        paths = {name: wide[name] for name in names}
+        drawn[f"equity of {title}"] = plots.lines(
+            wide["ts"], paths, f"Equity of {title}, after costs", "currency", log=True
+        )
+        falls = {name: 100 * (path / path.cum_max() - 1) for name, path in paths.items()}
+        drawn[f"drawdown of {title}"] = plots.lines(
+            wide["ts"], falls, f"Drawdown of {title}", "% below the peak"
+        )
+    return drawn

@@ -1,0 +1,320 @@
+"""Backtests from a notebook: one strategy, any OHLCV frame, no Dagster.
+
+Belongs here: the public class and its report. Does not belong here: accounting (the engine) and
+the tables of the asset graph (`run`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from btq_assets.backtest import frames, scenarios
+from btq_assets.backtest.market import BacktestError, Market
+from btq_assets.engine import metrics
+from btq_assets.engine.costs import BPS, CostModel
+
+if TYPE_CHECKING:
+    from btq_assets.engine.simulation import Simulation
+
+Decide = Literal["day", "week", "month"]
+
+#: What a strategy may be: a function of the history so far, or a frame of weights.
+Strategy = Callable[[Any], Any] | Any
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """What a backtest gave.
+
+    Attributes
+    ----------
+    equity
+        Per bar: ``ts``, ``equity``, ``cash``, ``net_return``, ``turnover``, ``cost``.
+    trades
+        Per fill: ``symbol``, ``decided_at``, ``filled_at``, ``shares``, ``price``, ``commission``,
+        ``spread_cost``.
+    metrics
+        Figures by name, as in `engine.metrics`; NaN where undefined.
+    n_rejected
+        Orders refused for want of cash or price.
+    notes
+        What could not be modelled, and what was cut.
+    """
+
+    equity: pl.DataFrame
+    trades: pl.DataFrame
+    metrics: dict[str, float]
+    n_rejected: int
+    notes: tuple[str, ...]
+
+
+class AdvancedBacktester:
+    """Run a strategy over OHLCV data with costs, whole or by scenario.
+
+    A decision on a bar is filled at the next bar: its open where there are opens, else its close.
+
+    Parameters
+    ----------
+    strategy
+        Either a callable: it receives all rows up to and including the deciding bar, in the kind
+        of frame `data` is, and returns weights: a mapping or pandas Series by symbol, a sequence
+        in the order of `symbols`, one number if there is one symbol, or ``None`` for no decision.
+        Or a frame of target weights, long (``ts``, ``symbol``, ``weight``) or wide.
+    data
+        pandas or polars OHLCV, see `frames.as_bars`.
+    initial_cash
+        Currency.
+    commission
+        Fraction of executed value, such as 0.001.
+    half_spread_bps
+        Half-spread in basis points of value.
+    decide
+        Callables are asked on the first bar of each ``week`` or ``month``, or every ``day``.
+    max_gross
+        Largest sum of absolute weights.
+
+    Raises
+    ------
+    BacktestError
+        Data or strategy cannot be used; the message says why.
+
+    Examples
+    --------
+    >>> import polars as pl, datetime as dt
+    >>> days = [dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in range(1, 6)]
+    >>> data = pl.DataFrame({"ts": days, "close": [10.0, 10.0, 11.0, 12.0, 12.0]})
+    >>> tester = AdvancedBacktester(lambda history: 0.5, data, 1_000, 0.0, decide="day")
+    >>> round(tester.run().metrics["final_equity"], 2)
+    1100.0
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        data: Any,
+        initial_cash: float = 1_000_000.0,
+        commission: float = 0.001,
+        *,
+        half_spread_bps: float = 0.0,
+        decide: Decide = "week",
+        max_gross: float = 1.0,
+    ) -> None:
+        if decide not in ("day", "week", "month"):
+            raise BacktestError(f"decide = {decide!r}: day, week or month")
+        self.data = data
+        self.strategy = strategy
+        self.initial_cash = initial_cash
+        self.decide = decide
+        self.max_gross = max_gross
+        self.costs = CostModel(commission_bps=commission / BPS, half_spread_bps=half_spread_bps)
+        self._bars = frames.as_bars(data)
+        self._market = Market.from_bars(self._bars, frames.UNIVERSE)
+        self._result: BacktestResult | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols of the data, ascending; sequences of weights follow this order."""
+        return self._market.symbols
+
+    def run(self) -> BacktestResult:
+        """Run the strategy over the whole data once; later calls return the same result."""
+        if self._result is None:
+            self._result = self._simulate()
+        return self._result
+
+    def run_scenarios(
+        self, names: Sequence[str] = tuple(scenarios.DEFINITIONS)
+    ) -> dict[str, scenarios.ScenarioResult]:
+        """Slice the one full path by kind of market.
+
+        The strategy is run once over everything. A day belongs to a scenario by what was known
+        the day before (`scenarios.DEFINITIONS`), so no slice is chosen with hindsight.
+
+        Parameters
+        ----------
+        names
+            Any of ``bull``, ``bear``, ``sideways``, ``high_volatility``, ``low_volatility``.
+
+        Returns
+        -------
+        dict of ScenarioResult
+            By scenario; below 60 days it holds a note instead of figures.
+        """
+        names = scenarios.checked_names(names)
+        returns = self.run().equity["net_return"].fill_null(math.nan).to_numpy()
+        days = scenarios.scenario_days(scenarios.market_returns(self._market.mark_prices))
+        return {name: scenarios.slice_result(name, returns, days[name]) for name in names}
+
+    def generate_report(self, results: Mapping[str, scenarios.ScenarioResult] | None = None) -> str:
+        """Markdown report of the whole run and, where given, of its scenarios.
+
+        Parameters
+        ----------
+        results
+            What `run_scenarios` returned.
+        """
+        done = self.run()
+        first, last = self._market.ts[0], self._market.ts[-1]
+        lines = [
+            "# Backtest",
+            "",
+            f"{len(self.symbols)} symbol(s), {len(self._market.ts)} bars, {first:%Y-%m-%d} to "
+            f"{last:%Y-%m-%d}; commission {self.costs.commission_bps:g} bps, half-spread "
+            f"{float(self.costs.half_spread_bps):g} bps; filled at the bar after the decision.",
+            "",
+            "| figure | value |",
+            "|---|---|",
+            *(f"| {name} | {_shown(value)} |" for name, value in done.metrics.items()),
+            f"| rejected orders | {done.n_rejected} |",
+        ]
+        if results:
+            columns = ("annual_return", "annual_volatility", "sharpe", "max_drawdown", "win_rate")
+            lines += [
+                "",
+                "## Scenarios",
+                "",
+                "| scenario | days | stretches | " + " | ".join(columns) + " | note |",
+                "|" + "---|" * (len(columns) + 4),
+            ]
+            for name, result in results.items():
+                cells = [_shown(result.metrics.get(column, math.nan)) for column in columns]
+                lines.append(
+                    f"| {name} | {result.n_days} | {result.n_episodes} | "
+                    + " | ".join(cells)
+                    + f" | {result.note} |"
+                )
+            lines += ["", *(f"- {name}: {r.definition}" for name, r in results.items())]
+        if done.notes:
+            lines += ["", "## Notes", "", *(f"- {note}" for note in done.notes)]
+        return "\n".join(lines) + "\n"
+
+    def _simulate(self) -> BacktestResult:
+        from btq_assets.engine.simulation import simulate
+
+        market = self._market
+        simulation = simulate(
+            market.fill_prices,
+            market.mark_prices,
+            self._weights(),
+            self.costs,
+            initial_cash=self.initial_cash,
+            max_gross=self.max_gross,
+        )
+        fills = simulation.fills
+        names = np.array(market.symbols, dtype=object)
+        notes = list(simulation.notes)
+        if simulation.n_scaled_bars:
+            notes.append(f"buys scaled to the cash at hand on {simulation.n_scaled_bars} bar(s)")
+        return BacktestResult(
+            equity=pl.DataFrame(
+                {
+                    "ts": market.ts,
+                    "equity": simulation.equity,
+                    "cash": simulation.cash,
+                    "net_return": simulation.returns,
+                    "turnover": simulation.turnover,
+                    "cost": simulation.cost,
+                }
+            ).with_columns(pl.col("net_return").fill_nan(None)),
+            trades=pl.DataFrame(
+                {
+                    "symbol": pl.Series(names[fills["asset"]].tolist(), dtype=pl.String),
+                    "decided_at": market.ts.gather(fills["decided_bar"]),
+                    "filled_at": market.ts.gather(fills["bar"]),
+                    "shares": fills["shares"],
+                    "price": fills["price"],
+                    "commission": fills["commission"],
+                    "spread_cost": fills["spread_cost"],
+                }
+            ),
+            metrics=_all_metrics(simulation),
+            n_rejected=simulation.n_rejected,
+            notes=tuple(notes),
+        )
+
+    def _weights(self) -> np.ndarray:
+        if callable(self.strategy) and not hasattr(self.strategy, "columns"):
+            return self._asked_weights()
+        return self._market.weights(frames.as_targets(self.strategy), "strategy")
+
+    def _asked_weights(self) -> np.ndarray:
+        market = self._market
+        table = np.full(market.mark_prices.shape, np.nan)
+        history, n_known = _chronological(self.data, market.ts)
+        for row in _deciding_rows(market.ts, self.decide):
+            answer = self.strategy(history(int(n_known[row])))
+            if answer is not None:
+                table[row] = _as_row(answer, market.symbols, market.ts[int(row)])
+        return table
+
+
+def _chronological(data: Any, ts: pl.Series) -> tuple[Callable[[int], Any], np.ndarray]:
+    """How to take the first ``n`` rows in order of time, and how many are known at each bar."""
+    plain = data.collect() if isinstance(data, pl.LazyFrame) else data
+    stamps = frames.time_column(plain)
+    order = stamps.arg_sort()
+    known = np.searchsorted(
+        stamps.gather(order).dt.timestamp("us").to_numpy(),
+        ts.dt.timestamp("us").to_numpy(),
+        side="right",
+    )
+    if isinstance(plain, pl.DataFrame):
+        ordered = plain[order]
+        return ordered.head, known
+    ordered = plain.iloc[order.to_numpy()]
+    return lambda n: ordered.iloc[:n], known
+
+
+def _deciding_rows(ts: pl.Series, decide: Decide) -> np.ndarray:
+    if decide == "day":
+        return np.arange(len(ts))
+    from btq_assets.timeline import decision_times
+
+    return np.flatnonzero(ts.is_in(decision_times(ts, decide).implode()).to_numpy())
+
+
+def _as_row(answer: Any, symbols: tuple[str, ...], at: Any) -> np.ndarray:
+    """One row of weights out of whatever a callable returned."""
+    if hasattr(answer, "to_dict") and not isinstance(answer, Mapping):
+        answer = answer.to_dict()
+    if isinstance(answer, Mapping):
+        unknown = sorted(set(map(str, answer)) - set(symbols))
+        if unknown:
+            raise BacktestError(f"strategy at {at}: unknown symbol(s) {unknown[:5]}")
+        return np.array([float(answer.get(symbol, 0.0)) for symbol in symbols])
+    row = np.atleast_1d(np.asarray(answer, dtype=float)).ravel()
+    if row.size != len(symbols):
+        raise BacktestError(
+            f"strategy at {at} returned {row.size} weight(s) for {len(symbols)} symbol(s)"
+        )
+    return row
+
+
+def _all_metrics(simulation: Simulation) -> dict[str, float]:
+    returns = simulation.returns[1:]
+    return {
+        "final_equity": float(simulation.equity[-1]),
+        "annual_return": metrics.annual_return(returns),
+        "annual_volatility": metrics.annual_volatility(returns),
+        "sharpe": metrics.calculate_sharpe(returns),
+        "sortino": metrics.calculate_sortino(returns),
+        "calmar": metrics.calculate_calmar(returns),
+        "max_drawdown": metrics.max_drawdown(simulation.equity),
+        "win_rate": metrics.win_rate(returns),
+        "profit_factor": metrics.calculate_profit_factor(returns),
+        "expectancy": metrics.calculate_expectancy(returns),
+        "turnover_annual": metrics.turnover_annual(simulation.turnover[1:]),
+        "total_cost": float(simulation.cost.sum()),
+    }
+
+
+def _shown(value: float) -> str:
+    if not math.isfinite(value):
+        return "undefined"
+    return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4f}"

@@ -1,0 +1,117 @@
+"""Rows of the backtest tables out of finished runs.
+
+Belongs here: from the arrays of a simulation to tidy rows. Does not belong here: making a run
+(`run`) and figures of merit (`figures`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from btq_assets.backtest.run import Run
+    from btq_assets.config import TradingConfig
+    from btq_assets.contracts.base import TableContract
+
+#: Names of the reasons of `engine.kernel`, by number.
+REASONS = ("rebalance", "delisted")
+
+
+def stack(contract: TableContract, frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Frames under each other with the columns of `contract`, sorted by its key."""
+    parts = [frame.select(contract.column_names).cast(contract.schema) for frame in frames]
+    return pl.concat([contract.empty(), *parts]).sort(contract.key)
+
+
+def runs_row(run: Run, config: TradingConfig) -> pl.DataFrame:
+    """Row of `backtest.runs` of one run."""
+    return pl.DataFrame(
+        {
+            "run_id": [run.run_id],
+            "strategy": [run.strategy],
+            "universe": [run.market.universe],
+            "role": [run.role],
+            "first_ts": [run.market.ts[0]],
+            "last_ts": [run.market.ts[-1]],
+            "initial_cash": [config.trading.initial_cash],
+            "costs_json": [run.costs_json],
+            "identity_error": [run.simulation.identity_error],
+            "n_rejected_orders": [run.simulation.n_rejected],
+            "notes": [run.notes],
+        }
+    )
+
+
+def equity_rows(run: Run) -> pl.DataFrame:
+    """Rows of `backtest.equity` of one run."""
+    simulation = run.simulation
+    values = simulation.position_values
+    return pl.DataFrame(
+        {
+            "ts": run.market.ts,
+            "equity": simulation.equity,
+            "cash": simulation.cash,
+            "gross_exposure": np.abs(values).sum(axis=1) / simulation.equity,
+            "net_exposure": values.sum(axis=1) / simulation.equity,
+            "turnover": simulation.turnover,
+            "cost": simulation.cost,
+            "net_return": simulation.returns,
+        }
+    ).with_columns(
+        pl.col("net_return").fill_nan(None),
+        run_id=pl.lit(run.run_id),
+        strategy=pl.lit(run.strategy),
+    )
+
+
+def trade_rows(run: Run) -> pl.DataFrame:
+    """Rows of `backtest.trades` of one run."""
+    fills, ts = run.simulation.fills, run.market.ts
+    names = np.array(run.market.symbols, dtype=object)
+    return pl.DataFrame(
+        {
+            "symbol": pl.Series(names[fills["asset"]].tolist(), dtype=pl.String),
+            "decided_at": ts.gather(fills["decided_bar"]),
+            "filled_at": ts.gather(fills["bar"]),
+            "shares": fills["shares"],
+            "price": fills["price"],
+            "commission": fills["commission"],
+            "spread_cost": fills["spread_cost"],
+            "impact_cost": fills["impact_cost"],
+            "reason": pl.Series(
+                np.array(REASONS, dtype=object)[fills["reason"]].tolist(), dtype=pl.String
+            ),
+        }
+    ).with_columns(
+        pl.col("impact_cost").fill_nan(None),
+        run_id=pl.lit(run.run_id),
+        strategy=pl.lit(run.strategy),
+    )
+
+
+def position_rows(run: Run) -> pl.DataFrame:
+    """Holdings after each bar with a fill and at the last bar; a position just closed has a 0."""
+    simulation = run.simulation
+    n_bars, n_assets = simulation.shares.shape
+    wanted = np.zeros((n_bars, n_assets), dtype=bool)
+    wanted[simulation.fills["bar"], simulation.fills["asset"]] = True
+    bars = np.zeros(n_bars, dtype=bool)
+    bars[simulation.fills["bar"]] = True
+    bars[-1] = True
+    wanted |= bars[:, None] & (simulation.shares != 0)
+    t, i = np.nonzero(wanted)
+    values = simulation.position_values[t, i]
+    return pl.DataFrame(
+        {
+            "symbol": pl.Series(
+                np.array(run.market.symbols, dtype=object)[i].tolist(), dtype=pl.String
+            ),
+            "ts": run.market.ts.gather(t),
+            "shares": simulation.shares[t, i],
+            "value": values,
+            "weight": values / simulation.equity[t],
+        }
+    ).with_columns(run_id=pl.lit(run.run_id), strategy=pl.lit(run.strategy))

@@ -1,0 +1,191 @@
+"""Mart tables, built by dbt: what people query first."""
+
+from __future__ import annotations
+
+from btq_assets.contracts import models, portfolio
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.columns import (
+    RUN_ID,
+    STRATEGY,
+    TS,
+    UNIVERSE,
+    count,
+    day,
+    flag,
+    number,
+    stamp,
+    text,
+)
+
+ROLES = ("candidate", "baseline", "benchmark")
+
+LEADERBOARD = TableContract(
+    layer="mart",
+    name="leaderboard",
+    description="One row per strategy: main figures after costs, deflated Sharpe, paired differences to 1/N and to the best baseline. The benchmark index is shown beside them and is not comparable.",
+    columns=(
+        STRATEGY,
+        RUN_ID,
+        UNIVERSE,
+        text("role", "candidate, baseline or benchmark.", allowed=ROLES),
+        flag(
+            "comparable",
+            "Whether universe, first and last bar are those of 1/N. The benchmark never is: a price index has no dividends and pays no costs.",
+        ),
+        stamp("first_ts", "First bar."),
+        stamp("last_ts", "Last bar."),
+        count("n_returns", "Daily returns the figures rest on."),
+        number("annual_return", "Compound annual growth, a fraction."),
+        number("annual_volatility", "Annualised volatility, a fraction.", minimum=0),
+        number("sharpe", "Annualised Sharpe ratio, risk-free rate zero."),
+        number("sharpe_ci_low", "Lower end of its 95 % block-bootstrap interval."),
+        number("sharpe_ci_high", "Upper end of the interval."),
+        number("sortino", "Annualised Sortino ratio."),
+        number("calmar", "Annual return over maximum drawdown."),
+        number("max_drawdown", "Deepest fall from a peak, a positive fraction.", minimum=0),
+        number(
+            "win_rate",
+            "Share of winners as defined by the metric of that name.",
+            minimum=0,
+            maximum=1,
+        ),
+        number("turnover_annual", "Traded value over equity per year, both sides.", minimum=0),
+        count(
+            "n_trials", "Candidates tried for the same question: at least this many.", nullable=True
+        ),
+        number(
+            "probabilistic_sharpe",
+            "Probability that the true Sharpe exceeds zero.",
+            minimum=0,
+            maximum=1,
+        ),
+        number(
+            "deflated_sharpe",
+            "Probability that the true Sharpe exceeds the best expected without skill; null below 10 trials.",
+            minimum=0,
+            maximum=1,
+        ),
+        number("difference_to_one_over_n_annual", "Mean daily difference to 1/N times 252."),
+        number("difference_to_one_over_n_ci_low", "Lower end of its 95 % interval."),
+        number("difference_to_one_over_n_ci_high", "Upper end of the interval."),
+        flag(
+            "beats_one_over_n",
+            "Whether that interval lies above zero; null where there is no such comparison.",
+            nullable=True,
+        ),
+        text(
+            "best_baseline",
+            "Baseline with the highest Sharpe ratio on the same bars.",
+            nullable=True,
+        ),
+        number("difference_to_best_baseline_annual", "Mean daily difference to it times 252."),
+        number("difference_to_best_baseline_ci_low", "Lower end of its 95 % interval."),
+        number("difference_to_best_baseline_ci_high", "Upper end of the interval."),
+        text("note", "Why a figure is null or not comparable; empty otherwise."),
+    ),
+    key=("strategy",),
+    writer="dbt",
+    kinds=("duckdb", "dbt"),
+)
+
+PERFORMANCE = TableContract(
+    layer="mart",
+    name="performance",
+    description="Monthly returns of each strategy after costs, and of the benchmark index beside them.",
+    columns=(
+        STRATEGY,
+        text("role", "candidate, baseline or benchmark.", allowed=ROLES),
+        day("month", "First day of the month."),
+        number(
+            "monthly_return",
+            "Compounded return of the month's sessions; the first month starts at the first bar.",
+            nullable=False,
+            minimum=-1,
+        ),
+        count("n_sessions", "Sessions with a return in the month.", minimum=1),
+        number("turnover", "Traded value over equity in the month.", minimum=0),
+    ),
+    key=("strategy", "month"),
+    writer="dbt",
+    kinds=("duckdb", "dbt"),
+)
+
+RISK_TODAY = TableContract(
+    layer="mart",
+    name="risk_today",
+    description="The newest risk measures of each strategy, beside how the same measure fared against the returns that followed it.",
+    columns=(
+        STRATEGY,
+        TS,
+        text("measure", "var or cvar."),
+        text("method", "How it is computed."),
+        number("level", "Confidence level.", nullable=False, minimum=0.5, maximum=1),
+        number(
+            "value", "Loss over one session, a positive fraction of equity; null where invalid."
+        ),
+        flag("valid", "Whether the method holds at this date."),
+        count("n_window", "Returns in the window."),
+        count("n_tested", "Sessions the measure was tested on; null for cvar.", nullable=True),
+        number("expected_exceedances", "Exceedances expected at the level.", minimum=0),
+        count("observed_exceedances", "Exceedances observed.", nullable=True),
+        number("kupiec_p", "p-value of Kupiec's (1995) test.", minimum=0, maximum=1),
+    ),
+    key=("strategy", "measure", "method", "level"),
+    writer="dbt",
+    kinds=("duckdb", "dbt"),
+)
+
+DATA_HEALTH = TableContract(
+    layer="mart",
+    name="data_health",
+    description="Every table upstream of the marts: whether it is there, how many rows, which span, how much is missing and how much was refused.",
+    columns=(
+        text("table_name", "Table, as schema.table."),
+        text("layer", "Schema."),
+        flag("present", "Whether the table exists; optional tables may be switched off."),
+        count("n_rows", "Rows."),
+        count("n_columns", "Columns its contract declares."),
+        stamp("first_at", "Earliest value of its time column; null without one.", nullable=True),
+        stamp("last_at", "Latest value of its time column.", nullable=True),
+        count("n_null_cells", "Missing values over all columns."),
+        number(
+            "null_fraction",
+            "Share of values that are missing; null for an empty table.",
+            minimum=0,
+            maximum=1,
+        ),
+        text(
+            "emptiest_column",
+            "Column with most missing values; null where nothing is missing.",
+            nullable=True,
+        ),
+        count("n_quarantined", "Rows meant for the table that were refused, over all runs."),
+    ),
+    key=("table_name",),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+FORECASTS = TableContract(
+    layer="mart",
+    name="forecasts",
+    description="Out-of-sample forecasts of every model in one table.",
+    columns=(text("model", "Model family."), *models.FORECASTS_RIDGE.columns),
+    key=("model", *models.FORECASTS_RIDGE.key),
+    writer="dbt",
+    kinds=("duckdb", "dbt"),
+)
+
+TARGETS = TableContract(
+    layer="mart",
+    name="targets",
+    description="Target weights of every strategy in one table.",
+    columns=(
+        text("family", "Table of the portfolio room, without its prefix."),
+        *portfolio.TARGETS_RANK.columns,
+    ),
+    key=portfolio.TARGETS_RANK.key,
+    writer="dbt",
+    kinds=("duckdb", "dbt"),
+)

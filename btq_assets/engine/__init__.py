@@ -1,0 +1,40 @@
+"""Accounting, costs, fills and performance figures.
+
+The engine takes target weights and prices and knows no model, no strategy and no Dagster. Public
+names are loaded on first use, so that importing the package compiles nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "EngineError": "errors",
+    "CostModel": "costs",
+    "half_spread_by_era": "costs",
+    "Simulation": "simulation",
+    "simulate": "simulation",
+    "rebalance": "kernel",
+    "target_shares": "kernel",
+    "annual_return": "metrics",
+    "annual_volatility": "metrics",
+    "calculate_calmar": "metrics",
+    "calculate_expectancy": "metrics",
+    "calculate_information_ratio": "metrics",
+    "calculate_mae": "metrics",
+    "calculate_profit_factor": "metrics",
+    "calculate_sharpe": "metrics",
+    "calculate_sortino": "metrics",
+    "max_drawdown": "metrics",
+    "turnover_annual": "metrics",
+    "win_rate": "metrics",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,311 @@
+"""Dagster side of the features room: one asset per family, and the catalogue.
+
+Belongs here: upstream tables, one call of a pure function, metadata. Does not belong here: logic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from btq_assets.contracts import core
+from btq_assets.contracts import features as contracts
+from btq_assets.contracts.base import TableContract
+from btq_assets.features.checks import (
+    RECURSIVE_MEMORY,
+    informative_check,
+    null_shares,
+    truncation_gate,
+)
+from btq_assets.warehouse import Step, TableOutput, table_asset
+
+_SHARED_CODE = ("btq_assets.features.definitions", "btq_assets.features.checks")
+_GROUP = "features"
+
+
+def _code(*modules: str) -> tuple[str, ...]:
+    return (*_SHARED_CODE, *(f"btq_assets.{module}" for module in modules))
+
+
+def _output(step: Step, frame: pl.DataFrame, contract: TableContract, shown: str) -> TableOutput:
+    """The rows with their null shares, and a picture of one feature."""
+    from btq_assets import plots
+
+    names = contracts.feature_names(contract.name)
+    main = step.config.universe.main
+    universe = main if main in frame["universe"].unique() else None
+    rows = frame if universe is None else frame.filter(pl.col("universe") == universe)
+    title = f"{shown}, {universe or 'all universes'}"
+    return TableOutput(
+        frame,
+        metadata={
+            "n_features": len(names),
+            "rows_by_universe": frame.group_by("universe").len().sort("universe"),
+            "null_share": null_shares(frame, names),
+        },
+        plots={title: plots.histogram(rows[shown].drop_nulls(), title, shown)},
+    )
+
+
+def _technical(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
+    from btq_assets.features import technical as family
+
+    return family.compute(inputs["bars"], config.features)
+
+
+@table_asset(
+    outputs=(contracts.TECHNICAL,),
+    inputs={"bars": core.BARS_1D},
+    config=("features",),
+    code=_code("features.technical"),
+    checks=(
+        truncation_gate(contracts.TECHNICAL, _technical, lambda _: RECURSIVE_MEMORY, symbols=2),
+        informative_check(contracts.feature_names("technical")),
+    ),
+    group=_GROUP,
+)
+def technical(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """Compute trend, momentum and mean-reversion features of every bar."""
+    frame = _technical({"bars": bars}, step.config)
+    return _output(step, frame, contracts.TECHNICAL, "momentum_12_1")
+
+
+def _volatility(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
+    from btq_assets.features import volatility as family
+
+    return family.compute(inputs["bars"], config.features)
+
+
+@table_asset(
+    outputs=(contracts.VOLATILITY,),
+    inputs={"bars": core.BARS_1D},
+    config=("features",),
+    code=_code("features.volatility"),
+    checks=(
+        truncation_gate(contracts.VOLATILITY, _volatility, lambda _: RECURSIVE_MEMORY, symbols=2),
+        informative_check(contracts.feature_names("volatility")),
+    ),
+    group=_GROUP,
+)
+def volatility(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """Compute volatility features of every bar; range estimators where highs and lows exist."""
+    frame = _volatility({"bars": bars}, step.config)
+    return _output(step, frame, contracts.VOLATILITY, "volatility_ewma_annual")
+
+
+def _microstructure(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
+    from btq_assets.features import microstructure as family
+
+    return family.compute(inputs["bars"], config.features)
+
+
+@table_asset(
+    outputs=(contracts.MICROSTRUCTURE,),
+    inputs={"bars": core.BARS_1D},
+    config=("features",),
+    code=_code("features.microstructure"),
+    checks=(
+        truncation_gate(contracts.MICROSTRUCTURE, _microstructure, lambda _: 150, symbols=2),
+        informative_check(contracts.feature_names("microstructure")),
+    ),
+    group=_GROUP,
+)
+def microstructure(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """Compute liquidity and spread features of every bar that has a range and a volume."""
+    frame = _microstructure({"bars": bars}, step.config)
+    return _output(step, frame, contracts.MICROSTRUCTURE, "corwin_schultz_spread_21")
+
+
+def _quantum(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
+    from btq_assets.features import quantum as family
+
+    return family.compute(inputs["bars"], config.features)
+
+
+def _quantum_off(features: Any) -> frozenset[str]:
+    from btq_assets.features.quantum import switched_off
+
+    return switched_off(features)
+
+
+@table_asset(
+    outputs=(contracts.QUANTUM,),
+    inputs={"bars": core.BARS_1D},
+    config=("features",),
+    code=_code("features.quantum", "features.windows"),
+    checks=(
+        truncation_gate(
+            contracts.QUANTUM,
+            _quantum,
+            # Longest of the oscillator's three windows and the collapse's scale, window and change.
+            lambda features: (
+                max(
+                    3 * features.quantum_features.window_sessions,
+                    features.quantum_features.window_sessions + 252 + 21,
+                )
+                + 20
+            ),
+        ),
+        informative_check(contracts.feature_names("quantum"), _quantum_off),
+    ),
+    group=_GROUP,
+)
+def quantum(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """Compute oscillator, collapse and entanglement features of every bar."""
+    frame = _quantum({"bars": bars}, step.config)
+    output = _output(step, frame, contracts.QUANTUM, "oscillator_energy")
+    return TableOutput(
+        frame, metadata=output.metadata, plots={**output.plots, **_entropy_plot(step, frame)}
+    )
+
+
+def _entropy_plot(step: Step, frame: pl.DataFrame) -> dict[str, bytes]:
+    from btq_assets import plots
+
+    universe = step.config.universe.main
+    by_session = (
+        frame.filter(pl.col("universe") == universe)
+        .group_by("ts")
+        .agg(pl.col("entanglement_entropy").max())
+        .sort("ts")
+    )
+    if by_session["entanglement_entropy"].drop_nulls().is_empty():
+        return {}
+    title = f"Entropy of the correlation density matrix, {universe}"
+    return {
+        title: plots.lines(
+            by_session["ts"], {"": by_session["entanglement_entropy"]}, title, "share of ln N"
+        )
+    }
+
+
+def _cross_asset(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
+    from btq_assets.features import cross_asset as family
+
+    return family.compute(inputs["bars"], config)
+
+
+@table_asset(
+    outputs=(contracts.CROSS_ASSET,),
+    inputs={"bars": core.BARS_1D},
+    config=("features", "universe"),
+    code=_code("features.cross_asset", "features.technical", "features.windows", "timeline"),
+    checks=(
+        truncation_gate(
+            contracts.CROSS_ASSET,
+            _cross_asset,
+            lambda features: features.correlation_window_sessions + 252 + 20,
+        ),
+        informative_check(contracts.feature_names("cross_asset")),
+    ),
+    group=_GROUP,
+)
+def cross_asset(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """Compute how each symbol moves with its universe and with the dollar."""
+    frame = _cross_asset({"bars": bars}, step.config)
+    return _output(step, frame, contracts.CROSS_ASSET, "universe_beta")
+
+
+def _sentiment(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
+    from btq_assets.features import sentiment as family
+
+    return family.compute(inputs["bars"], inputs["documents"], config.features)
+
+
+@table_asset(
+    outputs=(contracts.SENTIMENT,),
+    inputs={"bars": core.BARS_1D, "documents": core.DOCUMENTS},
+    config=("features",),
+    code=_code("features.sentiment", "features.lexicon", "timeline"),
+    checks=(
+        truncation_gate(contracts.SENTIMENT, _sentiment, symbols=1),
+        informative_check(contracts.feature_names("sentiment")),
+    ),
+    group=_GROUP,
+)
+def sentiment(step: Step, bars: pl.DataFrame, documents: pl.DataFrame) -> TableOutput:
+    """Score the headlines known at each session; synthetic ones are marked as such."""
+    frame = _sentiment({"bars": bars, "documents": documents}, step.config)
+    output = _output(step, frame, contracts.SENTIMENT, "sentiment_score")
+    synthetic = frame["is_synthetic"].sum()
+    return TableOutput(
+        frame,
+        metadata={
+            **output.metadata,
+            "n_documents": documents.height,
+            "rows_from_synthetic_documents": synthetic,
+        },
+        plots={
+            f"SYNTHETIC {title}" if synthetic else title: png for title, png in output.plots.items()
+        },
+    )
+
+
+def _macro(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
+    from btq_assets.features import macro as family
+
+    return family.compute(inputs["bars"], inputs["vintages"], config.features)
+
+
+@table_asset(
+    outputs=(contracts.MACRO,),
+    inputs={"bars": core.BARS_1D, "vintages": core.MACRO_VINTAGES},
+    config=("features",),
+    code=_code("features.macro", "timeline"),
+    checks=(
+        truncation_gate(contracts.MACRO, _macro, lambda _: 30),
+        informative_check(contracts.feature_names("macro")),
+    ),
+    group=_GROUP,
+)
+def macro(step: Step, bars: pl.DataFrame, vintages: pl.DataFrame) -> TableOutput:
+    """Read market-wide values as they were known at each session."""
+    from btq_assets import plots
+
+    frame = _macro({"bars": bars, "vintages": vintages}, step.config)
+    names = contracts.feature_names("macro")
+    main = frame.filter(pl.col("universe") == step.config.universe.main)
+    spans = pl.DataFrame(
+        [
+            {
+                "feature": name,
+                "first": str(covered["ts"].min() or ""),
+                "last": str(covered["ts"].max() or ""),
+                "sessions": covered.height,
+            }
+            for name in names
+            for covered in (main.filter(pl.col(name).is_not_null()),)
+        ]
+    )
+    title = "Credit spread, Baa minus Aaa"
+    return TableOutput(
+        frame,
+        metadata={
+            "n_features": len(names),
+            "span": spans,
+            "null_share": null_shares(frame, names),
+        },
+        plots={
+            title: plots.lines(
+                main["ts"], {"": main["credit_spread_baa_aaa"]}, title, "percentage points"
+            )
+        },
+    )
+
+
+@table_asset(
+    outputs=(contracts.CATALOGUE,),
+    config=("features",),
+    code=("btq_assets.features",),
+    group=_GROUP,
+)
+def catalogue(step: Step) -> TableOutput:
+    """List every feature with its formula, source, unit, look-back and needs."""
+    from btq_assets.features.catalogue import catalogue as build
+
+    frame = build(step.config)
+    return TableOutput(
+        frame, metadata={"features_by_family": frame.group_by("family").len().sort("family")}
+    )

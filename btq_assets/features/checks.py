@@ -1,0 +1,108 @@
+"""What a family's table must answer before it is written.
+
+Belongs here: the truncation gate with the memory of each family, and whether features say
+anything. Does not belong here: statistical suites (`data_quality`) and structure (contracts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from btq_assets.config import FeaturesSection
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
+from btq_assets.evidence.truncation import truncation_check
+
+Recompute = Callable[[Mapping[str, pl.DataFrame], Any], pl.DataFrame]
+
+#: Sessions after which the slowest recursive average, (25/27)^n of MACD, is below rounding.
+RECURSIVE_MEMORY = 700
+
+
+def truncation_gate(
+    contract: TableContract,
+    recompute: Recompute,
+    history_sessions: Callable[[FeaturesSection], int] | None = None,
+    symbols: int | None = None,
+) -> CheckGroup:
+    """The truncation check, with a memory that follows from the configured windows.
+
+    A table without rows (no symbol has volume, no document is known) passes, and says so.
+
+    Parameters
+    ----------
+    contract, recompute, symbols
+        As in `truncation_check`.
+    history_sessions
+        Sessions before a cut that the last rows depend on; ``None`` keeps them all.
+    """
+    specs = truncation_check(contract, recompute).specs
+
+    def run(context: CheckContext) -> Iterable[CheckOutcome]:
+        if context.frame.is_empty():
+            return [CheckOutcome(specs[0].name, True, f"{contract.table} has no rows to cut")]
+        history = None if history_sessions is None else history_sessions(context.config.features)
+        group = truncation_check(contract, recompute, symbols=symbols, history_sessions=history)
+        return group.run(context)
+
+    return CheckGroup(specs, run)
+
+
+def null_shares(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Share of missing values of each feature per universe.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``feature`` and one column per universe, from 0 to 1.
+    """
+    names = list(names)
+    if frame.is_empty():
+        return pl.DataFrame({"feature": names})
+    shares = (
+        frame.group_by("universe")
+        .agg(pl.col(name).null_count() / pl.len() for name in names)
+        .sort("universe")
+    )
+    return shares.transpose(include_header=True, header_name="feature", column_names="universe")
+
+
+def informative_check(
+    names: Iterable[str], off: Callable[[FeaturesSection], Iterable[str]] = lambda _: ()
+) -> CheckGroup:
+    """Non-blocking: each feature that is switched on takes at least two values.
+
+    Parameters
+    ----------
+    names
+        Features of the table.
+    off
+        Those a configuration switches off.
+    """
+    wanted = tuple(names)
+
+    def run(context: CheckContext) -> CheckOutcome:
+        skipped = set(off(context.config.features))
+        dull = [
+            name
+            for name in wanted
+            if name not in skipped and context.frame[name].drop_nulls().n_unique() < 2
+        ]
+        return CheckOutcome(
+            "informative",
+            not dull,
+            f"without two different values: {', '.join(dull)}; look at the inputs they need in "
+            "features.catalogue"
+            if dull
+            else f"{len(wanted) - len(skipped)} features vary",
+        )
+
+    return frame_check(
+        "informative",
+        "Each feature that is switched on takes at least two different values.",
+        run,
+        blocking=False,
+    )

@@ -1,0 +1,353 @@
+"""The models room in the asset graph: training set, splits and one forecast table per model.
+
+Belongs here: naming inputs, calling one pure function, metadata and plots. Does not belong here:
+any computation. Heavy libraries are imported inside the steps.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from btq_assets.contracts import core, features, models, regimes
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.checks import CheckOutcome, in_step_check
+from btq_assets.models import fit_gates, gates
+from btq_assets.warehouse import Step, TableOutput, table_asset
+
+if TYPE_CHECKING:
+    from btq_assets.models.walk_forward import Fit
+
+_SHARED_CODE = (
+    *(
+        f"btq_assets.models.{module}"
+        for module in (
+            "design",
+            "fit_gates",
+            "folds",
+            "forecaster",
+            "gates",
+            "plans",
+            "registry",
+            "scores",
+            "training_set",
+            "walk_forward",
+        )
+    ),
+    "btq_assets.timeline",
+)
+
+_FOLD_CONFIG = (
+    "models.horizon_sessions",
+    "models.decision_every",
+    "models.walk_forward",
+    "features.truncation_dates",
+    "universe.main",
+)
+
+_truncation = in_step_check(
+    "truncation",
+    "Forecasts at or before seeded dates are the same when everything later is removed.",
+)
+_not_hollow = in_step_check(
+    "not_hollow",
+    "Assets get different forecasts on each date, and negated features change their ranking.",
+)
+
+
+@table_asset(
+    outputs=(models.TRAINING_SET, models.SPLITS),
+    inputs={
+        "bars": core.BARS_1D,
+        "technical": features.TECHNICAL,
+        "volatility": features.VOLATILITY,
+        "microstructure": features.MICROSTRUCTURE,
+        "quantum": features.QUANTUM,
+        "cross_asset": features.CROSS_ASSET,
+        "sentiment": features.SENTIMENT,
+        "macro": features.MACRO,
+        "regimes": regimes.STATES,
+    },
+    config=_FOLD_CONFIG,
+    code=(
+        "btq_assets.models.training_set",
+        "btq_assets.models.folds",
+        "btq_assets.models.gates",
+        "btq_assets.timeline",
+    ),
+    checks=(
+        gates.purge,
+        gates.label_horizon,
+        gates.no_synthetic_sentiment,
+        gates.training_set_truncation,
+    ),
+    group="models",
+)
+def training_set(
+    step: Step,
+    bars: pl.DataFrame,
+    technical: pl.DataFrame,
+    volatility: pl.DataFrame,
+    microstructure: pl.DataFrame,
+    quantum: pl.DataFrame,
+    cross_asset: pl.DataFrame,
+    sentiment: pl.DataFrame,
+    macro: pl.DataFrame,
+    regimes: pl.DataFrame,
+) -> TableOutput:
+    """Features known at each session, relative labels, and purged walk-forward folds."""
+    from btq_assets import plots
+    from btq_assets.models import training_set as room
+    from btq_assets.models.folds import splits
+
+    families = {
+        "technical": technical,
+        "volatility": volatility,
+        "microstructure": microstructure,
+        "quantum": quantum,
+        "cross_asset": cross_asset,
+        "sentiment": sentiment,
+        "macro": macro,
+    }
+    frame = room.build(bars, families, regimes, step.config)
+    folds = splits(frame, step.config)
+    decisions = frame.filter("is_decision")
+    dispersion = decisions.group_by("ts").agg(pl.col("label").std()).drop_nulls().sort("ts")
+    nulls = room.null_families(frame)
+    step.log(f"{decisions['ts'].n_unique():,} decisions, {folds.height} folds")
+    return TableOutput(
+        {models.TRAINING_SET.table: frame, models.SPLITS.table: folds},
+        metadata={
+            "n_decisions": decisions["ts"].n_unique(),
+            "n_symbols": frame["symbol"].n_unique(),
+            "n_labelled_decision_rows": decisions["label"].count(),
+            "n_folds": folds.height,
+            "null_families": ", ".join(f"{name} ({what})" for name, what in nulls.items())
+            or "none",
+            "folds": folds,
+        },
+        plots={
+            "Dispersion of labels": plots.lines(
+                dispersion["ts"],
+                {"cross-sectional standard deviation": dispersion["label"]},
+                f"Fill-to-fill returns over {step.config.models.horizon_sessions} sessions",
+                "standard deviation across assets",
+            )
+        },
+    )
+
+
+@table_asset(
+    outputs=(models.FORECASTS_RIDGE,),
+    inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
+    config=(*_FOLD_CONFIG, "models.ridge"),
+    code=(*_SHARED_CODE, "btq_assets.models.ridge"),
+    checks=(
+        gates.out_of_sample(models.FORECASTS_RIDGE),
+        gates.plausible_ic(models.FORECASTS_RIDGE),
+        _truncation,
+        _not_hollow,
+    ),
+    group="models",
+)
+def forecasts_ridge(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) -> TableOutput:
+    """Ridge on cross-sectional ranks, without and with market-wide interactions."""
+    from btq_assets.models.plans import ridge_plan
+    from btq_assets.models.walk_forward import fit_all
+
+    plan = ridge_plan(step.config, code_version=step.code_version)
+    fits = fit_all(
+        training_set,
+        splits,
+        plan,
+        data_hash=step.data_versions["training_set"],
+        progress=_with_eta(step, "ridge"),
+    )
+    n_dates = step.config.features.truncation_dates
+    answers = (
+        fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=n_dates),
+        fit_gates.not_hollow_outcome(fits, training_set, linear=True),
+    )
+    return _output(step, fits, models.FORECASTS_RIDGE, training_set, answers)
+
+
+@table_asset(
+    outputs=(models.FORECASTS_LIGHTGBM,),
+    inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
+    config=(*_FOLD_CONFIG, "models.lightgbm"),
+    code=(*_SHARED_CODE, "btq_assets.models.gradient_boosting"),
+    checks=(
+        gates.out_of_sample(models.FORECASTS_LIGHTGBM),
+        gates.plausible_ic(models.FORECASTS_LIGHTGBM),
+        _truncation,
+        _not_hollow,
+    ),
+    group="models",
+)
+def forecasts_lightgbm(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) -> TableOutput:
+    """LightGBM on cross-sectional ranks, without and with raw market-wide columns."""
+    from btq_assets.models.plans import lightgbm_plan
+    from btq_assets.models.walk_forward import fit_all
+
+    plan = lightgbm_plan(step.config, code_version=step.code_version)
+    fits = fit_all(
+        training_set,
+        splits,
+        plan,
+        data_hash=step.data_versions["training_set"],
+        progress=_with_eta(step, "lightgbm"),
+    )
+    answers = (
+        fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=1),
+        fit_gates.not_hollow_outcome(fits, training_set),
+    )
+    return _output(step, fits, models.FORECASTS_LIGHTGBM, training_set, answers)
+
+
+@table_asset(
+    outputs=(models.FORECASTS_TRANSFORMER_GNN,),
+    inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
+    config=(
+        *_FOLD_CONFIG,
+        "models.transformer",
+        "models.seeds",
+        "features.correlation_window_sessions",
+    ),
+    code=(
+        *_SHARED_CODE,
+        *(
+            f"btq_assets.models.{module}"
+            for module in ("arrays", "graph", "network", "training", "transformer_gnn")
+        ),
+    ),
+    checks=(
+        gates.out_of_sample(models.FORECASTS_TRANSFORMER_GNN),
+        gates.plausible_ic(models.FORECASTS_TRANSFORMER_GNN),
+        _truncation,
+        _not_hollow,
+    ),
+    group="models",
+    pool="gpu",
+)
+def forecasts_transformer_gnn(
+    step: Step, training_set: pl.DataFrame, splits: pl.DataFrame
+) -> TableOutput:
+    """Temporal self-attention per asset, then graph attention over a trailing relation graph."""
+    from btq_assets.models.plans import transformer_gnn_plan
+    from btq_assets.models.transformer_gnn import TransformerGNNForecaster
+    from btq_assets.models.walk_forward import fit_all
+
+    plan = transformer_gnn_plan(step.config, code_version=step.code_version, device=step.device)
+    fits = fit_all(
+        training_set,
+        splits,
+        plan,
+        data_hash=step.data_versions["training_set"],
+        progress=_with_eta(step, "transformer_gnn"),
+    )
+    artifacts = _store(step, fits)
+    loaded = {
+        fit.model_id: TransformerGNNForecaster.load(
+            step.artifacts.path(artifacts[fit.model_id][0]),
+            code_version=step.code_version,
+            device=step.device,
+        )
+        for fit in fits
+    }
+    answers = (
+        fit_gates.truncation_outcome(
+            fits,
+            training_set,
+            step.config,
+            plan=None,
+            n_dates=step.config.features.truncation_dates,
+            # float32 sums depend a little on how many dates share a batch.
+            relative_tolerance=1e-4,
+            loaded=loaded,
+        ),
+        fit_gates.not_hollow_outcome(fits, training_set),
+    )
+    output = models.FORECASTS_TRANSFORMER_GNN
+    return _output(step, fits, output, training_set, answers, artifacts)
+
+
+def _output(
+    step: Step,
+    fits: Sequence[Fit],
+    contract: TableContract,
+    training_set: pl.DataFrame,
+    answers: Sequence[CheckOutcome],
+    artifacts: Mapping[str, tuple[str, str]] | None = None,
+) -> TableOutput:
+    from btq_assets import plots
+    from btq_assets.models import registry, summary, walk_forward
+
+    forecasts = walk_forward.forecasts_table(fits, contract, step.config.models.horizon_sessions)
+    scores = summary.scores_by_fold(fits)
+    step.log(summary.one_line(fits))
+    pictures = {
+        "Rank IC by fold": plots.bars(
+            [summary.fit_label(fit) for fit in fits],
+            [fit.test_rank_ic for fit in fits],
+            "Mean rank IC out of sample",
+            "rank IC",
+        )
+    }
+    curves = summary.training_curves(fits)
+    if curves:
+        pictures["Training curves"] = plots.lines(
+            list(range(1, len(curves["training_loss"]) + 1)),
+            curves,
+            f"Mean over {len(fits)} fits, a stopped one at its last value",
+            "Huber loss",
+            xlabel="epoch",
+        )
+    return TableOutput(
+        forecasts,
+        metadata={
+            "mean_rank_ic": summary.mean_rank_ic(fits),
+            "validation_scores": scores,
+            "features": ", ".join(fits[-1].forecaster.provenance.feature_names),
+            "left_out_features": ", ".join(summary.left_out(fits)) or "none",
+        },
+        plots=pictures,
+        ledgers={
+            models.REGISTRY: registry.registry_rows(
+                fits, _store(step, fits) if artifacts is None else artifacts, step.now
+            )
+        },
+        answers=tuple(answers),
+    )
+
+
+def _store(step: Step, fits: Sequence[Fit]) -> dict[str, tuple[str, str]]:
+    """Save every model and put it into the artefact store: path and hash by ``model_id``."""
+    stored = {}
+    for fit in fits:
+        with tempfile.TemporaryDirectory() as folder:
+            fit.forecaster.save(Path(folder))
+            stored[fit.model_id] = step.artifacts.put(Path(folder))
+    return stored
+
+
+def _with_eta(step: Step, name: str) -> Callable[[int, int, Mapping[str, float]], None]:
+    """Log progress with the time left, at most every five seconds."""
+    started = time.monotonic()
+    last = started
+
+    def report(done: int, total: int, found: Mapping[str, float]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < 5 and done < total:
+            return
+        last = now
+        left = (now - started) / done * (total - done)
+        numbers = ", ".join(f"{key} {value:.4g}" for key, value in found.items())
+        step.log(f"{name}: fit {done}/{total}, about {left:.0f} s left ({numbers})")
+
+    return report

@@ -1,0 +1,138 @@
+"""Design matrices of the tabular models, and the target every model learns.
+
+Belongs here: cross-sectional ranks, in-fold standardisation, interactions, targets. Does not
+belong here: any model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+#: Smallest number of labelled assets on a date that still says who did better.
+MIN_CROSS_SECTION = 2
+
+_BY = ("universe", "ts")
+
+
+def cross_sectional_ranks(panel: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Replace each column by its rank among the assets of the same date, scaled to (-1, 1).
+
+    The rank of the asset among the ``n`` with a value is ``2 r / (n + 1) - 1`` (average ranks on
+    ties), so that it needs nothing fitted, no other date moves it, and one asset alone has 0.
+    Missing stays missing.
+
+    Parameters
+    ----------
+    panel
+        ``universe``, ``ts`` and the columns.
+    columns
+        Columns to rank.
+    """
+    return panel.with_columns(
+        (
+            2 * pl.col(name).rank("average").over(*_BY) / (pl.col(name).count().over(*_BY) + 1) - 1
+        ).alias(name)
+        for name in columns
+    )
+
+
+def relative_target(rows: pl.DataFrame, *, limit: float = 3.0) -> np.ndarray:
+    """Labels as deviations from the date's mean, in the date's standard deviations.
+
+    Every date then weighs the same, whether markets were quiet or in panic.
+
+    Parameters
+    ----------
+    rows
+        ``universe``, ``ts``, ``label``.
+    limit
+        Larger deviations are cut to it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(rows,)``; NaN where the date has fewer than two labels or no dispersion.
+    """
+    label = pl.col("label")
+    spread = label.std().over(*_BY)
+    scaled = (label - label.mean().over(*_BY)) / pl.when(spread > 0).then(spread)
+    return rows.select(scaled.clip(-limit, limit).cast(pl.Float64)).to_series().to_numpy()
+
+
+def dispersion(rows: pl.DataFrame) -> float:
+    """Median over dates of the cross-sectional standard deviation of the label.
+
+    Turns forecasts in standard deviations back into label units.
+    """
+    spreads = rows.group_by(*_BY).agg(pl.col("label").std())["label"].drop_nulls()
+    value = spreads.filter(spreads > 0).median()
+    return float(value) if value is not None else 1.0  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Mean and standard deviation of each column, from the training segment alone.
+
+    Parameters
+    ----------
+    mean, scale
+        Shape ``(columns,)``. Constant columns have scale 1.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Standardiser:
+        """Estimate from ``(rows, columns)``; NaN is left out of both moments."""
+        counted = np.maximum(np.isfinite(values).sum(axis=0), 1)
+        mean = np.where(np.isfinite(values), values, 0.0).sum(axis=0) / counted
+        centred = np.where(np.isfinite(values), values - mean, 0.0)
+        scale = np.sqrt((centred**2).sum(axis=0) / counted)
+        return cls(mean, np.where(scale > 1e-12, scale, 1.0))
+
+    def apply(self, values: np.ndarray, limit: float = 5.0) -> np.ndarray:
+        """Standardise, cut at `limit` standard deviations, and put missing values at the mean."""
+        scaled = np.clip((values - self.mean) / self.scale, -limit, limit)
+        return np.nan_to_num(scaled, nan=0.0)
+
+
+def matrix(panel: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Columns as ``(rows, columns)`` float64, null as NaN."""
+    if not columns:
+        return np.empty((panel.height, 0))
+    return panel.select(pl.col(list(columns)).cast(pl.Float64)).fill_null(np.nan).to_numpy()
+
+
+def interactions(asset: np.ndarray, market: np.ndarray) -> np.ndarray:
+    """Every asset column times every market column, shape ``(rows, asset * market)``.
+
+    A market-wide value alone moves all assets together and cannot rank them.
+    """
+    return (asset[:, :, None] * market[:, None, :]).reshape(len(asset), -1)
+
+
+def ranked_rows(
+    panel: pl.DataFrame, rows: pl.DataFrame, asset: Sequence[str], market: Sequence[str]
+) -> pl.DataFrame:
+    """Rows in their own order, asset columns ranked among all assets `panel` has on the date.
+
+    Parameters
+    ----------
+    panel
+        All assets of each date: an asset without a label still has a rank.
+    rows
+        Rows of `panel` that are wanted.
+    asset, market
+        Columns to rank, and columns to keep as they are.
+    """
+    dates = panel.join(rows.select(*_BY).unique(), on=list(_BY), how="semi")
+    ranks = cross_sectional_ranks(
+        dates.select("universe", "symbol", "ts", *asset, *market), list(asset)
+    )
+    key = ["universe", "symbol", "ts"]
+    return rows.select(key).join(ranks, on=key, how="left", maintain_order="left")

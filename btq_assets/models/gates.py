@@ -1,0 +1,206 @@
+"""What a training set and a table of forecasts must survive before they are kept.
+
+Belongs here: purge, label, synthetic, out-of-sample and plausibility gates as checks over frames.
+Does not belong here: gates that need a fitted model (`fit_gates`), and who runs the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from btq_assets.config import TradingConfig
+from btq_assets.contracts import features
+from btq_assets.contracts import models as tables
+from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
+from btq_assets.evidence.truncation import truncation_check, truncation_dates
+from btq_assets.models import folds, scores, training_set
+
+#: A mean rank IC of weekly, honest forecasts is 0.00 to 0.05; above this something leaks.
+IMPLAUSIBLE_IC = 0.15
+MIN_DATES_FOR_IC = 100
+
+_LABELS = ("label", "label_raw", "label_start_ts", "label_end_ts")
+_KEY = ["universe", "symbol", "ts"]
+
+
+def build_from_inputs(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """`training_set.build` from the named inputs of the asset."""
+    families = {name: frame for name, frame in inputs.items() if name in features.FAMILIES}
+    return training_set.build(inputs["bars"], families, inputs["regimes"], config)
+
+
+#: Features and decision flags of the training set, rebuilt from inputs cut at seeded dates.
+training_set_truncation: CheckGroup = truncation_check(
+    tables.TRAINING_SET, build_from_inputs, history_sessions=30, last_sessions=10, ignore=_LABELS
+)
+
+
+def _purge(context: CheckContext) -> CheckOutcome:
+    found = folds.purge_violations(
+        context.frames[tables.TRAINING_SET.table], context.frames[tables.SPLITS.table]
+    )
+    if found.is_empty():
+        return CheckOutcome("purge", True, "every label is filled before the next segment starts")
+    row = found.row(0, named=True)
+    return CheckOutcome(
+        "purge",
+        False,
+        f"{found.height} label(s) reach into the next segment: fold {row['fold']} {row['segment']}, "
+        f"{row['symbol']} decided {row['ts']}, filled {row['label_end_ts']}, next segment starts "
+        f"{row['next_start']}",
+        {"n_violations": found.height},
+    )
+
+
+purge: CheckGroup = frame_check(
+    "purge", "No training or validation label ends after the next segment starts.", _purge
+)
+
+
+def _label_horizon(context: CheckContext) -> CheckOutcome:
+    name = "label_horizon"
+    stored = context.frames[tables.TRAINING_SET.table]
+    bars = context.inputs["bars"].filter(pl.col("universe") == context.config.universe.main)
+    n_compared = 0
+    for cut in truncation_dates(stored, context.config.features.truncation_dates, name):
+        fresh = training_set.relative_labels(
+            bars.filter(pl.col("known_at") <= cut), context.config.models.horizon_sessions
+        )
+        both = fresh.select(*_KEY, pl.col("label").alias("again")).join(
+            stored.select(*_KEY, "label", "label_end_ts"), on=_KEY, how="inner"
+        )
+        filled = pl.col("label_end_ts") <= cut
+        wrong = both.filter(
+            pl.when(filled.fill_null(False))
+            .then(~(pl.col("label") - pl.col("again")).abs().le(1e-12).fill_null(False))
+            .otherwise(pl.col("again").is_not_null())
+            & ~(pl.col("label").is_null() & pl.col("again").is_null())
+        )
+        if wrong.height:
+            row = wrong.row(0, named=True)
+            return CheckOutcome(
+                name,
+                False,
+                f"{wrong.height} label(s) differ from those of data known at {cut}: {row['symbol']} "
+                f"at {row['ts']} is {row['label']}, was {row['again']}",
+            )
+        n_compared += both.height
+    return CheckOutcome(name, True, f"{n_compared:,} labels unchanged", {"compared": n_compared})
+
+
+label_horizon: CheckGroup = frame_check(
+    "label_horizon",
+    "A label is the fill-to-fill return minus the universe mean, and needs nothing after its own end.",
+    _label_horizon,
+)
+
+
+def _no_synthetic(context: CheckContext) -> CheckOutcome:
+    name = "no_synthetic_sentiment"
+    columns = features.feature_names("sentiment")
+    leaked = (
+        context.frames[tables.TRAINING_SET.table]
+        .join(
+            context.inputs["sentiment"].filter(pl.col("is_synthetic")).select(_KEY),
+            on=_KEY,
+            how="semi",
+        )
+        .filter(pl.any_horizontal(pl.col(columns).is_not_null()))
+    )
+    if leaked.is_empty():
+        return CheckOutcome(name, True, "no SYNTHETIC document is behind any feature")
+    row = leaked.row(0, named=True)
+    return CheckOutcome(
+        name,
+        False,
+        f"{leaked.height} row(s) carry sentiment of SYNTHETIC documents, first {row['symbol']} at "
+        f"{row['ts']}; join sentiment only where is_synthetic is false",
+    )
+
+
+no_synthetic_sentiment: CheckGroup = frame_check(
+    "no_synthetic_sentiment",
+    "Sentiment of generated documents never reaches a training set.",
+    _no_synthetic,
+)
+
+
+def out_of_sample(contract: tables.TableContract) -> CheckGroup:
+    """Every forecast lies in its fold's test segment, and every decision there has one."""
+
+    def run(context: CheckContext) -> CheckOutcome:
+        name = "out_of_sample"
+        forecasts = context.frames[contract.table]
+        splits = context.inputs["splits"]
+        bounds = forecasts.join(
+            splits.select("universe", "fold", "test_start", "test_end"),
+            on=["universe", "fold"],
+            how="left",
+        )
+        inside = pl.col("ts").is_between(pl.col("test_start"), pl.col("test_end"))
+        outside = bounds.filter(~inside.fill_null(False))
+        if outside.height:
+            row = outside.row(0, named=True)
+            return CheckOutcome(
+                name,
+                False,
+                f"{outside.height} forecast(s) outside the test segment of their fold: fold "
+                f"{row['fold']}, {row['symbol']} at {row['ts']}",
+            )
+        decisions = context.inputs["training_set"].filter("is_decision").select(_KEY)
+        wanted = pl.concat(
+            decisions.filter(
+                (pl.col("universe") == fold["universe"])
+                & pl.col("ts").is_between(fold["test_start"], fold["test_end"])
+            )
+            for fold in splits.iter_rows(named=True)
+        )
+        for (variant, seed), rows in forecasts.group_by("variant", "seed"):
+            lacking = wanted.join(rows, on=_KEY, how="anti")
+            if lacking.height:
+                row = lacking.row(0, named=True)
+                return CheckOutcome(
+                    name,
+                    False,
+                    f"{variant}, seed {seed}: {lacking.height} decision(s) have no forecast, first "
+                    f"{row['symbol']} at {row['ts']}",
+                )
+        return CheckOutcome(
+            name, True, f"{forecasts.height:,} forecasts", {"decisions": wanted.height}
+        )
+
+    return frame_check(
+        "out_of_sample",
+        "Every forecast lies in the test segment of its fold, and every decision there has one.",
+        run,
+    )
+
+
+def plausible_ic(contract: tables.TableContract) -> CheckGroup:
+    """No variant and seed has a mean rank IC that only a leak explains."""
+
+    def run(context: CheckContext) -> CheckOutcome:
+        name = "plausible_ic"
+        found = {}
+        for (variant, seed), rows in context.frames[contract.table].group_by(
+            "variant", "seed", maintain_order=True
+        ):
+            by_date = scores.rank_ic_by_date(rows, context.inputs["training_set"])
+            ics = by_date["rank_ic"].drop_nulls()
+            if ics.len() >= MIN_DATES_FOR_IC:
+                found[f"{variant}, seed {seed}"] = round(float(ics.mean()), 4)  # type: ignore[arg-type]
+        high = {which: ic for which, ic in found.items() if abs(ic) > IMPLAUSIBLE_IC}
+        return CheckOutcome(
+            name,
+            not high,
+            f"mean rank IC {high} is beyond {IMPLAUSIBLE_IC}: look for a leak" if high else "",
+            found,
+        )
+
+    return frame_check(
+        "plausible_ic",
+        f"Mean rank IC is at most {IMPLAUSIBLE_IC} in absolute value; honest forecasts have 0.00 to 0.05.",
+        run,
+    )

@@ -1,0 +1,224 @@
+"""LightGBM regression trees on cross-sectional ranks and raw market-wide columns.
+
+Belongs here: the gradient-boosting forecaster. Does not belong here: Dagster, and other models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from btq_assets.models import design, scores
+from btq_assets.models.folds import TrainingSet
+from btq_assets.models.forecaster import (
+    ModelError,
+    Progress,
+    Provenance,
+    library_versions,
+    read_model,
+    require_columns,
+    write_model,
+)
+
+MODEL_TEXT_FILE = "trees.txt"
+
+#: Fixed, not the machine's: sums of gradients depend on the number of threads.
+N_THREADS = 1
+
+
+@dataclass(frozen=True)
+class LightGBMSpec:
+    """Configuration of one LightGBM fit; see `config.LightGBMSection`."""
+
+    variant: str = "base"
+    num_leaves: int = 15
+    learning_rate: float = 0.03
+    n_estimators: int = 300
+    min_child_samples: int = 200
+    feature_fraction: float = 0.6
+    early_stopping_rounds: int = 30
+    seed: int = 0
+
+
+class LightGBMForecaster:
+    """Boosted trees on the relative target, stopped early on the validation segment.
+
+    Asset features are cross-sectional ranks, market features (variant ``macro``) are raw: a tree
+    can split on the state of the market and then on ranks. Missing values stay missing.
+
+    Parameters
+    ----------
+    spec
+        Configuration.
+    code_version
+        Stored in the provenance.
+    """
+
+    family = "lightgbm"
+    history_sessions = 0
+
+    def __init__(
+        self, spec: LightGBMSpec | None = None, *, code_version: str = "unversioned"
+    ) -> None:
+        self.spec = spec or LightGBMSpec()
+        self.code_version = code_version
+        self.scores: dict[str, Any] = {}
+        self._asset: tuple[str, ...] = ()
+        self._market: tuple[str, ...] = ()
+        self._booster: Any = None
+        self._unit = 1.0
+
+    @property
+    def provenance(self) -> Provenance:
+        """Features, code and libraries of the fit; raises `ModelError` before `fit`."""
+        self._fitted()
+        return Provenance(
+            model=self.family,
+            feature_names=(*self._asset, *self._market),
+            code_version=self.code_version,
+            seed=self.spec.seed,
+            versions=library_versions("lightgbm", "numpy", "polars"),
+        )
+
+    def fit(self, training_set: TrainingSet, progress: Progress | None = None) -> Self:
+        """Grow trees on the training segment until the validation error stops falling."""
+        import lightgbm
+
+        self._asset = training_set.asset_features
+        self._market = training_set.market_features
+        require_columns(training_set.panel, (*self._asset, *self._market), "fitting lightgbm")
+        train = training_set.train_rows()
+        validation = training_set.validation_rows()
+        names = [*self._asset, *self._market]
+        data = []
+        for rows in (train, validation):
+            y = design.relative_target(rows)
+            known = np.isfinite(y)
+            x = self._design(training_set.panel, rows)[known]
+            data.append(lightgbm.Dataset(x, y[known], feature_name=names, free_raw_data=True))
+        errors: dict[str, Any] = {}
+        callbacks: list[Any] = [
+            lightgbm.early_stopping(self.spec.early_stopping_rounds, verbose=False),
+            lightgbm.record_evaluation(errors),
+        ]
+        if progress is not None:
+            callbacks.append(_reporter(progress))
+        booster = lightgbm.train(
+            self._parameters(),
+            data[0],
+            num_boost_round=self.spec.n_estimators,
+            valid_sets=[data[1]],
+            valid_names=["validation"],
+            callbacks=callbacks,
+        )
+        # The text is what is saved: forecasts before and after a round trip are the same.
+        self._booster = lightgbm.Booster(
+            model_str=booster.model_to_string(num_iteration=booster.best_iteration)
+        )
+        self._unit = design.dispersion(train)
+        forecast = self._booster.predict(
+            self._design(training_set.panel, validation), num_threads=N_THREADS
+        )
+        curve = errors["validation"]["l2"]
+        self.scores = {
+            "validation_rank_ic": scores.mean_rank_ic_of(validation, np.asarray(forecast)),
+            "n_trees": int(booster.best_iteration),
+            "validation_error": [round(float(value), 6) for value in curve],
+            "n_train": train.height,
+            "n_validation": validation.height,
+            "n_columns": len(names),
+        }
+        return self
+
+    def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
+        """Forecast the decision rows of `panel`; see `Forecaster.predict`."""
+        booster = self._fitted()
+        require_columns(panel, (*self._asset, *self._market), "forecasting with lightgbm")
+        rows = panel.filter(pl.col("is_decision")) if "is_decision" in panel.columns else panel
+        rows = rows.sort("universe", "symbol", "ts")
+        if rows.is_empty():
+            return rows.select("universe", "symbol", "ts", pl.lit(0.0).alias("forecast"))
+        forecast = booster.predict(self._design(panel, rows), num_threads=N_THREADS)
+        return rows.select("universe", "symbol", "ts").with_columns(
+            forecast=pl.Series(np.asarray(forecast) * self._unit, dtype=pl.Float64)
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` and the trees in LightGBM's text format."""
+        booster = self._fitted()
+        write_model(
+            folder,
+            self.provenance,
+            self.spec,
+            {
+                "asset_features": self._asset,
+                "market_features": self._market,
+                "unit": self._unit,
+                "scores": self.scores,
+            },
+        )
+        (folder / MODEL_TEXT_FILE).write_text(booster.model_to_string())
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        feature_names: Sequence[str] | None = None,
+        code_version: str | None = None,
+    ) -> Self:
+        """Read a saved model; raises `MismatchError` unless it is what the caller expects."""
+        import lightgbm
+
+        spec, provenance, extra = read_model(
+            Path(folder),
+            cls.family,
+            LightGBMSpec,
+            feature_names=feature_names,
+            code_version=code_version,
+        )
+        model = cls(spec, code_version=provenance.code_version)
+        model._asset = tuple(extra["asset_features"])
+        model._market = tuple(extra["market_features"])
+        model._unit = float(extra["unit"])
+        model.scores = extra["scores"]
+        model._booster = lightgbm.Booster(model_str=(Path(folder) / MODEL_TEXT_FILE).read_text())
+        return model
+
+    def _parameters(self) -> dict[str, Any]:
+        return {
+            "objective": "regression",
+            "metric": "l2",
+            "num_leaves": self.spec.num_leaves,
+            "learning_rate": self.spec.learning_rate,
+            "min_child_samples": self.spec.min_child_samples,
+            "feature_fraction": self.spec.feature_fraction,
+            "seed": self.spec.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": N_THREADS,
+            "verbosity": -1,
+        }
+
+    def _design(self, panel: pl.DataFrame, rows: pl.DataFrame) -> np.ndarray:
+        ordered = design.ranked_rows(panel, rows, self._asset, self._market)
+        return design.matrix(ordered, [*self._asset, *self._market])
+
+    def _fitted(self) -> Any:
+        if self._booster is None:
+            raise ModelError("lightgbm is not fitted; call fit() or load() first")
+        return self._booster
+
+
+def _reporter(progress: Progress) -> Any:
+    def report(environment: Any) -> None:
+        value = float(environment.evaluation_result_list[0][2])
+        total = environment.end_iteration - environment.begin_iteration
+        progress(environment.iteration + 1, total, {"validation_error": value})
+
+    return report

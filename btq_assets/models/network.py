@@ -1,0 +1,183 @@
+"""The Transformer-GNN itself: attention over time per asset, then over the relation graph.
+
+Belongs here: torch modules. Does not belong here: training, data frames. Imports torch and
+torch_geometric at the top; import this module inside functions only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.nn import GATv2Conv
+
+from btq_assets.models.graph import N_ATTRIBUTES
+
+
+def sinusoidal_positions(length: int, dim: int) -> Tensor:
+    """Positional encoding of Vaswani et al. (2017), section 3.5, shape ``(length, dim)``.
+
+    Position 0 is the last token, the decision itself: a window of any length looks the same
+    from its end.
+    """
+    position = torch.arange(length - 1, -1, -1, dtype=torch.float32)[:, None]
+    rate = torch.exp(torch.arange(0, dim, 2, dtype=torch.float32) * (-math.log(10_000.0) / dim))
+    encoding = torch.zeros(length, dim)
+    encoding[:, 0::2] = torch.sin(position * rate)
+    encoding[:, 1::2] = torch.cos(position * rate)[:, : dim // 2]
+    return encoding
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head self-attention in which a token sees itself and what came before.
+
+    Heads have ``ceil(dim / heads)`` channels and an output projection leads back to ``dim``, so
+    that every pair of the two is valid.
+
+    Parameters
+    ----------
+    dim
+        Width of a token.
+    heads
+        Number of heads.
+    dropout
+        Dropout of attention weights.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.head_dim = math.ceil(dim / heads)
+        self.dropout = dropout
+        inner = self.heads * self.head_dim
+        self.query = nn.Linear(dim, inner)
+        self.key_value = nn.Linear(dim, 2 * inner)
+        self.out = nn.Linear(inner, dim)
+
+    def forward(self, tokens: Tensor, *, last_only: bool = False) -> Tensor:
+        """Attend over ``(B, L, dim)``; with `last_only` return the last token, ``(B, 1, dim)``."""
+        batch, length, _ = tokens.shape
+        query = self._split(self.query(tokens[:, -1:] if last_only else tokens))
+        key, value = (self._split(part) for part in self.key_value(tokens).chunk(2, dim=-1))
+        # The last token may see all others, so it needs no mask.
+        mixed = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=not last_only and length > 1,
+        )
+        return self.out(mixed.transpose(1, 2).reshape(batch, query.shape[2], -1))
+
+    def _split(self, values: Tensor) -> Tensor:
+        batch, length, _ = values.shape
+        return values.view(batch, length, self.heads, self.head_dim).transpose(1, 2)
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm transformer layer (Xiong et al. 2020): attention, then a two-layer network."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.attention = CausalSelfAttention(dim, heads, dropout)
+        self.norm_network = nn.LayerNorm(dim)
+        self.network = nn.Sequential(
+            nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, *, last_only: bool = False) -> Tensor:
+        """Transform ``(B, L, dim)``; with `last_only` return only the last token."""
+        kept = tokens[:, -1:] if last_only else tokens
+        kept = kept + self.dropout(self.attention(self.norm_attention(tokens), last_only=last_only))
+        return kept + self.dropout(self.network(self.norm_network(kept)))
+
+
+class TransformerGNN(nn.Module):
+    """Temporal self-attention per asset, graph attention across assets, one number per asset.
+
+    Weights are shared by all assets and no asset has a name, so that permuting the assets
+    permutes the outputs.
+
+    Parameters
+    ----------
+    n_features
+        Width of the input.
+    dim, heads, layers
+        Width, heads and depth of the temporal encoder.
+    graph_heads
+        Heads of the graph attention (Brody et al. 2022, GATv2).
+    dropout
+        Dropout while training.
+    use_graph
+        ``False`` leaves the graph out: each asset is forecast from its own history alone.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        *,
+        dim: int,
+        heads: int,
+        layers: int,
+        graph_heads: int,
+        dropout: float,
+        use_graph: bool = True,
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Linear(n_features, dim)
+        self.layers = nn.ModuleList(EncoderLayer(dim, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(dim)
+        self.graph: GATv2Conv | None = None
+        if use_graph:
+            width = math.ceil(dim / graph_heads)
+            self.graph = GATv2Conv(
+                dim,
+                width,
+                heads=graph_heads,
+                dropout=dropout,
+                edge_dim=N_ATTRIBUTES,
+                add_self_loops=False,
+            )
+            self.mix = nn.Linear(width * graph_heads, dim)
+        self.head = nn.Linear(dim, 1)
+
+    def encode(self, windows: Tensor) -> Tensor:
+        """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``."""
+        tokens = self._embedded(windows)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        return tokens
+
+    def forward(self, windows: Tensor, edges: Tensor, attributes: Tensor) -> Tensor:
+        """Forecast each node.
+
+        Parameters
+        ----------
+        windows
+            ``(nodes, L, F)``: the features of each node's last ``L`` sessions.
+        edges
+            ``(2, E)`` source and target node; loops included.
+        attributes
+            ``(E, 2)`` edge attributes.
+
+        Returns
+        -------
+        torch.Tensor
+            ``(nodes,)``.
+        """
+        tokens = self._embedded(windows)
+        for layer in self.layers[:-1]:
+            tokens = layer(tokens)
+        # Only the last token goes on, so the last layer computes no other.
+        nodes = self.norm(self.layers[-1](tokens, last_only=True)[:, 0])
+        if self.graph is not None:
+            nodes = nodes + self.mix(functional.elu(self.graph(nodes, edges, attributes)))
+        return self.head(nodes)[:, 0]
+
+    def _embedded(self, windows: Tensor) -> Tensor:
+        positions = sinusoidal_positions(windows.shape[1], self.embed.out_features)
+        return self.embed(windows) + positions.to(windows)

@@ -1,0 +1,226 @@
+"""Ridge regression on cross-sectional ranks: the model every deeper one must beat.
+
+Belongs here: the ridge forecaster. Does not belong here: Dagster, and other models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from btq_assets.models import design, scores
+from btq_assets.models.folds import TrainingSet
+from btq_assets.models.forecaster import (
+    WEIGHTS_FILE,
+    ModelError,
+    Progress,
+    Provenance,
+    library_versions,
+    read_model,
+    require_columns,
+    write_model,
+)
+
+#: Asset columns that market-wide columns are multiplied with in the ``macro`` variant.
+INTERACTED = ("universe_beta", "momentum_12_1")
+
+
+@dataclass(frozen=True)
+class RidgeSpec:
+    """Configuration of one ridge fit.
+
+    Parameters
+    ----------
+    variant
+        ``base`` or ``macro``.
+    alphas
+        Penalties tried; the validation segment chooses.
+    """
+
+    variant: str = "base"
+    alphas: tuple[float, ...] = (10.0, 100.0, 1_000.0, 10_000.0, 100_000.0)
+    seed: int = 0
+
+
+class RidgeForecaster:
+    """Linear forecast of the relative label.
+
+    Asset features become cross-sectional ranks; market features are standardised on the training
+    segment and multiplied with the ranks of beta and momentum (`INTERACTED`). All columns are
+    then standardised on the training segment, and missing values put at the mean. The penalty
+    with the best validation rank IC wins (the larger one on ties), and the coefficients are
+    fitted again on training plus validation segment, whose labels are all filled by the first
+    test decision. Scalers stay those of the training segment. There is no intercept: targets
+    have mean zero on every date.
+
+    Parameters
+    ----------
+    spec
+        Configuration.
+    code_version
+        Stored in the provenance.
+    """
+
+    family = "ridge"
+    history_sessions = 0
+
+    def __init__(self, spec: RidgeSpec | None = None, *, code_version: str = "unversioned") -> None:
+        self.spec = spec or RidgeSpec()
+        self.code_version = code_version
+        self.scores: dict[str, Any] = {}
+        self._asset: tuple[str, ...] = ()
+        self._market: tuple[str, ...] = ()
+        self._market_scaler: design.Standardiser | None = None
+        self._scaler: design.Standardiser | None = None
+        self._coefficients: np.ndarray | None = None
+        self._unit = 1.0
+
+    @property
+    def provenance(self) -> Provenance:
+        """Features, code and libraries of the fit; raises `ModelError` before `fit`."""
+        self._fitted()
+        return Provenance(
+            model=self.family,
+            feature_names=(*self._asset, *self._market),
+            code_version=self.code_version,
+            seed=self.spec.seed,
+            versions=library_versions("numpy", "scikit-learn", "polars"),
+        )
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Coefficients per standard deviation of each design column, in standard deviations."""
+        return self._fitted()[2]
+
+    def fit(self, training_set: TrainingSet, progress: Progress | None = None) -> Self:
+        """Choose the penalty on the validation segment, then fit on both segments."""
+        self._asset = training_set.asset_features
+        self._market = training_set.market_features
+        train = training_set.train_rows()
+        validation = training_set.validation_rows()
+        require_columns(training_set.panel, (*self._asset, *self._market), "fitting ridge")
+        self._market_scaler = design.Standardiser.fit(design.matrix(train, self._market))
+        ranked = self._design(training_set.panel, pl.concat([train, validation]))
+        x_train, x_validation = ranked[: train.height], ranked[train.height :]
+        self._scaler = design.Standardiser.fit(x_train)
+        x_train, x_validation = self._scaler.apply(x_train), self._scaler.apply(x_validation)
+        y_train, y_validation = design.relative_target(train), design.relative_target(validation)
+        ics = []
+        for number, alpha in enumerate(self.spec.alphas):
+            beta = _solve(x_train, y_train, alpha)
+            ics.append(scores.mean_rank_ic_of(validation, x_validation @ beta))
+            if progress is not None:
+                progress(number + 1, len(self.spec.alphas), {"alpha": alpha, "rank_ic": ics[-1]})
+        best = max(
+            range(len(ics)), key=lambda i: (np.nan_to_num(ics[i], nan=-2.0), self.spec.alphas[i])
+        )
+        self._coefficients = _solve(
+            np.vstack([x_train, x_validation]),
+            np.concatenate([y_train, y_validation]),
+            self.spec.alphas[best],
+        )
+        self._unit = design.dispersion(train)
+        self.scores = {
+            "alpha": self.spec.alphas[best],
+            "validation_rank_ic": ics[best],
+            "validation_rank_ic_by_alpha": dict(zip(map(str, self.spec.alphas), ics, strict=True)),
+            "n_train": train.height,
+            "n_validation": validation.height,
+            "n_columns": int(x_train.shape[1]),
+        }
+        return self
+
+    def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
+        """Forecast the decision rows of `panel`; see `Forecaster.predict`."""
+        _, scaler, coefficients = self._fitted()
+        require_columns(panel, (*self._asset, *self._market), "forecasting with ridge")
+        rows = panel.filter(pl.col("is_decision")) if "is_decision" in panel.columns else panel
+        rows = rows.sort("universe", "symbol", "ts")
+        x = scaler.apply(self._design(panel, rows))
+        return rows.select("universe", "symbol", "ts").with_columns(
+            forecast=pl.Series(x @ coefficients * self._unit, dtype=pl.Float64)
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` and ``weights.safetensors``."""
+        from safetensors.numpy import save_file
+
+        market_scaler, scaler, coefficients = self._fitted()
+        write_model(
+            folder,
+            self.provenance,
+            self.spec,
+            {
+                "asset_features": self._asset,
+                "market_features": self._market,
+                "unit": self._unit,
+                "scores": self.scores,
+            },
+        )
+        save_file(
+            {
+                "coefficients": coefficients,
+                "mean": scaler.mean,
+                "scale": scaler.scale,
+                "market_mean": market_scaler.mean,
+                "market_scale": market_scaler.scale,
+            },
+            str(folder / WEIGHTS_FILE),
+        )
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        feature_names: Sequence[str] | None = None,
+        code_version: str | None = None,
+    ) -> Self:
+        """Read a saved model; raises `MismatchError` unless it is what the caller expects."""
+        from safetensors.numpy import load_file
+
+        spec, provenance, extra = read_model(
+            Path(folder),
+            cls.family,
+            RidgeSpec,
+            feature_names=feature_names,
+            code_version=code_version,
+        )
+        weights = load_file(str(Path(folder) / WEIGHTS_FILE))
+        model = cls(spec, code_version=provenance.code_version)
+        model._asset = tuple(extra["asset_features"])
+        model._market = tuple(extra["market_features"])
+        model._unit = float(extra["unit"])
+        model.scores = extra["scores"]
+        model._coefficients = weights["coefficients"]
+        model._scaler = design.Standardiser(weights["mean"], weights["scale"])
+        model._market_scaler = design.Standardiser(weights["market_mean"], weights["market_scale"])
+        return model
+
+    def _design(self, panel: pl.DataFrame, rows: pl.DataFrame) -> np.ndarray:
+        """Columns before standardisation; ranks are taken among all assets of `panel`."""
+        ordered = design.ranked_rows(panel, rows, self._asset, self._market)
+        asset = design.matrix(ordered, self._asset)
+        if not self._market or self._market_scaler is None:
+            return asset
+        interacted = [self._asset.index(name) for name in INTERACTED if name in self._asset]
+        market = self._market_scaler.apply(design.matrix(ordered, self._market))
+        return np.hstack([asset, design.interactions(asset[:, interacted], market)])
+
+    def _fitted(self) -> tuple[design.Standardiser, design.Standardiser, np.ndarray]:
+        if self._coefficients is None or self._scaler is None or self._market_scaler is None:
+            raise ModelError("ridge is not fitted; call fit() or load() first")
+        return self._market_scaler, self._scaler, self._coefficients
+
+
+def _solve(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+    from sklearn.linear_model import Ridge
+
+    known = np.isfinite(y)
+    fitted = Ridge(alpha=alpha, fit_intercept=False, solver="cholesky").fit(x[known], y[known])
+    return np.asarray(fitted.coef_, dtype=float)

@@ -1,0 +1,96 @@
+"""What a person wants to see of a walk-forward run: scores by fold, curves, what was left out.
+
+Belongs here: tables and short texts over fits. Does not belong here: drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from btq_assets.contracts import models as tables
+from btq_assets.models.transformer_gnn import DEFAULT_FEATURES
+from btq_assets.models.walk_forward import Fit
+
+
+def fit_label(fit: Fit) -> str:
+    """Short name of a fit for an axis."""
+    seed = f" s{fit.seed}" if fit.seed else ""
+    return f"{fit.variant}{seed} f{fit.fold}"
+
+
+def scores_by_fold(fits: Sequence[Fit]) -> pl.DataFrame:
+    """One row per fit: validation and test rank IC, and what the validation segment chose."""
+    rows = []
+    for fit in fits:
+        found = fit.forecaster.scores
+        rows.append(
+            {
+                "variant": fit.variant,
+                "seed": fit.seed,
+                "fold": fit.fold,
+                "validation_rank_ic": _round(found.get("validation_rank_ic")),
+                "test_rank_ic": _round(fit.test_rank_ic),
+                "chosen": _chosen(found),
+                "n_train": found["n_train"],
+                "n_columns": found["n_columns"],
+            }
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def mean_rank_ic(fits: Sequence[Fit]) -> float | None:
+    """Mean test rank IC over all fits."""
+    values = [fit.test_rank_ic for fit in fits if np.isfinite(fit.test_rank_ic)]
+    return _round(float(np.mean(values))) if values else None
+
+
+def one_line(fits: Sequence[Fit]) -> str:
+    """Mean test rank IC by variant."""
+    parts = []
+    for variant in dict.fromkeys(fit.variant for fit in fits):
+        ic = mean_rank_ic([fit for fit in fits if fit.variant == variant])
+        parts.append(f"{variant} {'undefined' if ic is None else f'{ic:+.4f}'}")
+    return f"mean rank IC out of sample: {', '.join(parts)}"
+
+
+def training_curves(fits: Sequence[Fit]) -> dict[str, list[float]]:
+    """Training and validation loss by epoch, mean over fits; may be empty.
+
+    A fit that stopped early keeps its last loss, so that the mean is over the same fits at each
+    epoch.
+    """
+    curves = {}
+    for name in ("training_loss", "validation_loss"):
+        series = [f.forecaster.scores[name] for f in fits if name in f.forecaster.scores]
+        if series:
+            longest = max(map(len, series))
+            filled = [[*values, *values[-1:] * (longest - len(values))] for values in series]
+            curves[name] = np.mean(filled, axis=0).tolist()
+    return curves
+
+
+def left_out(fits: Sequence[Fit]) -> tuple[str, ...]:
+    """Offered columns that held no value in the training segment of some fit."""
+    is_network = all(f.forecaster.provenance.model == "transformer_gnn" for f in fits)
+    offered = set(DEFAULT_FEATURES if is_network else tables.ASSET_FEATURES)
+    if any(fit.variant == "macro" for fit in fits):
+        offered |= set(tables.MARKET_FEATURES)
+    lacking: set[str] = set()
+    for fit in fits:
+        mine = offered - (set() if fit.variant == "macro" else set(tables.MARKET_FEATURES))
+        lacking |= mine - set(fit.forecaster.provenance.feature_names)
+    return tuple(sorted(lacking))
+
+
+def _chosen(found: dict[str, object]) -> str:
+    for name in ("alpha", "n_trees", "best_epoch"):
+        if name in found:
+            return f"{name} = {found[name]:g}"
+    return ""
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)

@@ -1,0 +1,137 @@
+"""View in, one HTML string out. No file is read but the package's own template.
+
+Belongs here: filling the template. Does not belong here: what the report says (`assemble.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from btq_assets.reports import charts
+from btq_assets.reports.view import (
+    Block,
+    Caveat,
+    CellChart,
+    Interval,
+    LineChart,
+    ReportView,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOOTER = (
+    "Every number is computed by the run named in the provenance section, from the tables named "
+    "below each table and chart. Past returns of a simulated strategy say little about future ones."
+)
+
+
+def render(view: ReportView) -> str:
+    """Lay `view` out as one self-contained HTML page.
+
+    Parameters
+    ----------
+    view
+        What the report says.
+
+    Returns
+    -------
+    str
+        Complete page: style and script inline, nothing loaded from anywhere.
+
+    Raises
+    ------
+    jinja2.UndefinedError
+        The template names something the view does not have.
+    """
+    environment = _environment()
+    page = environment.get_template("report.html.j2")
+    return page.render(
+        view=view,
+        style=Markup(_source(environment, "style.css.j2")),  # noqa: S704 - our own file
+        script=Markup(_source(environment, "charts.js.j2")),  # noqa: S704 - our own file
+        footer=FOOTER,
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("btq_assets.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        kind_of=_kind_of,
+        drawn=_drawn,
+        tint=charts.colour_of,
+        whisker=_whisker,
+        whisker_scales=_whisker_scales,
+        grouped_caveats=_grouped_caveats,
+    )
+    return environment
+
+
+def _source(environment: Environment, name: str) -> str:
+    if environment.loader is None:
+        raise ValueError("the report environment has no template loader")
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _kind_of(block: Block) -> str:
+    return "text" if isinstance(block, str) else "table" if isinstance(block, Table) else "chart"
+
+
+def _drawn(chart: LineChart | CellChart) -> Markup:
+    draw = charts.line_chart if isinstance(chart, LineChart) else charts.cell_chart
+    return Markup(draw(chart))  # type: ignore[arg-type]  # noqa: S704 - charts escape their texts
+
+
+def _whisker_scales(table: Table) -> list[tuple[float, float]]:
+    """Common scale of the whiskers of each column; zero is always on it."""
+    scales = []
+    for place in range(len(table.heads)):
+        drawn = [
+            row.cells[place].interval
+            for row in table.rows
+            if len(row.cells) > place and row.cells[place].interval
+        ]
+        low = min((interval.low for interval in drawn if interval), default=0.0)
+        high = max((interval.high for interval in drawn if interval), default=0.0)
+        scales.append((min(low, 0.0), max(high, 0.0)))
+    return scales
+
+
+def _whisker(interval: Interval, scale: Sequence[float]) -> Markup:
+    low, high = scale
+    width = (high - low) or 1.0
+
+    def at(value: float) -> float:
+        return 100 * (value - low) / width
+
+    side = " above" if interval.low > 0 else " below" if interval.high < 0 else ""
+    return Markup(
+        '<div class="whisker{}"><i class="zero" style="left:{:.1f}%"></i>'
+        '<i class="span" style="left:{:.1f}%;width:{:.1f}%"></i>'
+        '<i class="dot" style="left:{:.1f}%"></i></div>'
+    ).format(
+        side,
+        at(0.0),
+        at(interval.low),
+        at(interval.high) - at(interval.low),
+        at(interval.value),
+    )
+
+
+def _grouped_caveats(view: ReportView) -> list[tuple[str, list[Caveat]]]:
+    return [(name, list(found)) for name, found in groupby(view.caveats, lambda c: c.group)]

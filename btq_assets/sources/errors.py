@@ -1,0 +1,28 @@
+"""What can go wrong at the edge of the house, by name.
+
+Belongs here: the error types of the sources. Each message says what was wrong, where, and what
+to do. Does not belong here: anything that raises them.
+"""
+
+from __future__ import annotations
+
+
+class SourceError(RuntimeError):
+    """A source did not give what it should; nothing was stored."""
+
+
+class FolderError(SourceError):
+    """One file of the inbox folder cannot be read; the other files go on without it."""
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(f"{file}: {problem}")
+        self.file = file
+        self.problem = problem
+
+
+class UnknownSymbolError(SourceError):
+    """A provider does not know a configured symbol."""
+
+
+class ProviderUnavailableError(SourceError):
+    """A provider did not answer, or not with data, after every attempt."""

@@ -1,0 +1,1 @@
+"""Macro and market-wide series, every vintage a row."""

@@ -1,0 +1,1 @@
+"""Bars: the packaged sample, an inbox folder, and Yahoo Finance."""

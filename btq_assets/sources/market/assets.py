@@ -1,0 +1,214 @@
+"""Dagster side of the market sources: thin, no logic."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from btq_assets.config import TradingConfig
+from btq_assets.contracts import raw
+from btq_assets.sources.market.checks import (
+    FIRST_SIGHT_CHECKS,
+    MEMBERSHIP_CHECKS,
+    SAMPLE_CHECKS,
+    warning_only,
+)
+from btq_assets.warehouse import Step, TableOutput, table_asset
+from data_quality import raw_bars_suite
+
+CODE = (
+    "btq_assets.sources.market",
+    "btq_assets.sources.packaged",
+    "btq_assets.sources.rows",
+    "btq_assets.sources.vintages",
+    "btq_assets.timeline",
+)
+
+#: Bars are judged by a suite of statistics too, so a change of it makes them new.
+BAR_CODE = (*CODE, "data_quality.suites", "data_quality.bar_views", "data_quality.runner")
+
+#: Yahoo's adjusted closes move in their seventh digit from one answer to the next.
+YAHOO_TOLERANCE = 1e-6
+
+
+def _sample_version(_: TradingConfig) -> str:
+    from btq_assets.sources.market.catalogue import MARKET_FILES
+    from btq_assets.sources.packaged import files_version
+
+    return files_version(MARKET_FILES)
+
+
+def _folder_version(config: TradingConfig) -> str:
+    from btq_assets.sources.market.providers.folder import folder_version
+
+    return folder_version(config.sources.folder) if config.sources.folder.enabled else ""
+
+
+@table_asset(
+    outputs=(raw.BARS_SAMPLE,),
+    code=BAR_CODE,
+    checks=(*SAMPLE_CHECKS, *FIRST_SIGHT_CHECKS, raw_bars_suite(raw.BARS_SAMPLE)),
+    group="raw",
+    optional=lambda config: config.sources.sample.enabled,
+    source_version=_sample_version,
+)
+def bars_sample(step: Step) -> TableOutput:
+    """Read the packaged price files, each compared with its pinned hash, and append what is new."""
+    from btq_assets import plots
+    from btq_assets.sources.market.catalogue import MARKET_FILES
+    from btq_assets.sources.market.providers.sample import read_sample
+    from btq_assets.sources.market.summary import bars_by_dataset, rebased, symbols_by_month
+    from btq_assets.sources.packaged import attribution_table
+    from btq_assets.sources.vintages import new_vintages
+
+    parsed = read_sample()
+    fresh = new_vintages(step.read_ledger(raw.BARS_SAMPLE), parsed.rows, step.now)
+    step.log(f"{parsed.rows.height:,} bars in {len(MARKET_FILES)} files, {fresh.height:,} new")
+    months, counts = symbols_by_month(parsed.rows)
+    days, prices = rebased(parsed.rows, "skfolio_sp500_dataset")
+    return TableOutput(
+        fresh,
+        rejected=parsed.rejected,
+        metadata={
+            "bars_read": parsed.rows.height,
+            "bars_new": fresh.height,
+            "datasets": bars_by_dataset(parsed.rows),
+            "licenses": attribution_table(MARKET_FILES),
+        },
+        plots={
+            "symbols with bars": plots.lines(
+                months, counts, "Symbols with bars, by month", "symbols"
+            ),
+            "us20 rebased": plots.lines(
+                days, prices, "us20: adjusted close, 1990 = 1", "multiple", log=True
+            ),
+        },
+    )
+
+
+@table_asset(
+    outputs=(raw.BARS_FOLDER,),
+    config=("sources.folder",),
+    code=BAR_CODE,
+    # One odd series must not hold back what else was dropped.
+    checks=(*FIRST_SIGHT_CHECKS, warning_only(raw_bars_suite(raw.BARS_FOLDER))),
+    group="raw",
+    optional=lambda config: config.sources.folder.enabled,
+    source_version=_folder_version,
+)
+def bars_folder(step: Step) -> TableOutput:
+    """Read every CSV and Parquet file of the inbox and append what is new."""
+    from btq_assets import plots
+    from btq_assets.sources.market.providers.folder import read_folder
+    from btq_assets.sources.market.summary import bars_by_symbol, symbols_by_month
+    from btq_assets.sources.vintages import new_vintages
+
+    parsed = read_folder(step.config.sources.folder, step.now)
+    fresh = new_vintages(step.read_ledger(raw.BARS_FOLDER), parsed.rows, step.now)
+    step.log(
+        f"{parsed.rows.height:,} bars in the inbox, {fresh.height:,} new, "
+        f"{parsed.rejected.height:,} rows or files refused"
+    )
+    months, counts = symbols_by_month(parsed.rows)
+    return TableOutput(
+        fresh,
+        rejected=parsed.rejected,
+        metadata={
+            "bars_read": parsed.rows.height,
+            "bars_new": fresh.height,
+            "symbols": bars_by_symbol(parsed.rows),
+            "refused": parsed.rejected.head(20),
+        },
+        plots={
+            "symbols with bars": plots.lines(
+                months, counts, "Symbols with bars, by month", "symbols"
+            )
+        },
+    )
+
+
+@table_asset(
+    outputs=(raw.BARS_YAHOO,),
+    config=("sources.yahoo",),
+    code=BAR_CODE,
+    checks=(*FIRST_SIGHT_CHECKS, raw_bars_suite(raw.BARS_YAHOO)),
+    group="raw",
+    optional=lambda config: config.sources.yahoo.enabled,
+    partitions="month",
+)
+def bars_yahoo(step: Step) -> TableOutput:
+    """Fetch one month from Yahoo Finance and append bars that are new or have changed."""
+    from btq_assets.sources.errors import SourceError
+    from btq_assets.sources.market.providers.yahoo import fetch_month
+    from btq_assets.sources.market.summary import bars_by_symbol
+    from btq_assets.sources.vintages import new_vintages
+
+    if step.partition_key is None:
+        raise SourceError(
+            "raw.bars_yahoo is fetched month by month: run it with a month as partition"
+        )
+    month = date.fromisoformat(step.partition_key)
+    fetched, rejected = fetch_month(step.config.sources.yahoo, month, step.now)
+    fresh = new_vintages(
+        step.read_ledger(raw.BARS_YAHOO), fetched, step.now, relative_tolerance=YAHOO_TOLERANCE
+    )
+    step.log(f"{month:%Y-%m}: {fetched.height:,} bars fetched, {fresh.height:,} new or changed")
+    return TableOutput(
+        fresh,
+        rejected=rejected,
+        metadata={
+            "month": f"{month:%Y-%m}",
+            "bars_fetched": fetched.height,
+            "bars_new": fresh.height,
+            "symbols": bars_by_symbol(fetched),
+        },
+    )
+
+
+def _membership_version(config: TradingConfig) -> str:
+    return _sample_version(config) + _folder_version(config)
+
+
+@table_asset(
+    outputs=(raw.UNIVERSE_MEMBERSHIP,),
+    config=("sources.sample.enabled", "sources.folder", "sources.yahoo", "universe"),
+    code=CODE,
+    checks=MEMBERSHIP_CHECKS,
+    group="raw",
+    source_version=_membership_version,
+)
+def universe_membership(step: Step) -> TableOutput:
+    """List every instrument of every enabled source with its universe, calendar and caveat."""
+    import polars as pl
+
+    from btq_assets import plots
+    from btq_assets.sources.market import membership
+    from btq_assets.sources.market.providers import folder, sample, yahoo
+
+    sources = step.config.sources
+    parts = [raw.UNIVERSE_MEMBERSHIP.empty()]
+    if sources.sample.enabled:
+        parts.append(membership.sample_membership(sample.read_sample().rows))
+    if sources.folder.enabled:
+        bars = folder.read_folder(sources.folder, step.now).rows
+        parts.append(membership.folder_membership(bars, sources.folder.calendar))
+    if sources.yahoo.enabled:
+        settings = sources.yahoo
+        parts.append(
+            membership.yahoo_membership(settings.symbols, settings.start_month, yahoo.DATASET)
+        )
+    members = pl.concat(parts)
+    counts = members.group_by("universe").len("symbols").sort("universe")
+    return TableOutput(
+        members,
+        metadata={
+            "universes": counts,
+            "caveats": members.group_by("universe", "dataset", "caveat")
+            .len("symbols")
+            .sort("universe", "dataset"),
+        },
+        plots={
+            "symbols by universe": plots.bars(
+                counts["universe"].to_list(), counts["symbols"], "Symbols by universe", "symbols"
+            )
+        },
+    )

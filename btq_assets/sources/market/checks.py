@@ -1,0 +1,116 @@
+"""What must hold for bars and memberships beyond the contract.
+
+Belongs here: checks on the frame about to be written. A frame of bars may be empty: a re-fetch
+that finds nothing new appends nothing. Does not belong here: statistics (see `data_quality`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import polars as pl
+
+from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
+from btq_assets.sources.market.catalogue import MARKET_FILES
+from btq_assets.sources.market.membership import configured_universes
+from btq_assets.sources.market.sessions import ECB_PUBLICATION_UTC, closes_between
+
+
+def _on_session_close(context: CheckContext) -> CheckOutcome:
+    """Each stock bar ends when New York closes, each rate at 15:00 UTC of a weekday."""
+    frame = context.frame
+    exchange = [file.dataset for file in MARKET_FILES if file.universe != "fx"]
+    stocks = frame.filter(pl.col("dataset").is_in(exchange))
+    rates = frame.filter(~pl.col("dataset").is_in(exchange))
+    astray = rates.filter(
+        (pl.col("ts").dt.time() != ECB_PUBLICATION_UTC) | (pl.col("ts").dt.weekday() > 5)
+    )
+    if stocks.height:
+        days = stocks["ts"].dt.date()
+        closes = closes_between("XNYS", days.min(), days.max())  # type: ignore[arg-type]
+        astray = pl.concat([astray, stocks.join(closes, on="ts", how="anti")])
+    return CheckOutcome(
+        "on_session_close",
+        astray.is_empty(),
+        f"{astray.height} of {frame.height} bars do not end at a session close"
+        + (f", first {astray.row(0)[:4]}; look at the parser" if astray.height else ""),
+        {"bars": frame.height, "astray": astray.height},
+    )
+
+
+def _first_sight_at_bar_end(context: CheckContext) -> CheckOutcome:
+    """No bar pretends to a price that was known before it ended."""
+    frame = context.frame
+    changed = frame.filter(
+        (pl.col("known_at_basis") == "assumed_lag") & (pl.col("known_at") != pl.col("ts"))
+    )
+    return CheckOutcome(
+        "first_sight_at_bar_end",
+        changed.is_empty(),
+        f"{changed.height} of {frame.height} first sights are not known at the end of their bar"
+        + (f", first {changed.row(0)[:5]}" if changed.height else ""),
+        {"bars": frame.height},
+    )
+
+
+def _main_universe_present(context: CheckContext) -> CheckOutcome:
+    return _present(context, "main_universe_present", ("universe.main",))
+
+
+def _other_universes_present(context: CheckContext) -> CheckOutcome:
+    others = set(configured_universes(context.config)) - {"universe.main"}
+    return _present(context, "other_universes_present", sorted(others))
+
+
+def _present(context: CheckContext, name: str, settings: Sequence[str]) -> CheckOutcome:
+    frame = context.frame
+    universes = sorted(set(frame["universe"]))
+    have = {*universes, *frame.filter(pl.col("universe") == "benchmark")["symbol"]}
+    wanted = configured_universes(context.config)
+    absent = {setting: wanted[setting] for setting in settings if wanted[setting] not in have}
+    return CheckOutcome(
+        name,
+        not absent,
+        f"configured but without members: {absent}; universes are {universes}" if absent else "",
+        {"members": frame.height, "universes": len(universes)},
+    )
+
+
+def warning_only(group: CheckGroup) -> CheckGroup:
+    """Answer `group` as it is, but let none of its checks refuse the commit."""
+    specs = tuple(dataclasses.replace(spec, blocking=False) for spec in group.specs)
+    return CheckGroup(specs, group.run)
+
+
+SAMPLE_CHECKS = (
+    frame_check(
+        "on_session_close",
+        "Every stock and index bar ends at a close of the New York exchange, every exchange rate "
+        "at 15:00 UTC of a weekday.",
+        _on_session_close,
+    ),
+)
+
+FIRST_SIGHT_CHECKS = (
+    frame_check(
+        "first_sight_at_bar_end",
+        "A bar seen for the first time is known at its end; only recorded re-fetches come later.",
+        _first_sight_at_bar_end,
+    ),
+)
+
+MEMBERSHIP_CHECKS = (
+    frame_check(
+        "main_universe_present",
+        "The universe that is traded (universe.main) has members.",
+        _main_universe_present,
+    ),
+    frame_check(
+        "other_universes_present",
+        "The OHLCV and cross-asset universes and the benchmark have members; without them the "
+        "features and comparisons that need them are missing.",
+        _other_universes_present,
+        blocking=False,
+    ),
+)

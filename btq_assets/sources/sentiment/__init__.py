@@ -1,0 +1,1 @@
+"""Documents: the sample's are generated, SYNTHETIC, and carry no signal."""

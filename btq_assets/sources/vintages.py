@@ -1,0 +1,94 @@
+"""What a re-fetch adds to an append-only table.
+
+Belongs here: the one rule that turns "what the source says now" into the rows to append. Does
+not belong here: fetching, and storing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+RECORDED = "recorded"
+ASSUMED_LAG = "assumed_lag"
+
+
+def new_vintages(
+    stored: pl.DataFrame,
+    fetched: pl.DataFrame,
+    now: datetime,
+    *,
+    key: Sequence[str] = ("dataset", "symbol", "freq", "ts"),
+    values: Sequence[str] | None = None,
+    relative_tolerance: float = 0.0,
+) -> pl.DataFrame:
+    """Rows of `fetched` that say something `stored` does not.
+
+    A row never seen keeps the ``known_at`` its source gave it. A row whose values differ from the
+    newest stored vintage of the same key was changed by the source at some unknown time: all that
+    is certain is that it is known now, so it enters with ``known_at = now``, ``recorded``. A row
+    that was fetched with a recorded time of its own (a dated vintage) keeps it, and enters unless
+    that very vintage is stored. Nothing is ever removed.
+
+    Parameters
+    ----------
+    stored
+        Rows of the table, all vintages.
+    fetched
+        Rows as the source gives them now, same columns, ``known_at`` and ``known_at_basis``
+        included.
+    now
+        Time of the fetch, UTC.
+    key
+        Columns that identify what a row is about, ``known_at`` left out.
+    values
+        Columns that are compared; by default all others.
+    relative_tolerance
+        Numbers that differ by less than this share of the stored one count as equal, for
+        providers whose last digits move from one answer to the next.
+
+    Returns
+    -------
+    polars.DataFrame
+        The rows to append, in the order of `fetched`; empty when nothing is new.
+    """
+    time_columns = ("known_at", "known_at_basis")
+    compared = list(values or [c for c in fetched.columns if c not in (*key, *time_columns)])
+    if stored.is_empty():
+        return fetched
+    order = fetched.columns
+    newest = (
+        stored.sort("known_at")
+        .unique(list(key), keep="last", maintain_order=True)
+        .select(*key, pl.lit(True).alias("_seen"), *(pl.col(c).alias(f"_{c}") for c in compared))
+    )
+    dated = stored.select(*key, "known_at", pl.lit(True).alias("_dated"))
+    same = pl.all_horizontal(
+        _same(c, relative_tolerance if fetched.schema[c].is_float() else 0.0) for c in compared
+    )
+    own_date = pl.col("known_at_basis") == RECORDED
+    seen = pl.col("_seen").fill_null(False)
+    changed = seen & ~own_date
+    return (
+        fetched.join(newest, on=list(key), how="left", maintain_order="left")
+        .join(dated, on=[*key, "known_at"], how="left", maintain_order="left")
+        .filter(pl.when(own_date).then(pl.col("_dated").is_null()).otherwise(~seen | ~same))
+        .with_columns(
+            known_at=pl.when(changed)
+            .then(pl.max_horizontal("known_at", pl.lit(now).cast(fetched.schema["known_at"])))
+            .otherwise("known_at"),
+            known_at_basis=pl.when(changed).then(pl.lit(RECORDED)).otherwise("known_at_basis"),
+        )
+        .select(order)
+    )
+
+
+def _same(column: str, relative_tolerance: float) -> pl.Expr:
+    new, old = pl.col(column), pl.col(f"_{column}")
+    equal = new.eq_missing(old)
+    if relative_tolerance > 0:
+        near = (new - old).abs() <= relative_tolerance * old.abs()
+        equal = equal | near.fill_null(False)
+    return equal

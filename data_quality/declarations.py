@@ -1,0 +1,117 @@
+"""What a suite is: expectations as plain data, and the views they are judged on.
+
+Belongs here: the types. Does not belong here: any particular suite (`suites`, `feature_suites`),
+any computation on frames (`bar_views`, ...), Great Expectations itself (`runner`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class View:
+    """A frame that expectations judge, computed from the table as it is about to be written.
+
+    Parameters
+    ----------
+    name
+        Name the expectations refer to.
+    compute
+        Aggregates or derives in polars, so that only what is judged becomes pandas.
+    identity
+        Columns that tell a reader which row failed.
+    """
+
+    name: str
+    compute: Callable[[pl.DataFrame], pl.DataFrame]
+    identity: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation, as data.
+
+    Parameters
+    ----------
+    name
+        Name of the check; unique within the suite.
+    view
+        Name of the `View` it judges.
+    column
+        Column it judges; ``None`` for an expectation on the whole view.
+    type
+        Great Expectations' own name, such as ``expect_column_values_to_be_between``.
+    kwargs
+        Its other arguments.
+    description
+        What is demanded and why, in one or two sentences.
+    blocking
+        Whether a failure refuses the commit. Statistics rarely prove an error: most only warn.
+    """
+
+    name: str
+    view: str
+    column: str | None
+    type: str
+    description: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    blocking: bool = False
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Expectations of one table, answered in one run.
+
+    Parameters
+    ----------
+    table
+        ``schema.table``.
+    views, expectations
+        What is judged, and how.
+    prepare
+        Applied once to the table's frame before the views see it.
+
+    Raises
+    ------
+    ValueError
+        A name is used twice, or an expectation names a view that is not declared.
+    """
+
+    table: str
+    views: tuple[View, ...]
+    expectations: tuple[Expectation, ...]
+    prepare: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+
+    def __post_init__(self) -> None:
+        names = [expectation.name for expectation in self.expectations]
+        if len(set(names)) < len(names):
+            raise ValueError(f"{self.table}: an expectation is declared twice in {names}")
+        known = {view.name for view in self.views}
+        unknown = {expectation.view for expectation in self.expectations} - known
+        if unknown:
+            raise ValueError(f"{self.table}: no view {sorted(unknown)}; there is {sorted(known)}")
+
+
+def between(
+    name: str,
+    view: str,
+    column: str,
+    low: float | None,
+    high: float | None,
+    description: str,
+    *,
+    blocking: bool = False,
+    mostly: float = 1.0,
+) -> Expectation:
+    """Values of a column lie between two bounds, both included; missing values are not judged."""
+    kwargs: dict[str, Any] = {"min_value": low, "max_value": high}
+    if mostly < 1.0:
+        kwargs["mostly"] = mostly
+    return Expectation(
+        name, view, column, "expect_column_values_to_be_between", description, kwargs, blocking
+    )

@@ -1,0 +1,201 @@
+"""The bridge: a declared suite becomes a `CheckGroup`, answered by one Great Expectations run.
+
+Belongs here: translating declarations into Great Expectations and its answers into
+`CheckOutcome`s. Does not belong here: any expectation, any statistic. Great Expectations costs
+seconds to import, so it is imported when a suite runs and not before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, CheckSpec
+from data_quality.declarations import Expectation, Suite, View
+
+if TYPE_CHECKING:
+    from great_expectations.data_context import AbstractDataContext
+
+#: Failing rows shown with a check.
+SAMPLE_ROWS = 8
+
+
+class SuiteError(RuntimeError):
+    """An expectation could not be judged at all; says which and why."""
+
+
+def check_group(suite: Suite) -> CheckGroup:
+    """Checks of a suite: one per expectation, all answered by one run over the table's frame."""
+    specs = tuple(
+        CheckSpec(expectation.name, expectation.description, expectation.blocking)
+        for expectation in suite.expectations
+    )
+    return CheckGroup(specs, lambda context: run_suite(suite, _frame(suite, context)))
+
+
+def run_suite(suite: Suite, frame: pl.DataFrame) -> list[CheckOutcome]:
+    """Judge `frame` by every expectation of `suite`.
+
+    Parameters
+    ----------
+    suite
+        What is expected, on which views.
+    frame
+        Rows of the table, cast to its contract.
+
+    Raises
+    ------
+    SuiteError
+        Great Expectations raised instead of judging.
+    """
+    prepared = suite.prepare(frame) if suite.prepare else frame
+    context = _context()
+    source = context.data_sources.add_pandas(suite.table)
+    outcomes: dict[str, CheckOutcome] = {}
+    for view in suite.views:
+        chosen = [
+            expectation for expectation in suite.expectations if expectation.view == view.name
+        ]
+        if chosen:
+            outcomes |= {
+                outcome.name: outcome
+                for outcome in _judge(source, suite, view, chosen, view.compute(prepared))
+            }
+    return [outcomes[expectation.name] for expectation in suite.expectations]
+
+
+def _frame(suite: Suite, context: CheckContext) -> pl.DataFrame:
+    if suite.table not in context.frames:
+        raise SuiteError(
+            f"the suite of {suite.table} was attached to {sorted(context.frames)}; "
+            "attach it to the asset that writes the table"
+        )
+    return context.frames[suite.table]
+
+
+def _context() -> AbstractDataContext:
+    """A fresh context in memory: no files, no progress bars, nothing sent anywhere."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+    return context
+
+
+def _judge(
+    source: Any, suite: Suite, view: View, chosen: list[Expectation], rows: pl.DataFrame
+) -> Iterable[CheckOutcome]:
+    import great_expectations as gx
+
+    needed = dict.fromkeys(
+        [*view.identity, *(expectation.column for expectation in chosen if expectation.column)]
+    )
+    absent = [name for name in needed if name not in rows.columns]
+    if absent:
+        raise SuiteError(f"{suite.table}: view {view.name!r} has no column {absent}")
+    batch = (
+        source.add_dataframe_asset(view.name)
+        .add_batch_definition_whole_dataframe("all")
+        .get_batch({"dataframe": rows.select(*needed).to_pandas()})
+    )
+    result = batch.validate(
+        gx.ExpectationSuite(view.name, expectations=[_translated(item) for item in chosen]),
+        result_format={
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": list(view.identity),
+            "partial_unexpected_count": SAMPLE_ROWS,
+        },
+    )
+    answers = {answer.expectation_config.meta["name"]: answer for answer in result.results}
+    for expectation in chosen:
+        yield _outcome(suite, view, expectation, answers[expectation.name], rows.height)
+
+
+def _translated(expectation: Expectation) -> Any:
+    import great_expectations.expectations as gxe
+
+    camel = "".join(part.capitalize() for part in expectation.type.split("_"))
+    kwargs = dict(expectation.kwargs)
+    if expectation.column is not None:
+        kwargs["column"] = expectation.column
+    return getattr(gxe, camel)(**kwargs, meta={"name": expectation.name})
+
+
+def _outcome(
+    suite: Suite, view: View, expectation: Expectation, answer: Any, n_rows: int
+) -> CheckOutcome:
+    content = answer.to_json_dict()
+    raised = _exception_message(content.get("exception_info") or {})
+    if raised:
+        raise SuiteError(f"{suite.table}, {expectation.name}: {raised}")
+    result = content.get("result") or {}
+    n_unexpected = result.get("unexpected_count") or 0
+    metadata: dict[str, Any] = {
+        "expectation": expectation.type,
+        "demand": _demand(expectation),
+        "rows_judged": n_rows - (result.get("missing_count") or 0),
+        "rows_unexpected": n_unexpected,
+    }
+    if result.get("observed_value") is not None:
+        metadata["observed"] = result["observed_value"]
+    sample = _table(result.get("partial_unexpected_index_list") or [], view, expectation)
+    if sample:
+        metadata["sample"] = sample
+    passed = bool(content["success"])
+    return CheckOutcome(
+        expectation.name, passed, _message(suite, view, expectation, metadata, passed), metadata
+    )
+
+
+def _message(
+    suite: Suite,
+    view: View,
+    expectation: Expectation,
+    metadata: Mapping[str, Any],
+    passed: bool,
+) -> str:
+    judged, unexpected = metadata["rows_judged"], metadata["rows_unexpected"]
+    where = f"{suite.table}, view {view.name!r}"
+    if "observed" in metadata:
+        found = f"observed {metadata['observed']}"
+    else:
+        found = f"{unexpected} of {judged} rows outside {metadata['demand']}"
+    return f"{where}: {found}" if passed else f"{where}: {found}. {expectation.description}"
+
+
+def _demand(expectation: Expectation) -> str:
+    bounds = ", ".join(
+        f"{name} = {value}" for name, value in expectation.kwargs.items() if value is not None
+    )
+    return f"{expectation.column or 'rows'}: {bounds}" if bounds else str(expectation.column)
+
+
+def _table(rows: list[dict[str, Any]], view: View, expectation: Expectation) -> str:
+    """Failing rows as a Markdown table: which row, and the value that failed."""
+    if not rows:
+        return ""
+    judged = [expectation.column] if expectation.column else []
+    columns = list(dict.fromkeys([*view.identity, *judged]))
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for row in rows[:SAMPLE_ROWS]:
+        cells = [_cell(row.get(column)) for column in columns]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{float(value):.6g}" if hasattr(value, "__float__") else str(value)
+
+
+def _exception_message(information: Mapping[str, Any]) -> str:
+    """Message of the first exception; Great Expectations nests them by metric when it has several."""
+    if information.get("raised_exception"):
+        return str(information.get("exception_message"))
+    for inner in information.values():
+        if isinstance(inner, Mapping) and (message := _exception_message(inner)):
+            return message
+    return ""

@@ -1,0 +1,91 @@
+{#- Written from btq_assets/contracts by `python -m data_quality.dbt_files`; do not edit. -#}
+{% macro raw_bars_tables() %}
+{{ return([
+    "bars_folder",
+    "bars_sample",
+    "bars_yahoo"
+]) }}
+{% endmacro %}
+
+{% macro raw_macro_tables() %}
+{{ return([
+    "macro_sample"
+]) }}
+{% endmacro %}
+
+{% macro raw_documents_tables() %}
+{{ return([
+    "documents_sample"
+]) }}
+{% endmacro %}
+
+{% macro models_forecasts_tables() %}
+{{ return([
+    "forecasts_lightgbm",
+    "forecasts_ridge",
+    "forecasts_transformer_gnn"
+]) }}
+{% endmacro %}
+
+{% macro portfolio_targets_tables() %}
+{{ return([
+    "targets_baselines",
+    "targets_hrp",
+    "targets_kelly",
+    "targets_ppo",
+    "targets_rank"
+]) }}
+{% endmacro %}
+
+{% macro watched_tables() %}
+{{ return([
+    {"layer": "backtest", "name": "comparisons", "is_model": false, "time_column": none, "columns": ["strategy", "against", "against_role", "n", "mean_difference_annual", "ci_low_annual", "ci_high_annual", "sharpe_difference", "sharpe_difference_ci_low", "sharpe_difference_ci_high", "significant"]},
+    {"layer": "backtest", "name": "equity", "is_model": false, "time_column": "ts", "columns": ["run_id", "strategy", "ts", "equity", "cash", "gross_exposure", "net_exposure", "turnover", "cost", "net_return"]},
+    {"layer": "backtest", "name": "metrics", "is_model": false, "time_column": none, "columns": ["run_id", "strategy", "metric", "value", "ci_low", "ci_high", "unit", "note"]},
+    {"layer": "backtest", "name": "positions", "is_model": false, "time_column": "ts", "columns": ["run_id", "strategy", "symbol", "ts", "shares", "value", "weight"]},
+    {"layer": "backtest", "name": "runs", "is_model": false, "time_column": "first_ts", "columns": ["run_id", "strategy", "universe", "role", "first_ts", "last_ts", "initial_cash", "costs_json", "identity_error", "n_rejected_orders", "notes"]},
+    {"layer": "backtest", "name": "trades", "is_model": false, "time_column": "decided_at", "columns": ["run_id", "strategy", "symbol", "decided_at", "filled_at", "shares", "price", "commission", "spread_cost", "impact_cost", "reason"]},
+    {"layer": "core", "name": "bars_1d", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close"]},
+    {"layer": "core", "name": "bars_1w", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close", "n_sessions"]},
+    {"layer": "core", "name": "documents", "is_model": true, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "headline", "label"]},
+    {"layer": "core", "name": "instruments", "is_model": true, "time_column": "first_ts", "columns": ["universe", "symbol", "source", "dataset", "calendar", "currency", "price_basis", "sector", "caveat", "first_ts", "last_ts", "n_bars"]},
+    {"layer": "core", "name": "macro_asof", "is_model": true, "time_column": "ts", "columns": ["ts", "series_id", "period", "known_at", "value", "age_days"]},
+    {"layer": "core", "name": "macro_vintages", "is_model": true, "time_column": "period", "columns": ["series_id", "period", "known_at", "superseded_at", "value", "unit", "revision"]},
+    {"layer": "evidence", "name": "deflated_sharpe", "is_model": false, "time_column": none, "columns": ["strategy", "trial_id", "question", "n_trials", "n_returns", "sharpe_per_period", "expected_maximum_sharpe", "probabilistic_sharpe", "deflated_sharpe", "note"]},
+    {"layer": "evidence", "name": "gates", "is_model": false, "time_column": "recorded_at", "columns": ["subject", "gate", "run_id", "passed", "value", "detail", "recorded_at"]},
+    {"layer": "evidence", "name": "trial_returns", "is_model": false, "time_column": "ts", "columns": ["trial_id", "ts", "net_return"]},
+    {"layer": "evidence", "name": "trials", "is_model": false, "time_column": "first_ts", "columns": ["trial_id", "question", "purpose", "strategy", "universe", "first_ts", "last_ts", "n_returns", "sharpe_per_period", "skewness", "kurtosis", "config_json", "data_hash", "code_version", "seed", "run_id", "recorded_at"]},
+    {"layer": "features", "name": "catalogue", "is_model": false, "time_column": none, "columns": ["name", "family", "formula", "source", "unit", "lookback_sessions", "needs", "scale_invariant", "enabled"]},
+    {"layer": "features", "name": "cross_asset", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "universe_beta", "idiosyncratic_volatility_annual", "residual_momentum_12_1", "mean_correlation", "eigenvector_centrality", "pc1_loading", "momentum_rank", "return_21d_rank", "usd_beta", "usd_correlation"]},
+    {"layer": "features", "name": "macro", "is_model": false, "time_column": "ts", "columns": ["universe", "ts", "vix_level", "vix_change_21d", "credit_spread_baa_aaa", "credit_spread_change_3m", "wti_return_63d", "core_cpi_yoy", "industrial_production_yoy", "payrolls_yoy", "unemployment_change_12m"]},
+    {"layer": "features", "name": "microstructure", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "amihud_21", "roll_spread_63", "corwin_schultz_spread_21", "abdi_ranaldo_spread_21", "kyle_lambda_63", "price_impact_63", "dollar_volume_z_63", "distance_vwap_21", "money_flow_21"]},
+    {"layer": "features", "name": "quantum", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "oscillator_energy", "oscillator_phase", "collapse_concentration", "collapse_change", "entanglement_entropy", "entanglement_contribution", "entanglement_mutual_information"]},
+    {"layer": "features", "name": "sentiment", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "sentiment_score", "sentiment_change_5d", "sentiment_dispersion", "sentiment_volume", "sentiment_volume_ratio_63", "sentiment_negative_share", "is_synthetic"]},
+    {"layer": "features", "name": "technical", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "return_1d", "return_5d", "return_21d", "return_63d", "momentum_12_1", "rsi_14", "macd_histogram_to_price", "bollinger_z_20", "distance_sma_50", "distance_sma_200", "distance_high_252"]},
+    {"layer": "features", "name": "volatility", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "volatility_21_annual", "volatility_63_annual", "volatility_ewma_annual", "downside_volatility_63_annual", "volatility_ratio_21_252", "volatility_of_volatility_63", "absolute_return_autocorrelation_63", "parkinson_21_annual", "garman_klass_21_annual", "rogers_satchell_21_annual"]},
+    {"layer": "models", "name": "forecasts_lightgbm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"]},
+    {"layer": "models", "name": "forecasts_ridge", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"]},
+    {"layer": "models", "name": "forecasts_transformer_gnn", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"]},
+    {"layer": "models", "name": "registry", "is_model": false, "time_column": "fitted_from", "columns": ["model_id", "model", "variant", "fold", "seed", "fitted_from", "fitted_until", "feature_hash", "config_json", "code_version", "versions_json", "metrics_json", "artifact_path", "artifact_hash", "registered_at"]},
+    {"layer": "models", "name": "splits", "is_model": false, "time_column": "train_start", "columns": ["universe", "fold", "train_start", "train_end", "validation_start", "validation_end", "test_start", "test_end", "n_purged"]},
+    {"layer": "models", "name": "training_set", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "is_decision", "session_return", "label", "label_raw", "label_start_ts", "label_end_ts", "return_1d", "return_5d", "return_21d", "return_63d", "momentum_12_1", "rsi_14", "macd_histogram_to_price", "bollinger_z_20", "distance_sma_50", "distance_sma_200", "distance_high_252", "volatility_21_annual", "volatility_63_annual", "volatility_ewma_annual", "downside_volatility_63_annual", "volatility_ratio_21_252", "volatility_of_volatility_63", "absolute_return_autocorrelation_63", "parkinson_21_annual", "garman_klass_21_annual", "rogers_satchell_21_annual", "amihud_21", "roll_spread_63", "corwin_schultz_spread_21", "abdi_ranaldo_spread_21", "kyle_lambda_63", "price_impact_63", "dollar_volume_z_63", "distance_vwap_21", "money_flow_21", "oscillator_energy", "oscillator_phase", "collapse_concentration", "collapse_change", "entanglement_entropy", "entanglement_contribution", "entanglement_mutual_information", "universe_beta", "idiosyncratic_volatility_annual", "residual_momentum_12_1", "mean_correlation", "eigenvector_centrality", "pc1_loading", "momentum_rank", "return_21d_rank", "usd_beta", "usd_correlation", "sentiment_score", "sentiment_change_5d", "sentiment_dispersion", "sentiment_volume", "sentiment_volume_ratio_63", "sentiment_negative_share", "vix_level", "vix_change_21d", "credit_spread_baa_aaa", "credit_spread_change_3m", "wti_return_63d", "core_cpi_yoy", "industrial_production_yoy", "payrolls_yoy", "unemployment_change_12m", "regime_p_turbulent", "regime_trend", "regime_volatility_annual"]},
+    {"layer": "portfolio", "name": "targets_baselines", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"]},
+    {"layer": "portfolio", "name": "targets_hrp", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"]},
+    {"layer": "portfolio", "name": "targets_kelly", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"]},
+    {"layer": "portfolio", "name": "targets_ppo", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"]},
+    {"layer": "portfolio", "name": "targets_rank", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"]},
+    {"layer": "quarantine", "name": "rows", "is_model": false, "time_column": "received_at", "columns": ["row_id", "table_name", "reason", "row_json", "run_id", "received_at"]},
+    {"layer": "raw", "name": "bars_folder", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
+    {"layer": "raw", "name": "bars_sample", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
+    {"layer": "raw", "name": "bars_yahoo", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
+    {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "label", "dataset"]},
+    {"layer": "raw", "name": "macro_sample", "is_model": false, "time_column": "period", "columns": ["series_id", "period", "known_at", "known_at_basis", "value", "unit", "revision", "dataset"]},
+    {"layer": "raw", "name": "universe_membership", "is_model": false, "time_column": "valid_from", "columns": ["universe", "symbol", "valid_from", "valid_to", "source", "dataset", "calendar", "currency", "price_basis", "sector", "caveat"]},
+    {"layer": "regimes", "name": "states", "is_model": false, "time_column": "ts", "columns": ["scope", "ts", "p_calm", "p_turbulent", "state", "trend", "calm_volatility_annual", "turbulent_volatility_annual", "fitted_until", "converged"]},
+    {"layer": "risk", "name": "drawdowns", "is_model": false, "time_column": "peak_ts", "columns": ["strategy", "rank", "peak_ts", "trough_ts", "recovered_ts", "depth", "n_sessions"]},
+    {"layer": "risk", "name": "exceedances", "is_model": false, "time_column": none, "columns": ["strategy", "method", "level", "n", "expected", "observed", "kupiec_p", "note"]},
+    {"layer": "risk", "name": "measures", "is_model": false, "time_column": "ts", "columns": ["strategy", "ts", "measure", "method", "level", "value", "valid", "n_window"]},
+    {"layer": "risk", "name": "simulations", "is_model": false, "time_column": none, "columns": ["strategy", "method", "n_paths", "horizon_sessions", "statistic", "value", "seed"]},
+    {"layer": "risk", "name": "stress", "is_model": false, "time_column": "window_start", "columns": ["strategy", "scenario", "window_start", "window_end", "covered", "window_return", "max_drawdown", "worst_day", "note"]}
+]) }}
+{% endmacro %}

@@ -1,0 +1,10 @@
+-- Documents of all sources; the label says whether the text is REAL or SYNTHETIC.
+select
+    doc_id,
+    symbol,
+    published_at,
+    known_at,
+    headline,
+    label
+from {{ ref('stg_documents') }}
+order by doc_id

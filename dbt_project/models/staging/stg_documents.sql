@@ -1,0 +1,1 @@
+{{ union_tables('raw', raw_documents_tables(), 'documents_', 'source') }}

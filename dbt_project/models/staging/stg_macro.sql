@@ -1,0 +1,1 @@
+{{ union_tables('raw', raw_macro_tables(), 'macro_', 'source') }}

@@ -1,0 +1,344 @@
+"""A tiny warehouse with every table dbt reads, and one real `dbt build` over it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+
+from btq_assets.contracts import backtest, base, evidence, models, portfolio, raw, risk
+from data_quality import dbt_files
+
+PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
+
+#: Monday 2020-01-06 to Wednesday 2020-03-25; Friday 2020-02-14 is a holiday.
+HOLIDAY = dt.date(2020, 2, 14)
+SESSIONS = [
+    day
+    for day in (dt.date(2020, 1, 6) + dt.timedelta(days=n) for n in range(80))
+    if day.weekday() < 5 and day != HOLIDAY
+]
+CLOSES = [dt.datetime(day.year, day.month, day.day, 21, tzinfo=dt.UTC) for day in SESSIONS]
+LATER = dt.datetime(2020, 3, 24, 12, tzinfo=dt.UTC)
+RUN_STRATEGIES = {"one_over_n": "baseline", "ridge": "candidate", "sp500": "benchmark"}
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """The built file, and how to run the compiled SQL of a test on a corrupted copy of it."""
+
+    file: Path
+    target: Path
+    log: str
+
+    def connect(self, file: Path | None = None) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(str(file or self.file))
+        connection.execute("set TimeZone = 'UTC'")
+        return connection
+
+    def compiled_test(self, name: str) -> str:
+        found = list((self.target / "compiled").rglob(f"{name}.sql"))
+        assert len(found) == 1, f"{name}: {found}"
+        return found[0].read_text()
+
+
+def _bars(symbol: str, seed: int, dataset: str, *, ohlcv: bool) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, len(CLOSES))))
+    nothing = [None] * len(CLOSES)
+    return pl.DataFrame(
+        {
+            "dataset": dataset,
+            "symbol": symbol,
+            "freq": "1d",
+            "ts": CLOSES,
+            "known_at": CLOSES,
+            "known_at_basis": "assumed_lag",
+            "open": close * 0.99 if ohlcv else nothing,
+            "high": close * 1.02 if ohlcv else nothing,
+            "low": close * 0.98 if ohlcv else nothing,
+            "close": close if ohlcv else nothing,
+            "adj_close": close * 0.5 if ohlcv else close,
+            "volume": np.full(len(CLOSES), 1e6) if ohlcv else nothing,
+            "currency": "USD",
+        },
+        schema=raw.BARS_SAMPLE.schema,
+    )
+
+
+def _raw_tables() -> dict[base.TableContract, pl.DataFrame]:
+    bars = [_bars(symbol, seed, "closes", ohlcv=False) for seed, symbol in enumerate("ABCD")]
+    bars.append(_bars("A", 9, "ohlcv", ohlcv=True))
+    index = _bars("^SP500", 5, "index", ohlcv=True).with_columns(adj_close=pl.lit(None))
+    bars.append(index.with_columns(pl.lit(None).cast(pl.Float64).alias("adj_close")))
+    # A second vintage of one bar, five per cent higher.
+    revised = (
+        bars[0]
+        .slice(3, 1)
+        .with_columns(
+            known_at=pl.lit(LATER),
+            known_at_basis=pl.lit("recorded"),
+            adj_close=pl.col("adj_close") * 1.05,
+        )
+    )
+    # An intraday bar, which no daily table may show.
+    intraday = (
+        bars[0].slice(0, 1).with_columns(freq=pl.lit("1h"), ts=pl.col("ts") - pl.duration(hours=3))
+    )
+    members = [
+        *(("us20", symbol, "closes", "adjusted_close_only") for symbol in "ABCD"),
+        ("us_ohlcv", "A", "ohlcv", "ohlcv_with_adjusted_close"),
+        ("benchmark", "^SP500", "index", "price_index"),
+    ]
+    membership = pl.DataFrame(
+        [
+            (universe, symbol, SESSIONS[0], None, "sample", dataset, "XNYS", "USD", basis, None, "")
+            for universe, symbol, dataset, basis in members
+        ],
+        schema=raw.UNIVERSE_MEMBERSHIP.schema,
+        orient="row",
+    ).with_columns(
+        # D leaves the universe at the end of January.
+        valid_to=pl.when(pl.col("symbol") == "D").then(dt.date(2020, 1, 31))
+    )
+    return {
+        raw.BARS_SAMPLE: pl.concat([*bars, revised, intraday]),
+        raw.UNIVERSE_MEMBERSHIP: membership,
+        raw.MACRO_SAMPLE: _macro(),
+        raw.DOCUMENTS_SAMPLE: pl.DataFrame(
+            [("d1", "A", CLOSES[0], CLOSES[1], "assumed_lag", "A reports", "SYNTHETIC", "test")],
+            schema=raw.DOCUMENTS_SAMPLE.schema,
+            orient="row",
+        ),
+    }
+
+
+def _macro() -> pl.DataFrame:
+    """Two periods; the older one is revised after the newer one is out, the newer one later."""
+    rows = [
+        (dt.date(2019, 11, 1), dt.datetime(2020, 1, 10, 13, tzinfo=dt.UTC), 1.0),
+        (dt.date(2019, 12, 1), dt.datetime(2020, 2, 3, 13, tzinfo=dt.UTC), 2.0),
+        (dt.date(2019, 11, 1), dt.datetime(2020, 2, 20, 13, tzinfo=dt.UTC), 1.5),
+        (dt.date(2019, 12, 1), dt.datetime(2020, 3, 2, 13, tzinfo=dt.UTC), 2.5),
+    ]
+    return pl.DataFrame(
+        [
+            ("CPI", period, known, "recorded", value, "index", "VINTAGE", "test")
+            for period, known, value in rows
+        ],
+        schema=raw.MACRO_SAMPLE.schema,
+        orient="row",
+    )
+
+
+def _backtest_tables() -> dict[base.TableContract, pl.DataFrame]:
+    """Runs whose figures are computed here from plain formulas, not by the engine."""
+    tables: dict[base.TableContract, list[pl.DataFrame]] = {}
+
+    def add(contract: base.TableContract, rows: list[tuple]) -> None:
+        tables.setdefault(contract, []).append(
+            pl.DataFrame(rows, schema=contract.schema, orient="row")
+        )
+
+    for seed, (strategy, role) in enumerate(RUN_STRATEGIES.items()):
+        run = f"run-{strategy}"
+        returns = np.random.default_rng(seed).normal(0.001, 0.01, len(CLOSES) - 1)
+        equity = 1e6 * np.cumprod(np.concatenate([[1.0], 1 + returns]))
+        cash = 0.2 * equity
+        add(
+            backtest.RUNS,
+            [(run, strategy, "us20", role, CLOSES[0], CLOSES[-1], 1e6, "{}", 0.0, 0, "")],
+        )
+        add(
+            backtest.EQUITY,
+            [
+                (run, strategy, ts, value, held, 0.8, 0.8, 0.01, 1.0, change)
+                for ts, value, held, change in zip(
+                    CLOSES, equity, cash, [None, *returns], strict=True
+                )
+            ],
+        )
+        n, deviation = returns.size, returns.std(ddof=1)
+        figures = {
+            "annual_return": (equity[-1] / equity[0]) ** (252 / n) - 1,
+            "annual_volatility": deviation * 252**0.5,
+            "sharpe": returns.mean() / deviation * 252**0.5,
+            "max_drawdown": (1 - equity / np.maximum.accumulate(equity)).max(),
+            "sortino": 1.0,
+            "calmar": 1.0,
+            "win_rate": 0.5,
+            "turnover_annual": 2.5,
+        }
+        add(
+            backtest.METRICS,
+            [(run, strategy, name, value, None, None, "", "") for name, value in figures.items()],
+        )
+        if role == "benchmark":
+            continue
+        add(
+            backtest.POSITIONS,
+            [
+                (run, strategy, symbol, CLOSES[at], 1.0, 0.2 * equity[at], 0.2)
+                for at in (1, len(CLOSES) - 1)
+                for symbol in "ABCD"
+            ],
+        )
+        add(
+            risk.MEASURES,
+            [
+                (strategy, ts, measure, "historical", 0.95, value, True, 500)
+                for ts in CLOSES[-2:]
+                for measure, value in (("var", 0.02), ("cvar", 0.03))
+            ],
+        )
+        add(
+            risk.EXCEEDANCES,
+            [(strategy, "historical", 0.95, 100, 5.0, 6, 0.6, "")],
+        )
+        targets = portfolio.TARGETS_BASELINES if role == "baseline" else portfolio.TARGETS_RANK
+        add(
+            targets,
+            [(strategy, "us20", symbol, CLOSES[0], 0.2) for symbol in "ABCD"],
+        )
+        if role == "candidate":
+            add(
+                backtest.COMPARISONS,
+                [
+                    _row(
+                        backtest.COMPARISONS,
+                        strategy=strategy,
+                        against="one_over_n",
+                        against_role="one_over_n and best_baseline",
+                        n=n,
+                        mean_difference_annual=0.01,
+                        ci_low_annual=-0.02,
+                        ci_high_annual=0.04,
+                        sharpe_difference=0.1,
+                        significant=False,
+                    )
+                ],
+            )
+            # The ledger also holds a trial of an earlier configuration, with other returns.
+            add(
+                evidence.DEFLATED_SHARPE,
+                [
+                    _row(
+                        evidence.DEFLATED_SHARPE,
+                        strategy=strategy,
+                        trial_id=trial,
+                        n_trials=n_trials,
+                        n_returns=n,
+                        sharpe_per_period=sharpe,
+                        probabilistic_sharpe=0.6,
+                    )
+                    for trial, n_trials, sharpe in (
+                        ("a-earlier", 1, 0.5),
+                        ("b-current", 7, float(returns.mean() / deviation)),
+                    )
+                ],
+            )
+    add(
+        models.FORECASTS_RIDGE,
+        [("us20", symbol, CLOSES[0], 5, "base", 0, 0, 0.01, "m1") for symbol in "ABCD"],
+    )
+    add(
+        models.REGISTRY,
+        [
+            _row(
+                models.REGISTRY,
+                model_id="m1",
+                model="ridge",
+                variant="base",
+                fold=0,
+                seed=0,
+                fitted_from=CLOSES[0] - dt.timedelta(days=900),
+                fitted_until=CLOSES[0],
+                registered_at=LATER,
+            )
+        ],
+    )
+    return {contract: pl.concat(frames) for contract, frames in tables.items()}
+
+
+def _row(contract: base.TableContract, **values: object) -> tuple:
+    """A row in the contract's order; columns not named are empty text or null."""
+    unknown = set(values) - set(contract.column_names)
+    assert not unknown, f"{contract.table} has no column {unknown}"
+    return tuple(
+        values.get(column.name, "" if column.dtype == pl.String else None)
+        for column in contract.columns
+    )
+
+
+def fill_warehouse(file: Path) -> None:
+    """Create every source table but an optional one, and fill those with rows above."""
+    rows = {**_raw_tables(), **_backtest_tables()}
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for contract in dbt_files.source_contracts():
+            connection.execute(f"create schema if not exists {contract.layer}")
+            if contract.table == "regimes.states":
+                continue  # switched off by configuration
+            connection.execute(contract.ddl())
+            frame = rows.get(contract)
+            if frame is not None:
+                connection.register("frame", base.cast_to_contract(frame, contract).to_arrow())
+                connection.execute(f"insert into {contract.table} select * from frame")
+                connection.unregister("frame")
+        connection.execute(
+            "insert into quarantine.rows values ('1', 'raw.bars_sample', 'x', '{}', 'r', now())"
+        )
+
+
+def _run_dbt(folder: Path, *arguments: str, file: Path | None) -> subprocess.CompletedProcess[str]:
+    """Run dbt as the platform does: working file by environment variable, own target folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
+    environment.pop("BTQ_WAREHOUSE_FILE", None)
+    environment["DBT_TARGET_PATH"] = str(folder / "target")
+    environment["DBT_LOG_PATH"] = str(folder / "logs")
+    if file is not None:
+        environment["BTQ_WAREHOUSE_FILE"] = str(file)
+    return subprocess.run(
+        [
+            str(Path(sys.executable).parent / "dbt"),
+            *arguments,
+            "--project-dir",
+            str(PROJECT),
+            "--profiles-dir",
+            str(PROJECT),
+        ],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        cwd=folder,
+    )
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Built once, in the two selections the platform uses."""
+    folder = tmp_path_factory.mktemp("dbt")
+    file = folder / "btq.duckdb"
+    fill_warehouse(file)
+    log = ""
+    for selection in (("staging", "core"), ("mart",)):
+        done = _run_dbt(folder, "build", "--select", *selection, file=file)
+        log += done.stdout + done.stderr
+        assert done.returncode == 0, log
+    return Warehouse(file, folder / "target", log)
+
+
+@pytest.fixture(scope="session")
+def run_dbt() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run dbt itself."""
+    return _run_dbt

@@ -1,0 +1,187 @@
+"""The assets of the features and regimes rooms: computed, inside their contracts, and refusable."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+from btq_assets.config import TradingConfig
+from btq_assets.contracts import core
+from btq_assets.contracts.base import cast_to_contract, violations
+from btq_assets.contracts.checks import CheckContext
+from btq_assets.features import assets as features
+from btq_assets.features.definitions import SYMBOL
+from btq_assets.regimes import assets as regimes
+from btq_assets.warehouse import Step, table_assets_of
+
+PNG = b"\x89PNG"
+FAMILIES = ("technical", "volatility", "microstructure", "quantum", "cross_asset", "sentiment")
+
+
+@pytest.fixture(scope="module")
+def config() -> TradingConfig:
+    return TradingConfig(
+        regimes={
+            "min_fit_sessions": 252,
+            "refit_every_sessions": 150,
+            "fit_window_sessions": 400,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
+    shared = str(pytestconfig.rootpath / "tests" / "conftest.py")
+    plugins = pytestconfig.pluginmanager.get_plugins()
+    make_bars = next(p for p in plugins if getattr(p, "__file__", None) == shared).make_bars
+    bars = make_bars(4, 620, universe="us20", seed=21)
+    # A turbulent half-year, so that the regimes have two states to find.
+    n = bars.filter(symbol="S00").height
+    moves = np.random.default_rng(5).normal(0, np.where((np.arange(n) // 120) % 2, 0.03, 0.005))
+    market = np.tile(np.exp(np.cumsum(moves)), 4)
+    priced = [name for name in bars.columns if name.endswith(("open", "high", "low", "close"))]
+    bars = bars.with_columns(pl.col(priced) * pl.Series(market))
+    stamps = bars["ts"].unique().sort()
+    documents = pl.DataFrame(
+        {
+            "doc_id": [f"d{k}" for k in range(60)],
+            "symbol": [f"S0{k % 4}" for k in range(60)],
+            "published_at": stamps[10:610:10],
+            "known_at": stamps[10:610:10],
+            "headline": ["profit beats forecasts", "fraud probe", "annual meeting"] * 20,
+            "label": "SYNTHETIC",
+        },
+        schema=core.DOCUMENTS.schema,
+    )
+    vintages = pl.DataFrame(
+        {
+            "series_id": "VIXCLS",
+            "period": stamps.dt.date(),
+            "known_at": stamps + dt.timedelta(hours=17),
+            "superseded_at": None,
+            "value": np.linspace(10, 30, len(stamps)),
+            "unit": "index points",
+            "revision": "FINAL",
+        },
+        schema=core.MACRO_VINTAGES.schema,
+    )
+    return {"bars": bars, "documents": documents, "vintages": vintages}
+
+
+def _step(config: TradingConfig) -> Step:
+    return Step(
+        config=config,
+        run_id="test",
+        now=dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
+        log=lambda message: None,
+        code_version="test",
+        data_versions={},
+        read_ledger=lambda contract: contract.empty(),
+        artifacts=None,  # type: ignore[arg-type]
+    )
+
+
+def _compute(asset, inputs, config):
+    """Frame as it would be written, and the check outcomes by name."""
+    given = {name: inputs[name] for name in asset.inputs}
+    output = asset.compute(_step(config), **given)
+    contract = asset.outputs[0]
+    frame = cast_to_contract(output.frames, contract)
+    assert violations(frame, contract).is_empty()
+    return output, frame, _outcomes(asset, frame, given, config)
+
+
+def _outcomes(asset, frame, given, config):
+    context = CheckContext({asset.outputs[0].table: frame}, given, config)
+    return {o.name: o for group in asset.checks for o in group.answer(context)}
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "macro"])
+def test_a_family_is_computed_checked_and_shown(name, inputs, config):
+    output, frame, outcomes = _compute(getattr(features, name), inputs, config)
+    assert frame.height > 0
+    assert outcomes["truncation"].passed, outcomes["truncation"].message
+    assert all(png.startswith(PNG) for png in output.plots.values())
+    assert output.plots
+    assert "null_share" in output.metadata
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "macro"])
+def test_a_family_that_reads_the_next_bar_is_refused(name, inputs, config):
+    asset = getattr(features, name)
+    _, frame, _ = _compute(asset, inputs, config)
+    by = [column for column in SYMBOL if column in frame.columns]
+    values = [c.name for c in asset.outputs[0].columns if c.is_float]
+    leaking = frame.with_columns(pl.col(values).shift(-1).over(by))
+    given = {key: inputs[key] for key in asset.inputs}
+    outcome = _outcomes(asset, leaking, given, config)["truncation"]
+    assert not outcome.passed
+    assert asset.outputs[0].table in outcome.message
+
+
+def test_macro_says_which_features_have_no_data(inputs, config):
+    _, _, outcomes = _compute(features.macro, inputs, config)
+    assert not outcomes["informative"].passed
+    assert "core_cpi_yoy" in outcomes["informative"].message
+    assert "vix_level" not in outcomes["informative"].message
+
+
+def test_synthetic_headlines_are_named_in_the_picture(inputs, config):
+    output, frame, _ = _compute(features.sentiment, inputs, config)
+    assert frame["is_synthetic"].all()
+    assert all(title.startswith("SYNTHETIC") for title in output.plots)
+
+
+def test_close_only_data_leave_an_empty_table_that_says_so(inputs, config):
+    raw = ("open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low")
+    close_only = inputs["bars"].with_columns(pl.lit(None, pl.Float64).alias(c) for c in raw)
+    _, frame, outcomes = _compute(features.microstructure, {"bars": close_only}, config)
+    assert frame.is_empty()
+    assert "no rows" in outcomes["truncation"].message
+
+
+def test_the_catalogue_lists_every_column_of_every_family(inputs, config):
+    _, frame, _ = _compute(features.catalogue, inputs, config)
+    listed = set(frame["name"])
+    for name in (*FAMILIES, "macro"):
+        contract = getattr(features, name).outputs[0]
+        assert {c.name for c in contract.columns if c.is_float} <= listed
+
+
+def test_regimes_are_computed_checked_and_shown(inputs, config):
+    output, frame, outcomes = _compute(regimes.states, inputs, config)
+    assert all(outcome.passed for outcome in outcomes.values()), outcomes
+    assert frame["state"].n_unique() == 2
+    assert all(png.startswith(PNG) for png in output.plots.values())
+
+
+def test_smoothed_regimes_and_broken_probabilities_are_refused(inputs, config):
+    _, frame, _ = _compute(regimes.states, inputs, config)
+    given = {"bars": inputs["bars"]}
+    column = pl.col("p_turbulent")
+    smoothed = column.rolling_mean(5, center=True, min_samples=1)
+    leaking = frame.with_columns(p_turbulent=smoothed, p_calm=1 - smoothed)
+    assert not _outcomes(regimes.states, leaking, given, config)["truncation"].passed
+    broken = frame.with_columns(p_turbulent=column / 2)
+    assert not _outcomes(regimes.states, broken, given, config)["probabilities"].passed
+    late = frame.with_columns(converged=pl.lit(False))
+    assert not _outcomes(regimes.states, late, given, config)["convergence"].passed
+
+
+def test_regimes_switched_off_are_an_empty_table(inputs):
+    off = TradingConfig(use_regime_detection=False)
+    _, frame, outcomes = _compute(regimes.states, inputs, off)
+    assert frame.is_empty()
+    assert outcomes["truncation"].passed
+
+
+def test_every_asset_has_a_blocking_check_and_one_table():
+    assets = [*table_assets_of(features), *table_assets_of(regimes)]
+    assert len(assets) == 9
+    for asset in assets:
+        assert len(asset.outputs) == 1
+        blocking = [spec for group in asset.checks for spec in group.specs if spec.blocking]
+        assert blocking or asset is features.catalogue  # its contract is all there is to check

@@ -1,0 +1,421 @@
+"""Every declared expectation passes clean rows and fails rows that break it, through the bridge."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from btq_assets.contracts import features, raw
+from btq_assets.contracts.base import TableContract, cast_to_contract
+from btq_assets.contracts.checks import CheckContext, CheckOutcome
+from btq_assets.contracts.columns import SYMBOL, TS, UNIVERSE, number
+from data_quality import feature_suites, runner, suites
+from data_quality.declarations import Suite, View, between
+
+Corruption = Callable[[pl.DataFrame], pl.DataFrame]
+
+N_BARS = 900
+START = dt.datetime(2015, 1, 5, 21, tzinfo=dt.UTC)
+
+
+def weekdays(n: int) -> list[dt.datetime]:
+    days = (START + dt.timedelta(days=i) for i in range(2 * n))
+    return [day for day in days if day.weekday() < 5][:n]
+
+
+def clean_bars() -> pl.DataFrame:
+    random = np.random.default_rng(3)
+    frames = []
+    for symbol in "ABC":
+        close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, N_BARS)))
+        stamps = weekdays(N_BARS)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "dataset": "test",
+                    "symbol": symbol,
+                    "freq": "1d",
+                    "ts": stamps,
+                    "known_at": stamps,
+                    "known_at_basis": "assumed_lag",
+                    "open": close,
+                    "high": close * 1.01,
+                    "low": close * 0.99,
+                    "close": close,
+                    "adj_close": close * 0.9,
+                    "volume": np.full(N_BARS, 1e6),
+                    "currency": "USD",
+                },
+                schema=raw.BARS_SAMPLE.schema,
+            )
+        )
+    return pl.concat(frames)
+
+
+def clean_macro() -> pl.DataFrame:
+    random = np.random.default_rng(4)
+    periods = [dt.date(2000 + i // 12, i % 12 + 1, 1) for i in range(120)]
+    frames = [
+        pl.DataFrame(
+            {
+                "series_id": name,
+                "period": periods,
+                "known_at": [
+                    dt.datetime(p.year, p.month, 1, tzinfo=dt.UTC) + dt.timedelta(days=45)
+                    for p in periods
+                ],
+                "known_at_basis": "assumed_lag",
+                "value": 100 + np.cumsum(random.normal(0, 1, len(periods))),
+                "unit": "index",
+                "revision": "REVISED",
+                "dataset": "test",
+            }
+        )
+        for name in ("CPI", "IP")
+    ]
+    return cast_to_contract(pl.concat(frames), raw.MACRO_SAMPLE)
+
+
+def clean_documents() -> pl.DataFrame:
+    rows = [
+        (
+            f"d{i}",
+            "ABCDEFGH"[i % 8],
+            START + dt.timedelta(days=i),
+            START + dt.timedelta(days=i, minutes=5),
+            "assumed_lag",
+            f"SYNTHETIC: headline number {i}",
+            "SYNTHETIC",
+            "test",
+        )
+        for i in range(80)
+    ]
+    return pl.DataFrame(rows, schema=raw.DOCUMENTS_SAMPLE.schema, orient="row")
+
+
+#: A family whose contract bounds nothing, so that every bound is the suite's.
+FEATURES = TableContract(
+    layer="features",
+    name="tested",
+    description="Features without bounds of their own.",
+    columns=(
+        UNIVERSE,
+        SYMBOL,
+        TS,
+        number("rsi_14", "Oscillator."),
+        number("mean_correlation", "Correlation."),
+        number("return_21d_rank", "Rank."),
+        number("universe_beta", "Beta."),
+        number("kyle_lambda_63", "Unbounded."),
+    ),
+    key=("universe", "symbol", "ts"),
+)
+
+
+def clean_features() -> pl.DataFrame:
+    random = np.random.default_rng(5)
+    frames = [
+        pl.DataFrame(
+            {
+                "universe": "us20",
+                "symbol": symbol,
+                "ts": weekdays(N_BARS),
+                "rsi_14": random.uniform(20, 80, N_BARS),
+                "mean_correlation": random.uniform(-0.9, 0.9, N_BARS),
+                # A rank that never changes for a symbol is no fault.
+                "return_21d_rank": np.full(N_BARS, rank),
+                "universe_beta": random.normal(1, 0.2, N_BARS),
+                "kyle_lambda_63": random.normal(0, 1, N_BARS),
+            }
+        )
+        for symbol, rank in (("A", -1.0), ("B", 0.0), ("C", 1.0))
+    ]
+    frame = cast_to_contract(pl.concat(frames), FEATURES)
+    warm_up = pl.int_range(pl.len()).over("symbol") < 60
+    return frame.with_columns(
+        pl.when(~warm_up).then(name).alias(name) for name in ("rsi_14", "universe_beta")
+    )
+
+
+def at(row: int, **values: object) -> Corruption:
+    """Overwrite values of one row."""
+    return lambda frame: frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == row)
+        .then(pl.lit(value))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name, value in values.items()
+    )
+
+
+def rows(first: int, last: int, **values: pl.Expr) -> Corruption:
+    """Overwrite values of rows `first` to `last`, the last excluded."""
+    chosen = pl.int_range(pl.len()).is_between(first, last, closed="left")
+    return lambda frame: frame.with_columns(
+        pl.when(chosen).then(value).otherwise(pl.col(name)).alias(name)
+        for name, value in values.items()
+    )
+
+
+def drop(first: int, last: int) -> Corruption:
+    return lambda frame: pl.concat([frame.head(first), frame.slice(last)])
+
+
+def _scaled_prices(first: int, factor: float) -> Corruption:
+    """Prices of the first symbol from row `first` on, as a split or another unit leaves them."""
+    return rows(
+        first,
+        N_BARS,
+        **{name: pl.col(name) * factor for name in ("open", "high", "low", "close", "adj_close")},
+    )
+
+
+def _saturday(frame: pl.DataFrame) -> pl.DataFrame:
+    extra = frame.slice(4, 1).with_columns(pl.col("ts", "known_at") + pl.duration(days=1))
+    assert extra["ts"][0].weekday() == 5
+    return pl.concat([frame, extra])
+
+
+def _louder(frame: pl.DataFrame) -> pl.DataFrame:
+    """The last 252 moves of the first symbol five times as large."""
+    close = frame["adj_close"][:N_BARS].log().to_numpy()
+    moves = np.diff(close, prepend=close[0])
+    moves[-252:] *= 5
+    louder = np.exp(close[0] + np.cumsum(moves))
+    return frame.with_columns(
+        adj_close=pl.Series([*louder, *frame["adj_close"][N_BARS:].to_list()])
+    )
+
+
+def _copied(frame: pl.DataFrame) -> pl.DataFrame:
+    first = frame.filter(pl.col("symbol") == "A").with_columns(
+        symbol=pl.lit("D"), adj_close=pl.col("adj_close") * 3
+    )
+    return pl.concat([frame, first])
+
+
+def _revised(frame: pl.DataFrame) -> pl.DataFrame:
+    vintage = frame.slice(10, 1).with_columns(
+        known_at=pl.col("known_at") + pl.duration(days=30),
+        known_at_basis=pl.lit("recorded"),
+        value=pl.col("value") * 100,
+    )
+    return pl.concat([frame, vintage])
+
+
+def _one_symbol(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(
+        symbol=pl.when(pl.int_range(pl.len()) < 72).then(pl.lit("A")).otherwise("symbol")
+    )
+
+
+BARS = suites.raw_bars_declaration(raw.BARS_SAMPLE)
+MACRO = suites.macro_declaration(raw.MACRO_SAMPLE)
+DOCUMENTS = suites.documents_declaration(raw.DOCUMENTS_SAMPLE)
+TESTED = feature_suites.features_declaration(FEATURES)
+
+CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]] = {
+    "bars": (
+        BARS,
+        clean_bars,
+        {
+            "no_unit_error": _scaled_prices(500, 100.0),
+            "no_split_sized_return": _scaled_prices(500, 1 / 3),
+            "no_gap_in_sessions": drop(500, 510),
+            "covers_the_sessions_of_its_dataset": drop(500, 530),
+            "no_stale_prices": rows(500, 511, adj_close=pl.lit(100.0)),
+            "columns_are_whole": rows(0, 30, volume=pl.lit(None)),
+            "volume_is_not_zero": rows(0, 60, volume=pl.lit(0.0)),
+            "no_filled_weekends": _saturday,
+            "volatility_has_not_shifted": _louder,
+            "price_level_is_plausible": lambda frame: frame.with_columns(
+                pl.col("close", "adj_close") * 1e5
+            ),
+            "no_wide_range": at(500, low=10.0),
+            "adjustment_factor_is_plausible": at(500, close=1.0),
+            "no_copied_series": _copied,
+        },
+    ),
+    "macro": (
+        MACRO,
+        clean_macro,
+        {
+            "assumed_lag_is_plausible": at(7, known_at=dt.datetime(2001, 2, 1, tzinfo=dt.UTC)),
+            "no_gap_in_periods": drop(20, 34),
+            "no_stale_values": rows(20, 46, value=pl.lit(100.0)),
+            "one_unit": at(7, unit="percent"),
+            "no_outlier": at(7, value=10_000.0),
+            "revisions_are_small": _revised,
+        },
+    ),
+    "documents": (
+        DOCUMENTS,
+        clean_documents,
+        {
+            "known_within_a_day": at(7, known_at=START + dt.timedelta(days=9)),
+            "headline_has_a_headlines_length": at(7, headline="Up"),
+            "headlines_are_not_repeated": rows(
+                0, 8, headline=pl.lit("Same again"), symbol=pl.lit("A"), published_at=pl.lit(START)
+            ),
+            "no_symbol_dominates": _one_symbol,
+        },
+    ),
+    "features": (
+        TESTED,
+        clean_features,
+        {
+            "no_constant_feature": lambda frame: frame.with_columns(universe_beta=pl.lit(1.0)),
+            "values_are_possible": at(700, rsi_14=100.5),
+            "values_are_plausible": at(700, universe_beta=11.0),
+            "few_holes": rows(500, 600, rsi_14=pl.lit(None)),
+            "present_after_warm_up": lambda frame: frame.with_columns(
+                rsi_14=pl.when(pl.int_range(pl.len()).over("symbol") > 600).then("rsi_14")
+            ),
+            "few_values_far_out": rows(500, 520, kyle_lambda_63=pl.lit(1e3)),
+            "has_not_shifted": lambda frame: frame.with_columns(
+                kyle_lambda_63=pl.col("kyle_lambda_63")
+                + 10 * (pl.int_range(pl.len()).over("symbol") >= N_BARS - 252)
+            ),
+            "not_stale": lambda frame: frame.with_columns(
+                kyle_lambda_63=pl.col("kyle_lambda_63").gather_every(10).repeat_by(10).explode()
+            ),
+        },
+    ),
+}
+
+FAULTS = [(family, name) for family, (_, _, cases) in CASES.items() for name in cases]
+
+
+def judge(suite: Suite, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
+    return {outcome.name: outcome for outcome in runner.run_suite(suite, frame)}
+
+
+def only(suite: Suite, name: str) -> Suite:
+    chosen = tuple(e for e in suite.expectations if e.name == name)
+    return replace(suite, expectations=chosen)
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_clean_rows_pass_every_expectation(family: str) -> None:
+    suite, clean, _ = CASES[family]
+    failed = [outcome for outcome in runner.run_suite(suite, clean()) if not outcome.passed]
+    assert not failed
+
+
+@pytest.mark.parametrize(("family", "name"), FAULTS)
+def test_an_expectation_fails_rows_that_break_it(family: str, name: str) -> None:
+    suite, clean, cases = CASES[family]
+    outcome = judge(only(suite, name), cases[name](clean()))[name]
+    assert not outcome.passed
+    assert outcome.metadata["rows_unexpected"] >= 1
+    # The failing row is shown, and the message says what to do.
+    assert outcome.metadata["sample"].startswith("| ")
+    description = next(e.description for e in suite.expectations if e.name == name)
+    assert description in outcome.message
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_every_expectation_has_rows_it_must_fail(family: str) -> None:
+    suite, _, cases = CASES[family]
+    assert set(cases) == {expectation.name for expectation in suite.expectations}
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_a_table_without_rows_passes(family: str) -> None:
+    """A re-fetch that finds nothing new appends nothing."""
+    suite, clean, _ = CASES[family]
+    assert all(outcome.passed for outcome in runner.run_suite(suite, clean().clear()))
+
+
+@pytest.mark.parametrize("contract", features.FAMILY_CONTRACTS.values(), ids=lambda c: c.name)
+def test_feature_families_without_a_value_pass(contract: TableContract) -> None:
+    suite = feature_suites.features_declaration(contract)
+    key = {name: ["x"] for name in contract.key if name != "ts"}
+    frame = pl.DataFrame({**key, "ts": [START]}).join(contract.empty(), on=contract.key, how="left")
+    assert all(outcome.passed for outcome in runner.run_suite(suite, frame))
+
+
+def test_only_named_expectations_block() -> None:
+    blocking = {e.name for s, _, _ in CASES.values() for e in s.expectations if e.blocking}
+    assert blocking == {
+        "no_unit_error",
+        "no_copied_series",
+        "one_unit",
+        "no_constant_feature",
+        "values_are_possible",
+    }
+
+
+def test_the_check_group_answers_each_spec_with_plain_metadata() -> None:
+    group = suites.raw_bars_suite(raw.BARS_SAMPLE)
+    bad = CASES["bars"][2]["no_unit_error"](clean_bars())
+    context = CheckContext({raw.BARS_SAMPLE.table: bad}, {}, config=None)
+    outcomes = {outcome.name: outcome for outcome in group.answer(context)}
+    failed = outcomes["no_unit_error"]
+    # One return: log 100 plus that day's own move, of one symbol on one day.
+    assert failed.metadata["rows_unexpected"] == 1
+    assert failed.metadata["rows_judged"] == 3 * (N_BARS - 1)
+    assert "| test | A | 1d | 2016-12-05 21:00 | 4.6" in failed.metadata["sample"]
+    assert json.loads(json.dumps(failed.metadata)) == failed.metadata
+    assert {spec.name for spec in group.specs if spec.blocking} == {
+        "no_unit_error",
+        "no_copied_series",
+    }
+
+
+def test_bars_far_apart_are_no_neighbours() -> None:
+    """Two revised bars of different years, one a hundred times the other, are no unit error."""
+    pair = (
+        clean_bars()
+        .gather([0, 800])
+        .with_columns(adj_close=pl.Series([1.0, 100.0]), known_at_basis=pl.lit("recorded"))
+    )
+    assert all(outcome.passed for outcome in runner.run_suite(BARS, pair))
+
+
+def test_the_sample_is_short_however_many_rows_fail() -> None:
+    frame = clean_bars().with_columns(low=pl.col("high") / 3)
+    outcome = judge(only(BARS, "no_wide_range"), frame)["no_wide_range"]
+    assert outcome.metadata["rows_unexpected"] == frame.height
+    assert len(outcome.metadata["sample"].splitlines()) == 2 + runner.SAMPLE_ROWS
+
+
+def test_a_suite_on_the_wrong_table_is_an_error() -> None:
+    group = suites.macro_suite(raw.MACRO_SAMPLE)
+    with pytest.raises(runner.SuiteError, match=r"raw\.macro_sample was attached to"):
+        group.answer(CheckContext({"raw.bars_sample": clean_bars()}, {}, config=None))
+
+
+def test_an_expectation_that_cannot_be_judged_is_an_error_and_no_pass() -> None:
+    absent = Suite(
+        "t", (View("rows", lambda f: f, ("a",)),), (between("x", "rows", "b", 0, 1, ""),)
+    )
+    with pytest.raises(runner.SuiteError, match=r"has no column \['b'\]"):
+        runner.run_suite(absent, pl.DataFrame({"a": [1]}))
+    text = Suite("t", (View("rows", lambda f: f, ("a",)),), (between("x", "rows", "a", 0, 1, ""),))
+    with pytest.raises(runner.SuiteError, match="t, x: "):
+        runner.run_suite(text, pl.DataFrame({"a": ["one"]}))
+
+
+def test_a_declaration_with_a_repeated_name_or_unknown_view_is_refused() -> None:
+    view = View("rows", lambda frame: frame, ("a",))
+    twice = between("x", "rows", "a", 0, 1, "")
+    with pytest.raises(ValueError, match="declared twice"):
+        Suite("t", (view,), (twice, twice))
+    with pytest.raises(ValueError, match="no view"):
+        Suite("t", (view,), (between("x", "elsewhere", "a", 0, 1, ""),))
+
+
+def test_the_documentation_lists_every_expectation_with_its_severity() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs/data_quality.md").read_text()
+    for suite, _, _ in CASES.values():
+        for expectation in suite.expectations:
+            line = f"| `{expectation.name}` | {'yes' if expectation.blocking else ''}"
+            assert line in text, expectation.name
