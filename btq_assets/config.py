@@ -509,7 +509,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 
 _SHORT_FORMS = {"BTQ_PROFILE": "profile", "BTQ_EXECUTOR": "execution.executor"}
-_NOT_SETTINGS = {"BTQ_CONFIG", "BTQ_HOME"}
+_NOT_SETTINGS = {"BTQ_CONFIG", "BTQ_WAREHOUSE_FILE"}
 
 
 def _environment_settings(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:

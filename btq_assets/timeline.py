@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -270,12 +270,10 @@ def walk_forward_folds(
         folds.append(
             Fold(
                 number,
-                *(
-                    bound
-                    for segment in (train, validation, test)
-                    for bound in (segment["ts"].min(), segment["ts"].max())
-                ),
-                n_purged=purged_train + purged_validation,
+                *_bounds(train),
+                *_bounds(validation),
+                *_bounds(test),
+                purged_train + purged_validation,
             )
         )
     if not folds:
@@ -286,11 +284,15 @@ def walk_forward_folds(
 
 
 def _between(decisions: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
-    midnight = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (start, end)]
-    return decisions.filter(pl.col("ts").is_between(*midnight, closed="left"))
+    first, after = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (start, end))
+    return decisions.filter(pl.col("ts").is_between(first, after, closed="left"))
 
 
-def _purged(segment: pl.DataFrame, next_start: object) -> tuple[pl.DataFrame, int]:
+def _bounds(segment: pl.DataFrame) -> tuple[Any, Any]:
+    return segment["ts"].min(), segment["ts"].max()
+
+
+def _purged(segment: pl.DataFrame, next_start: Any) -> tuple[pl.DataFrame, int]:
     kept = segment.filter(pl.col("label_end_ts") <= next_start)
     return kept, segment.height - kept.height
 

@@ -246,10 +246,10 @@ def _rolling_sum(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _ranks(prepared: pl.DataFrame) -> pl.DataFrame:
-    by_name = {feature.name: feature for feature in technical.FEATURES}
+    by_name = {f.name: f.expression for f in technical.FEATURES if f.expression is not None}
     values = prepared.select(
         *KEY,
-        *(by_name[name].expression.over(HISTORY).alias(name) for name in _RANKED.values()),
+        *(by_name[name].over(HISTORY).alias(name) for name in _RANKED.values()),
     )
     day = ("universe", "ts")
     return values.select(

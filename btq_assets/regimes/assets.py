@@ -102,7 +102,7 @@ def states(step: Step, bars: pl.DataFrame) -> TableOutput:
         frame,
         metadata={
             "n_fits": fits.height,
-            "share_turbulent": float((frame["state"] == "turbulent").mean() or 0.0),
+            "share_turbulent": frame.filter(state="turbulent").height / frame.height,
             "fits": fits,
         },
         plots={

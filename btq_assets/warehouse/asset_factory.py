@@ -165,7 +165,7 @@ class TableAsset:
             trading: ConfigResource,
             warehouse: WarehouseResource,
             device: DeviceResource,
-        ):  # type: ignore[no-untyped-def]
+        ):
             yield from _Execution(self, context, trading, warehouse, device).events()
 
         return run_step

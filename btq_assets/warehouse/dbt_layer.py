@@ -149,7 +149,7 @@ class DbtLayer:
             dbt: DbtCliResource,
             trading: ConfigResource,
             warehouse: WarehouseResource,
-        ):  # type: ignore[no-untyped-def]
+        ):
             yield from _DbtExecution(
                 self, context, dbt, trading.config(), warehouse.warehouse()
             ).events()

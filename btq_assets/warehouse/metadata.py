@@ -63,7 +63,7 @@ def _plain(item: Any) -> Any:
 
 def convert(metadata: Mapping[str, Any], data_root: Path) -> dict[str, Any]:
     """Dagster metadata of a step's own metadata; ``report_path`` becomes a link to the file."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, item in metadata.items():
         if name == "report_path":
             file = data_root / str(item)

@@ -45,7 +45,7 @@ def test_schedules_and_sensors_name_their_zone_and_wait_for_a_person(with_yahoo)
         assert schedule.execution_timezone == "America/New_York"
         assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     names = {sensor.name for sensor in with_yahoo.sensors}
-    assert names == {"file_drop", "run_failure_recorder"}
+    assert names == {"inbox_files", "run_failure_recorder"}
 
 
 def test_a_failed_run_is_recorded(tmp_path):

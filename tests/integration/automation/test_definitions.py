@@ -123,3 +123,9 @@ def test_overrides_replace_resources_and_executor():
     )
     assert made.resources["warehouse"] is elsewhere
     assert made.executor is dg.multiprocess_executor
+
+
+def test_deep_training_waits_in_the_gpu_pool():
+    pools = {asset.name: asset.pool for asset in declared_assets()}
+    assert pools["models__forecasts_transformer_gnn"] == "gpu"
+    assert pools["models__forecasts_ridge"] is None

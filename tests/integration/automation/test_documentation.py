@@ -12,9 +12,9 @@ import pytest
 
 import btq_assets
 from btq_assets.api import PUBLIC_NAMES
-from btq_assets.documentation import generated_pages
 from btq_assets.config import TradingConfig
 from btq_assets.definitions import build_definitions
+from btq_assets.documentation import generated_pages
 from btq_assets.warehouse.paths import project_root
 
 ROOT = project_root()
