@@ -23,7 +23,7 @@ from btq_assets import (
     calculate_sharpe,
 )
 
-FEATURES = ["return_5", "return_21", "rsi_14", "realised_volatility_21"]
+FEATURES = ["return_5d", "return_21d", "return_63d", "rsi_14"]
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +67,11 @@ def test_the_quick_start_of_the_document_runs(ohlcv):
         return dict.fromkeys(("AAPL", "IBM", "MSFT"), 1 / 3)
 
     backtester = AdvancedBacktester(equal_weights, test, initial_cash=100_000, commission=0.001)
-    results = backtester.run_scenarios(["bull_market", "bear_market", "high_volatility"])
+    results = backtester.run_scenarios(["bull", "bear", "high_volatility"])
     report = backtester.generate_report(results)
     assert "bull" in report
-    returns = backtester.run().returns
-    assert np.isfinite(calculate_sharpe(returns))
+    returns = backtester.run().equity["net_return"].drop_nulls()
+    assert np.isfinite(calculate_sharpe(returns.to_numpy()))
 
     risk = RiskAnalyzer(returns)
     assert risk.calculate_var(0.05) == risk.calculate_var(0.95) > 0

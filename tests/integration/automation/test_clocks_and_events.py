@@ -24,7 +24,9 @@ def with_yahoo() -> dg.Definitions:
 
 def tick(definitions: dg.Definitions, when: dt.datetime) -> dg.RunRequest | dg.SkipReason:
     schedule = definitions.resolve_schedule_def("ingest_yahoo_after_close")
-    context = dg.build_schedule_context(scheduled_execution_time=when)
+    context = dg.build_schedule_context(
+        scheduled_execution_time=when, repository_def=definitions.get_repository_def()
+    )
     return schedule.evaluate_tick(context)
 
 

@@ -102,12 +102,12 @@ def test_one_table_has_one_writer():
 
 def test_disabled_sources_are_absent_and_enabled_ones_present(definitions):
     folder, yahoo = dg.AssetKey(["raw", "bars_folder"]), dg.AssetKey(["raw", "bars_yahoo"])
-    assert not definitions.resolve_asset_graph().has(folder)
+    assert folder not in definitions.resolve_asset_graph().executable_asset_keys
     with_both = build_definitions(
         TradingConfig(sources={"folder": {"enabled": True}, "yahoo": {"enabled": True}})
     )
     graph = with_both.resolve_asset_graph()
-    assert graph.has(folder)
+    assert folder in graph.executable_asset_keys
     assert graph.get(yahoo).partitions_def.get_partition_keys()[0] == "2020-01-01"
     research = with_both.resolve_job_def("research")
     assert yahoo not in research.asset_layer.executable_asset_keys
