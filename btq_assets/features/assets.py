@@ -20,6 +20,7 @@ from btq_assets.features.checks import (
     truncation_gate,
 )
 from btq_assets.warehouse import Step, TableOutput, table_asset
+from data_quality import features_suite
 
 _SHARED_CODE = ("btq_assets.features.definitions", "btq_assets.features.checks")
 _GROUP = "features"
@@ -61,6 +62,7 @@ def _technical(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     config=("features",),
     code=_code("features.technical"),
     checks=(
+        features_suite(contracts.TECHNICAL),
         truncation_gate(contracts.TECHNICAL, _technical, lambda _: RECURSIVE_MEMORY, symbols=2),
         informative_check(contracts.feature_names("technical")),
     ),
@@ -84,6 +86,7 @@ def _volatility(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame
     config=("features",),
     code=_code("features.volatility"),
     checks=(
+        features_suite(contracts.VOLATILITY),
         truncation_gate(contracts.VOLATILITY, _volatility, lambda _: RECURSIVE_MEMORY, symbols=2),
         informative_check(contracts.feature_names("volatility")),
     ),
@@ -107,6 +110,7 @@ def _microstructure(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataF
     config=("features",),
     code=_code("features.microstructure"),
     checks=(
+        features_suite(contracts.MICROSTRUCTURE),
         truncation_gate(contracts.MICROSTRUCTURE, _microstructure, lambda _: 150, symbols=2),
         informative_check(contracts.feature_names("microstructure")),
     ),
@@ -136,6 +140,7 @@ def _quantum_off(features: Any) -> frozenset[str]:
     config=("features",),
     code=_code("features.quantum", "features.windows"),
     checks=(
+        features_suite(contracts.QUANTUM),
         truncation_gate(
             contracts.QUANTUM,
             _quantum,
@@ -193,6 +198,7 @@ def _cross_asset(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFram
     config=("features", "universe"),
     code=_code("features.cross_asset", "features.technical", "features.windows", "timeline"),
     checks=(
+        features_suite(contracts.CROSS_ASSET),
         truncation_gate(
             contracts.CROSS_ASSET,
             _cross_asset,
@@ -220,6 +226,7 @@ def _sentiment(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     config=("features",),
     code=_code("features.sentiment", "features.lexicon", "timeline"),
     checks=(
+        features_suite(contracts.SENTIMENT),
         truncation_gate(contracts.SENTIMENT, _sentiment, symbols=1),
         informative_check(contracts.feature_names("sentiment")),
     ),
@@ -255,6 +262,7 @@ def _macro(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     config=("features",),
     code=_code("features.macro", "timeline"),
     checks=(
+        features_suite(contracts.MACRO),
         truncation_gate(contracts.MACRO, _macro, lambda _: 30),
         informative_check(contracts.feature_names("macro")),
     ),

@@ -291,13 +291,24 @@ class _DbtExecution:
                 description=known["message"] or None,
                 metadata={"reused": True},
             )
-        for key in sorted(self.context.selected_asset_keys):
+        for key in self._parents_first():
             row = stored.get(".".join(key.path), {})
             metadata: dict[str, Any] = {"reused": True}
             if row:
                 metadata["dagster/row_count"] = row["n_rows"]
             yield dg.MaterializeResult(asset_key=key, metadata=metadata)
         progress(f"{self.layer.name + ' (dbt)':<58.58} unchanged, re-used  {self._seconds()}")
+
+    def _parents_first(self) -> list[dg.AssetKey]:
+        """Selected models, each after those it reads: Dagster refuses any other order."""
+        waiting = sorted(self.context.selected_asset_keys)
+        parents = self.context.assets_def.asset_deps
+        ordered: list[dg.AssetKey] = []
+        while waiting:
+            key = next(k for k in waiting if not parents[k] & (set(waiting) - {k}))
+            ordered.append(key)
+            waiting.remove(key)
+        return ordered
 
     def _record(
         self,

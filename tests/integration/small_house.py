@@ -182,4 +182,8 @@ def changed(contract: TableContract, frame: pl.DataFrame) -> pl.DataFrame:
             wobble.append(pl.col("state").replace(flipped))
         elif column.name == "headline":
             wobble.append(pl.col("headline").reverse())
-    return frame.with_columns(wobble)
+    moved = frame.with_columns(wobble)
+    if contract.table == core.BARS_1D.table:
+        # Sentiment reads only which sessions there are: take one early session away.
+        return moved.filter(pl.col("ts") != moved["ts"].sort()[40])
+    return moved
