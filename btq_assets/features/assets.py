@@ -22,7 +22,7 @@ from btq_assets.features.checks import (
 from btq_assets.warehouse import Step, TableOutput, table_asset
 from data_quality import features_suite
 
-_SHARED_CODE = ("btq_assets.features.definitions", "btq_assets.features.checks")
+_SHARED_CODE = ("data_quality", "btq_assets.features.definitions", "btq_assets.features.checks")
 _GROUP = "features"
 
 
