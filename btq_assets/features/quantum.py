@@ -7,6 +7,9 @@ off in ``features.quantum_features`` stays a column and is null.
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import numpy as np
 import polars as pl
 import polars_talib as talib
@@ -165,13 +168,15 @@ def _stages(window: int) -> tuple[dict[str, pl.Expr], ...]:
         },
         {
             "_velocity": position.diff(),
-            "_concentration": pl.sum_horizontal(
-                [
+            # sum_horizontal adds in whichever order its threads finish; a chain of additions
+            # has one order, and two runs agree to the last bit.
+            "_concentration": functools.reduce(
+                operator.add,
+                (
                     (pl.col("_decile") == k).cast(pl.Float64).rolling_mean(window).pow(2)
                     for k in range(len(DECILES) + 1)
-                ]
-            )
-            + 0 * (pl.col("_decile") == 0).cast(pl.Float64).rolling_mean(window),
+                ),
+            ),
         },
         {"_momentum": ratio(velocity, velocity.rolling_std(window), CONSTANT_BELOW)},
     )

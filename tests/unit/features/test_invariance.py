@@ -47,6 +47,14 @@ def test_row_order_and_symbol_order_do_not_matter(family, families, world, small
     )
 
 
+@pytest.mark.parametrize("family", contracts.FAMILIES)
+def test_computing_again_gives_the_same_bits(family, families, world, small_config):
+    # A version of a table is a hash of its values: one differing bit recomputes all that follows.
+    first = families[family](world, small_config)
+    for _ in range(5):
+        assert_frame_equal(families[family](world, small_config), first, check_exact=True)
+
+
 @pytest.mark.parametrize("family", ["technical", "volatility", "microstructure"])
 def test_other_symbols_do_not_matter(family, families, world, small_config):
     alone = world["bars"].filter(pl.col("symbol") == "S01")
