@@ -6,6 +6,8 @@ Belongs here: how dbt is called and how its models and tests appear in Dagster. 
 
 # No postponed annotations here: Dagster reads the annotation of `context` as an object.
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -229,14 +231,18 @@ class _DbtExecution:
         """Everything dbt said, and the error it ended with.
 
         Events are kept until dbt has let go of the file: only then can rows be counted. Row counts
-        are ours, for dagster-dbt's own counting leaves a connection open in this process.
+        are ours, for dagster-dbt's own counting leaves a connection open in this process. What dbt
+        says line by line is shown where it fails; dbt keeps its own log of every run.
         """
         os.environ[DBT_FILE_VARIABLE] = str(self.warehouse.paths.working_file)
         arguments = ["build", "--vars", json.dumps(dict(variables))]
         built: list[Any] = []
+        said = io.StringIO()
         try:
-            built.extend(self.dbt.cli(arguments, context=self.context).stream())
+            with contextlib.redirect_stdout(said):
+                built.extend(self.dbt.cli(arguments, context=self.context).stream())
         except DagsterDbtCliRuntimeError as error:
+            sys.stdout.write(said.getvalue())
             return built, error
         return built, None
 
