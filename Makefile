@@ -39,7 +39,8 @@ init: install ## Initialise the Dagster instance, once and serially
 
 run: init ## Take the bundled data from source to risk report
 	@echo "research: one line a table as it is committed; the first run takes a few minutes"
-	@$(BIN)/dagster job execute -m btq_assets.definitions -j research
+	@PYTHONWARNINGS='ignore:Function `job_execute_command` is superseded' \
+	  $(BIN)/dagster job execute -m btq_assets.definitions -j research
 	@$(BIN)/python -m btq_assets summary
 
 summary: install ## Show the table `make run` ends with

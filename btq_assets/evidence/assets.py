@@ -88,8 +88,7 @@ DEFLATED_SHARPE_CHECKS: tuple[CheckGroup, ...] = (
     code=("btq_assets.evidence", "btq_assets.contracts.evidence"),
     checks=DEFLATED_SHARPE_CHECKS,
     group="evidence",
-    # The ledger grows behind the inputs' back, so no fingerprint of them can vouch for the result.
-    reuse=False,
+    ledgers=(evidence.TRIALS,),
 )
 def deflated_sharpe(step: Step, equity: pl.DataFrame, runs: pl.DataFrame) -> TableOutput:
     """Deflate each candidate's Sharpe ratio by the number of trials counted in the ledger."""

@@ -15,8 +15,8 @@ from btq_assets.contracts import features as contracts
 from btq_assets.contracts.base import TableContract
 from btq_assets.features.checks import (
     RECURSIVE_MEMORY,
-    informative_check,
     null_shares,
+    presence_check,
     truncation_gate,
 )
 from btq_assets.warehouse import Step, TableOutput, table_asset
@@ -64,7 +64,7 @@ def _technical(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     checks=(
         features_suite(contracts.TECHNICAL),
         truncation_gate(contracts.TECHNICAL, _technical, lambda _: RECURSIVE_MEMORY, symbols=2),
-        informative_check(contracts.feature_names("technical")),
+        presence_check(contracts.feature_names("technical")),
     ),
     group=_GROUP,
 )
@@ -88,7 +88,7 @@ def _volatility(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame
     checks=(
         features_suite(contracts.VOLATILITY),
         truncation_gate(contracts.VOLATILITY, _volatility, lambda _: RECURSIVE_MEMORY, symbols=2),
-        informative_check(contracts.feature_names("volatility")),
+        presence_check(contracts.feature_names("volatility")),
     ),
     group=_GROUP,
 )
@@ -112,7 +112,7 @@ def _microstructure(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataF
     checks=(
         features_suite(contracts.MICROSTRUCTURE),
         truncation_gate(contracts.MICROSTRUCTURE, _microstructure, lambda _: 150, symbols=2),
-        informative_check(contracts.feature_names("microstructure")),
+        presence_check(contracts.feature_names("microstructure")),
     ),
     group=_GROUP,
 )
@@ -153,7 +153,7 @@ def _quantum_off(features: Any) -> frozenset[str]:
                 + 20
             ),
         ),
-        informative_check(contracts.feature_names("quantum"), _quantum_off),
+        presence_check(contracts.feature_names("quantum"), _quantum_off),
     ),
     group=_GROUP,
 )
@@ -204,7 +204,7 @@ def _cross_asset(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFram
             _cross_asset,
             lambda features: features.correlation_window_sessions + 252 + 20,
         ),
-        informative_check(contracts.feature_names("cross_asset")),
+        presence_check(contracts.feature_names("cross_asset")),
     ),
     group=_GROUP,
 )
@@ -228,7 +228,7 @@ def _sentiment(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     checks=(
         features_suite(contracts.SENTIMENT),
         truncation_gate(contracts.SENTIMENT, _sentiment, symbols=1),
-        informative_check(contracts.feature_names("sentiment")),
+        presence_check(contracts.feature_names("sentiment")),
     ),
     group=_GROUP,
 )
@@ -264,7 +264,7 @@ def _macro(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     checks=(
         features_suite(contracts.MACRO),
         truncation_gate(contracts.MACRO, _macro, lambda _: 30),
-        informative_check(contracts.feature_names("macro")),
+        presence_check(contracts.feature_names("macro")),
     ),
     group=_GROUP,
 )

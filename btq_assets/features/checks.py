@@ -1,7 +1,7 @@
 """What a family's table must answer before it is written.
 
-Belongs here: the truncation gate with the memory of each family, and whether features say
-anything. Does not belong here: statistical suites (`data_quality`) and structure (contracts).
+Belongs here: the truncation gate with the memory of each family, and whether features have
+values. Does not belong here: statistical suites (`data_quality`) and structure (contracts).
 """
 
 from __future__ import annotations
@@ -70,10 +70,12 @@ def null_shares(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
     return shares.transpose(include_header=True, header_name="feature", column_names="universe")
 
 
-def informative_check(
+def presence_check(
     names: Iterable[str], off: Callable[[FeaturesSection], Iterable[str]] = lambda _: ()
 ) -> CheckGroup:
-    """Non-blocking: each feature that is switched on takes at least two values.
+    """Non-blocking: each feature that is switched on has a value somewhere.
+
+    Whether it varies is the suites' question (`data_quality`).
 
     Parameters
     ----------
@@ -86,23 +88,24 @@ def informative_check(
 
     def run(context: CheckContext) -> CheckOutcome:
         skipped = set(off(context.config.features))
-        dull = [
+        frame = context.frame
+        absent = [
             name
             for name in wanted
-            if name not in skipped and context.frame[name].drop_nulls().n_unique() < 2
+            if name not in skipped and frame[name].null_count() == frame.height
         ]
         return CheckOutcome(
-            "informative",
-            not dull,
-            f"without two different values: {', '.join(dull)}; look at the inputs they need in "
+            "present",
+            not absent,
+            f"without any value: {', '.join(absent)}; look at the inputs they need in "
             "features.catalogue"
-            if dull
-            else f"{len(wanted) - len(skipped)} features vary",
+            if absent
+            else f"{len(wanted) - len(skipped)} features have values",
         )
 
     return frame_check(
-        "informative",
-        "Each feature that is switched on takes at least two different values.",
+        "present",
+        "Each feature that is switched on has a value somewhere.",
         run,
         blocking=False,
     )

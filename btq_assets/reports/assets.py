@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import polars as pl
 
+from btq_assets.config import TradingConfig
 from btq_assets.contracts import (
     backtest,
     core,
@@ -20,7 +22,7 @@ from btq_assets.contracts import (
     risk,
 )
 from btq_assets.reports.checks import CHECKS
-from btq_assets.warehouse import Step, TableOutput, table_asset
+from btq_assets.warehouse import DataPaths, Step, TableOutput, table_asset
 
 REPORT_NAME = "risk_report"
 
@@ -63,6 +65,17 @@ _INPUTS = {
 }
 
 
+def _library_versions(_: TradingConfig) -> str:
+    from btq_assets.warehouse import library_versions
+
+    return json.dumps(library_versions(), sort_keys=True)
+
+
+def _is_written(paths: DataPaths) -> bool:
+    """Whether the page is still where the last run wrote it."""
+    return (paths.reports / f"{REPORT_NAME}.html").is_file()
+
+
 @table_asset(
     outputs=(report.RISK_REPORT,),
     inputs=_INPUTS,
@@ -75,8 +88,10 @@ _INPUTS = {
     ),
     checks=CHECKS,
     group="report",
-    # It also reads ledgers, and the file it writes may have been removed.
-    reuse=False,
+    source_version=_library_versions,
+    # The house's books are read too, but say nothing that the versions of the inputs do not.
+    ledgers=(evidence.TRIALS, evidence.GATES, quarantine.ROWS),
+    reuse=_is_written,
 )
 def risk_report(
     step: Step,

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from btq_assets.warehouse.asset_factory import TableAsset, table_asset, table_assets_of
     from btq_assets.warehouse.database import Warehouse, WarehouseError
+    from btq_assets.warehouse.paths import DataPaths
     from btq_assets.warehouse.step import Step, TableOutput
     from btq_assets.warehouse.versions import library_versions
 
 _HOME = {
+    "DataPaths": "paths",
     "Step": "step",
     "TableAsset": "asset_factory",
     "TableOutput": "step",
@@ -25,6 +27,7 @@ _HOME = {
 }
 
 __all__ = [
+    "DataPaths",
     "Step",
     "TableAsset",
     "TableOutput",

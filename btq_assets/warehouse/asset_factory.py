@@ -32,6 +32,7 @@ from btq_assets.warehouse.database import (
     table_exists,
     upsert,
 )
+from btq_assets.warehouse.paths import DataPaths
 from btq_assets.warehouse.quarantine import quarantine_rows, split_violations
 from btq_assets.warehouse.resources import ConfigResource, DeviceResource, WarehouseResource
 from btq_assets.warehouse.step import Step, TableOutput
@@ -70,8 +71,11 @@ class TableAsset:
         Whether the asset is in the graph under a configuration.
     source_version
         For assets without inputs: version of the files behind them.
+    ledgers
+        Ledgers it reads through `Step.read_ledger`; what they hold is part of the fingerprint.
     reuse
-        ``False`` where the result depends on a ledger and must always be computed.
+        ``False`` where nothing can vouch for the result; or asked, given the folders, whether what
+        the step wrote beside the warehouse is still there.
     partitions
         ``"month"`` for remote providers fetched month by month.
     needs_device
@@ -89,7 +93,8 @@ class TableAsset:
     tags: Mapping[str, str] = field(default_factory=dict)
     optional: Callable[[TradingConfig], bool] | None = None
     source_version: Callable[[TradingConfig], str] | None = None
-    reuse: bool = True
+    ledgers: tuple[TableContract, ...] = ()
+    reuse: bool | Callable[[DataPaths], bool] = True
     partitions: str | None = None
     needs_device: bool = False
 
@@ -183,7 +188,8 @@ def table_asset(
     tags: Mapping[str, str] | None = None,
     optional: Callable[[TradingConfig], bool] | None = None,
     source_version: Callable[[TradingConfig], str] | None = None,
-    reuse: bool = True,
+    ledgers: Sequence[TableContract] = (),
+    reuse: bool | Callable[[DataPaths], bool] = True,
     partitions: str | None = None,
     needs_device: bool | None = None,
 ) -> Callable[[Compute], TableAsset]:
@@ -212,6 +218,7 @@ def table_asset(
             tags=dict(tags or {}),
             optional=optional,
             source_version=source_version,
+            ledgers=tuple(ledgers),
             reuse=reuse,
             partitions=partitions,
             needs_device=pool == "gpu" if needs_device is None else needs_device,
@@ -254,17 +261,17 @@ class _Execution:
                 f"{asset.name} is fetched by {asset.partitions}: run it with a partition key or range, "
                 "for example from the asset page, or with the job's schedule"
             )
-        frames, versions, stored = self._read()
+        frames, versions, ledgers, stored = self._read()
         config_hash = self.config.fingerprint(asset.config)
         source = asset.source_version(self.config) if asset.source_version else ""
         mark = fingerprint(
-            inputs=versions,
+            inputs={**versions, **ledgers},
             code=self.code,
             config=config_hash,
             source=source,
             contracts=asset.outputs,
         )
-        if asset.reuse and not asset.partitions and self._unchanged(mark, stored):
+        if self._unchanged(mark, stored):
             yield from self._reused(stored)
             return
         output = asset.compute(self._step(versions), **frames)
@@ -315,11 +322,13 @@ class _Execution:
 
     def _read(
         self,
-    ) -> tuple[dict[str, pl.DataFrame], dict[str, str], dict[str, dict[str, Any]]]:
+    ) -> tuple[dict[str, pl.DataFrame], dict[str, str], dict[str, str], dict[str, dict[str, Any]]]:
+        """Input frames, their versions, those of the ledgers read, and the books of all of them."""
         inputs = self.asset.inputs
         names = [contract.table for contract in (*inputs.values(), *self.asset.outputs)]
         stored: dict[str, dict[str, Any]] = {}
         frames: dict[str, pl.DataFrame] = {}
+        ledgers: dict[str, str] = {}
         if inputs or self.warehouse.paths.working_file.exists():
             with self.warehouse.reader() as connection:
                 if table_exists(connection, house.PROVENANCE):
@@ -333,16 +342,24 @@ class _Execution:
                 frames = {
                     name: read_table(connection, contract) for name, contract in inputs.items()
                 }
+                ledgers = {
+                    contract.table: frame_version(read_table(connection, contract), contract)
+                    for contract in self.asset.ledgers
+                    if table_exists(connection, contract)
+                }
         versions = {
             name: stored[contract.table]["data_version"]
             if contract.table in stored
             else frame_version(frames[name], contract)
             for name, contract in inputs.items()
         }
-        return frames, versions, stored
+        return frames, versions, ledgers, stored
 
     def _unchanged(self, mark: str, stored: Mapping[str, Mapping[str, Any]]) -> bool:
-        if self.config.warehouse.force_recompute:
+        reuse = self.asset.reuse
+        if self.config.warehouse.force_recompute or self.asset.partitions or not reuse:
+            return False
+        if callable(reuse) and not reuse(self.resource.paths()):
             return False
         return all(
             stored.get(contract.table, {}).get("fingerprint") == mark

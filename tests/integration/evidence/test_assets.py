@@ -164,7 +164,8 @@ def test_through_dagster_counts_grow_and_an_identical_rerun_adds_nothing(tmp_pat
     assert second["n_trials"].unique().to_list() == [22]
     gates = warehouse.read(evidence.GATES)
     assert gates["gate"].unique().to_list() == ["deflated_sharpe"]
-    assert gates["run_id"].n_unique() == 3
+    # The identical run was re-used and asked no gate again.
+    assert gates["run_id"].n_unique() == 2
     # A backtest that hides its trials is refused, and nothing is replaced.
     result = run(5e-4, "d3", record=False)
     assert not result.success

@@ -124,9 +124,9 @@ def test_a_family_that_reads_the_next_bar_is_refused(name, inputs, config):
 
 def test_macro_says_which_features_have_no_data(inputs, config):
     _, _, outcomes = _compute(features.macro, inputs, config)
-    assert not outcomes["informative"].passed
-    assert "core_cpi_yoy" in outcomes["informative"].message
-    assert "vix_level" not in outcomes["informative"].message
+    assert not outcomes["present"].passed
+    assert "core_cpi_yoy" in outcomes["present"].message
+    assert "vix_level" not in outcomes["present"].message
 
 
 def test_synthetic_headlines_are_named_in_the_picture(inputs, config):

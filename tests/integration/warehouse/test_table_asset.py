@@ -254,3 +254,42 @@ def test_parameters_must_match_inputs():
         def wrong(step: Step, bars: pl.DataFrame) -> TableOutput:
             """Never runs."""
             return TableOutput(bars)
+
+
+def test_a_ledger_that_grew_recomputes_what_reads_it(run):
+    @table_asset(outputs=(DOUBLED,), ledgers=(quarantine.ROWS,))
+    def refused(step: Step) -> TableOutput:
+        """Count what was refused."""
+        CALLS.append("refused")
+        n_rows = step.read_ledger(quarantine.ROWS).height
+        return TableOutput(
+            pl.DataFrame({"symbol": ["A"], "ts": [STAMP], "doubled": [float(n_rows)]})
+        )
+
+    run(source(rows(1.0)))
+    run(refused)
+    run(refused)
+    assert CALLS == ["refused"]
+    run(source(rows(-1.0, 2.0, 3.0, start=5), version="2"), refused)
+    run(refused)
+    assert CALLS == ["refused", "refused"]
+    assert run.warehouse.read(DOUBLED)["doubled"].to_list() == [1.0]
+
+
+def test_what_a_step_wrote_beside_the_warehouse_must_still_be_there(run, tmp_path):
+    page = tmp_path / "page.html"
+
+    @table_asset(outputs=(DOUBLED,), reuse=lambda paths: (paths.root / page.name).is_file())
+    def written(step: Step) -> TableOutput:
+        """Write a page and its row."""
+        CALLS.append("written")
+        page.write_text("page")
+        return TableOutput(pl.DataFrame({"symbol": ["A"], "ts": [STAMP], "doubled": [1.0]}))
+
+    run(written)
+    run(written)
+    assert CALLS == ["written"]
+    page.unlink()
+    run(written)
+    assert CALLS == ["written", "written"]
+    assert page.is_file()
