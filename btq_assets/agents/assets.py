@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     code=(
         "btq_assets.agents",
         "btq_assets.portfolio.panel",
-        "btq_assets.portfolio.limits",
+        "btq_assets.risk.limits",
         "btq_assets.engine",
         "btq_assets.timeline",
     ),

@@ -14,7 +14,7 @@ import numpy as np
 from btq_assets.agents.account import Account
 from btq_assets.agents.market import CLIP, AgentError, FeatureScaler, TradingMarket
 from btq_assets.config import TradingConfig
-from btq_assets.portfolio.limits import cap_weights
+from btq_assets.risk.limits import cap_weights
 
 #: Actions lie in [-1, 1]; logits are this many times larger, so that one asset can dominate.
 LOGIT_SCALE = 5.0

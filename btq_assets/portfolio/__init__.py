@@ -1,8 +1,8 @@
 """The portfolio room: from forecasts and trailing returns to target weights.
 
 Belongs here: pure weighting rules (ranks, volatility target, fractional Kelly, hierarchical and
-equal risk contributions, baselines), the limits every one of them obeys, and the checks of the
-tables they fill. Does not belong here: forecasting, fills, costs, and profit and loss.
+equal risk contributions, baselines), and the checks of the tables they fill. Does not belong
+here: forecasting, limits (the risk room), fills, costs, and profit and loss.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ _PUBLIC = {
     "PortfolioError": "panel",
     "PricePanel": "panel",
     "baseline_targets": "baselines",
-    "cap_weights": "limits",
     "equal_risk_weights": "risk_parity",
     "hrp_targets": "hierarchical",
     "hrp_weights": "hierarchical",

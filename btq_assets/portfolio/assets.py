@@ -22,7 +22,7 @@ from btq_assets.warehouse import Step, TableOutput, table_asset
 
 Frames = Mapping[str, pl.DataFrame]
 
-CODE = ("btq_assets.portfolio", "btq_assets.timeline")
+CODE = ("btq_assets.portfolio", "btq_assets.risk.limits", "btq_assets.timeline")
 #: Decisions compared before each cut of the truncation check, and days that surely hold them.
 COMPARED_DECISIONS = 8
 COMPARED_DAYS = 70

@@ -13,7 +13,6 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.portfolio.covariance import trailing_covariances
-from btq_assets.portfolio.limits import cap_weights, limit_weights
 from btq_assets.portfolio.panel import (
     PortfolioError,
     PricePanel,
@@ -22,6 +21,7 @@ from btq_assets.portfolio.panel import (
     targets_frame,
 )
 from btq_assets.portfolio.risk_parity import equal_risk_weights
+from btq_assets.risk.limits import cap_weights, limit_weights
 
 MOMENTUM_SESSIONS = 252
 MOMENTUM_SKIP_SESSIONS = 21

@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from btq_assets.config import TradingConfig
-from btq_assets.portfolio.limits import cap_weights, limit_weights
 from btq_assets.portfolio.panel import (
     PortfolioError,
     PricePanel,
@@ -20,6 +19,7 @@ from btq_assets.portfolio.panel import (
     rows_since,
     targets_frame,
 )
+from btq_assets.risk.limits import cap_weights, limit_weights
 
 
 def hrp_weights(returns: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.portfolio.covariance import trailing_covariances
-from btq_assets.portfolio.limits import limit_weights
 from btq_assets.portfolio.panel import (
     PortfolioError,
     PricePanel,
@@ -22,6 +21,7 @@ from btq_assets.portfolio.panel import (
     rows_since,
     targets_frame,
 )
+from btq_assets.risk.limits import limit_weights
 from btq_assets.timeline import FILL_LAG_SESSIONS
 
 #: Decisions of zero slope the calibration starts from; a year of weekly ones.

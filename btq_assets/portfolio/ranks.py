@@ -14,7 +14,6 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.portfolio.covariance import SESSIONS_PER_YEAR, trailing_covariances
-from btq_assets.portfolio.limits import cap_weights, limit_weights
 from btq_assets.portfolio.panel import (
     PortfolioError,
     PricePanel,
@@ -23,6 +22,7 @@ from btq_assets.portfolio.panel import (
     rows_since,
     targets_frame,
 )
+from btq_assets.risk.limits import cap_weights, limit_weights
 
 #: Strategy suffix of each feature set.
 VARIANT_SUFFIX = {"base": "", "macro": "_macro"}

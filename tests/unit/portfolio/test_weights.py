@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as hnp
 
 from btq_assets.portfolio import (
     PortfolioError,
-    cap_weights,
     equal_risk_weights,
     hrp_weights,
     kelly_weights,
@@ -19,8 +18,8 @@ from btq_assets.portfolio import (
     volatility_target,
 )
 from btq_assets.portfolio.baselines import equal_weights, top_third_weights
-from btq_assets.portfolio.limits import limit_weights
 from btq_assets.portfolio.ranks import average_ranks, blend_scores
+from btq_assets.risk.limits import cap_weights, limit_weights
 
 scores = hnp.arrays(
     np.float64,
