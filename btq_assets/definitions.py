@@ -12,22 +12,11 @@ import dagster as dg
 
 from btq_assets.automation import executors, jobs, partitions, schedules, sensors
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import (
-    backtest,
-    core,
-    evidence,
-    house,
-    mart,
-    models,
-    portfolio,
-    quarantine,
-    raw,
-    report,
-    risk,
-)
+from btq_assets.contracts import all_contracts
+from btq_assets.contracts.base import TableContract
 from btq_assets.sources.market.sensors import file_drop_sensor
 from btq_assets.warehouse.asset_factory import TableAsset, table_assets_of
-from btq_assets.warehouse.dbt_layer import DbtLayer, contracts_of, dbt_resource
+from btq_assets.warehouse.dbt_layer import DbtLayer, dbt_resource, tables_read
 from btq_assets.warehouse.metadata import table_schema
 from btq_assets.warehouse.published_asset import published_asset
 from btq_assets.warehouse.resources import ConfigResource, DeviceResource, WarehouseResource
@@ -48,9 +37,6 @@ ASSET_MODULES = (
     "btq_assets.reports.assets",
 )
 
-_LEDGER_MODULES = (evidence, house, models, quarantine)
-_MART_INPUT_MODULES = (backtest, evidence, models, portfolio, raw, report, risk, quarantine)
-
 
 def declared_assets() -> list[TableAsset]:
     """Every `TableAsset` of every room, whatever the configuration."""
@@ -63,20 +49,23 @@ def declared_assets() -> list[TableAsset]:
 
 def dbt_layers() -> list[DbtLayer]:
     """The two dbt steps: core after raw, marts after everything else."""
-    core_tables = tuple(contracts_of(core, writer="dbt"))
-    raw_tables = tuple(contracts_of(raw, writer="asset"))
-    before_marts = [*contracts_of(*_MART_INPUT_MODULES, writer="asset")]
-    # Not the house's own books: no mart reads them, and building a mart writes to them.
-    ledgers = contracts_of(evidence, models, quarantine, writer="ledger")
     return [
-        DbtLayer("dbt_core", "staging core", raw_tables, core_tables),
-        DbtLayer(
-            "dbt_mart",
-            "mart",
-            tuple(dict.fromkeys([*core_tables, *before_marts, *ledgers])),
-            tuple(contracts_of(mart, writer="dbt")),
-        ),
+        _dbt_layer("dbt_core", writes="core", reads_also=("staging",)),
+        _dbt_layer("dbt_mart", writes="mart"),
     ]
+
+
+def _dbt_layer(name: str, *, writes: str, reads_also: tuple[str, ...] = ()) -> DbtLayer:
+    """A layer whose inputs are what its SQL reads, by dbt's own account."""
+    schemas = (*reads_also, writes)
+    read = tables_read(schemas)
+    contracts = all_contracts()
+    return DbtLayer(
+        name,
+        " ".join(schemas),
+        tuple(contract for contract in contracts if contract.table in read),
+        tuple(contract for contract in contracts if contract.layer == writes),
+    )
 
 
 def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> dg.Definitions:
@@ -134,6 +123,10 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
     )
 
 
+def _ledgers() -> list[TableContract]:
+    return [contract for contract in all_contracts() if contract.writer == "ledger"]
+
+
 def _ledger_specs() -> list[dg.AssetSpec]:
     """Ledgers that many steps write to, shown as external assets."""
     return [
@@ -145,7 +138,7 @@ def _ledger_specs() -> list[dg.AssetSpec]:
             kinds={"duckdb"},
             metadata={"dagster/column_schema": table_schema(contract)},
         )
-        for contract in contracts_of(*_LEDGER_MODULES, writer="ledger")
+        for contract in _ledgers()
     ]
 
 

@@ -9,9 +9,7 @@ Run ``python -m data_quality.dbt_files`` after a contract changes; ``--check`` o
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-import btq_assets.contracts
+from btq_assets.contracts import all_contracts
 from btq_assets.contracts.base import UTC_TIMESTAMP, Column, ContractError, TableContract
 
 DBT_FOLDER = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -28,17 +26,6 @@ DBT_FOLDER = Path(__file__).resolve().parent.parent / "dbt_project"
 LAYERS_OUT_OF_SIGHT = ("report", "house")
 
 _HEADER = "Written from btq_assets/contracts by `python -m data_quality.dbt_files`; do not edit."
-
-
-def all_contracts() -> list[TableContract]:
-    """Every table declared in a module of `btq_assets.contracts`, by layer and name."""
-    found: dict[str, TableContract] = {}
-    for module in pkgutil.iter_modules(btq_assets.contracts.__path__):
-        members = vars(importlib.import_module(f"btq_assets.contracts.{module.name}"))
-        for value in members.values():
-            if isinstance(value, TableContract):
-                found[value.table] = value
-    return [found[table] for table in sorted(found)]
 
 
 def source_contracts() -> list[TableContract]:

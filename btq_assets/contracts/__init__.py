@@ -1,1 +1,19 @@
 """Every table of the house, one file per layer. Start with `base.py`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from btq_assets.contracts.base import TableContract
+
+
+def all_contracts() -> list[TableContract]:
+    """Every table declared in a module of this package, by layer and name."""
+    found: dict[str, TableContract] = {}
+    for module in pkgutil.iter_modules(__path__):
+        members = vars(importlib.import_module(f"{__name__}.{module.name}"))
+        for value in members.values():
+            if isinstance(value, TableContract):
+                found[value.table] = value
+    return [found[table] for table in sorted(found)]

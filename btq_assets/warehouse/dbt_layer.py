@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +99,44 @@ def dbt_manifest() -> Path:
             raise DbtError(f"dbt parse failed in {folder}:\n{done.stdout}{done.stderr}")
         manifest.touch()
     return manifest
+
+
+def tables_read(schemas: Collection[str]) -> frozenset[str]:
+    """Tables that the models of `schemas`, and tests of those models, read and do not write.
+
+    Parameters
+    ----------
+    schemas
+        Schemas of a layer, such as ``mart``.
+
+    Returns
+    -------
+    frozenset of str
+        ``schema.table``, as dbt's manifest has it.
+    """
+    manifest = json.loads(dbt_manifest().read_text())
+    models, sources = (
+        {
+            unique_id: f"{node['schema']}.{node['name']}"
+            for unique_id, node in manifest[part].items()
+            if node["resource_type"] in ("model", "source")
+        }
+        for part in ("nodes", "sources")
+    )
+    names = {**models, **sources}
+    parents = {
+        unique_id: {parent for parent in node["depends_on"]["nodes"] if parent in names}
+        for unique_id, node in manifest["nodes"].items()
+    }
+    written = {key for key, name in models.items() if name.split(".")[0] in schemas}
+    read = set().union(*(parents[key] for key in written))
+    # A test that also reads what a later layer writes runs there, not here.
+    here = [
+        found
+        for key, found in parents.items()
+        if key not in models and found & written and found & set(models) <= written | read
+    ]
+    return frozenset(names[key] for key in read.union(*here) - written)
 
 
 class SchemaTableTranslator(DagsterDbtTranslator):
@@ -351,13 +389,3 @@ def dbt_resource() -> DbtCliResource:
     """Resource that runs this environment's dbt on this project."""
     folder = str(dbt_folder())
     return DbtCliResource(project_dir=folder, profiles_dir=folder, dbt_executable=dbt_executable())
-
-
-def contracts_of(*modules: Any, writer: str) -> Sequence[TableContract]:
-    """Contracts declared in modules, by who writes them."""
-    return [
-        value
-        for module in modules
-        for value in vars(module).values()
-        if isinstance(value, TableContract) and value.writer == writer
-    ]

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from btq_assets.contracts import all_contracts
 from data_quality import dbt_files
 
 
@@ -254,7 +255,7 @@ def test_data_health_tells_absent_from_empty(warehouse) -> None:
     }
     watched = {
         contract.table
-        for contract in dbt_files.all_contracts()
+        for contract in all_contracts()
         if contract.layer not in (*dbt_files.LAYERS_OUT_OF_SIGHT, "mart")
     }
     assert set(rows) == watched

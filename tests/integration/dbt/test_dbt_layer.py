@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import house
+from btq_assets.contracts import all_contracts, house
 from btq_assets.definitions import dbt_layers
 from btq_assets.warehouse.database import Warehouse
 from btq_assets.warehouse.dbt_layer import dbt_resource
@@ -92,3 +92,14 @@ def test_failed_dbt_test_stores_nothing_in_the_books_and_says_what_dbt_said(run,
     assert not result.success
     assert "bars_1d_unique_key" in capsys.readouterr().out
     assert books(run) == versions
+
+
+def test_inputs_of_a_layer_are_what_its_sql_reads():
+    core, mart = dbt_layers()
+    raw_tables = {contract.table for contract in all_contracts() if contract.layer == "raw"}
+    assert {contract.table for contract in core.inputs} == raw_tables
+    read = {contract.table for contract in mart.inputs}
+    # data_health counts the rows of these; the leaderboard joins those.
+    assert {"features.technical", "regimes.states", "quarantine.rows", "core.bars_1d"} <= read
+    assert {"backtest.equity", "evidence.deflated_sharpe", "models.registry"} <= read
+    assert not {table for table in read if table.split(".")[0] in ("report", "house", "mart")}

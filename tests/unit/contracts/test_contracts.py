@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
-import pkgutil
 
 import polars as pl
 import pytest
 
-import btq_assets.contracts
-from btq_assets.contracts import raw
+from btq_assets.contracts import all_contracts, raw
 from btq_assets.contracts.base import (
     Column,
     ContractError,
@@ -21,14 +18,6 @@ from btq_assets.contracts.base import (
 from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, CheckSpec
 
 STAMP = dt.datetime(2024, 1, 2, 21, tzinfo=dt.UTC)
-
-
-def all_contracts() -> list[TableContract]:
-    found = []
-    for info in pkgutil.iter_modules(btq_assets.contracts.__path__):
-        module = importlib.import_module(f"btq_assets.contracts.{info.name}")
-        found += [value for value in vars(module).values() if isinstance(value, TableContract)]
-    return list(dict.fromkeys(found))
 
 
 @pytest.mark.parametrize("contract", all_contracts(), ids=lambda contract: contract.table)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from btq_assets.contracts import core, mart, portfolio, quarantine, raw
+from btq_assets.contracts import all_contracts, core, mart, portfolio, quarantine, raw
 from btq_assets.contracts.base import (
     Column,
     ContractError,
@@ -44,7 +44,7 @@ def test_every_table_is_a_source_or_a_model_of_the_same_columns() -> None:
         entries |= {f"{layer}.{model['name']}": model for model in models}
     expected = {
         contract.table: contract
-        for contract in dbt_files.all_contracts()
+        for contract in all_contracts()
         if contract.layer not in dbt_files.LAYERS_OUT_OF_SIGHT
     }
     assert set(entries) == set(expected)
