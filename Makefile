@@ -66,6 +66,7 @@ test-all: install-dev ## The slow suites too; their last result stands in docs/t
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/integration
 
 bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
+	$(BIN)/python tests/performance/bench_startup.py
 	$(BIN)/python tests/performance/bench_features.py
 	$(BIN)/python tests/performance/bench_engine.py
 
