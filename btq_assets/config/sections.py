@@ -1,0 +1,232 @@
+"""Settings of every room but the sources: bounds and defaults.
+
+Belongs here: one class per section of ``btq.yaml``. Does not belong here: the sources
+(`config.sources`), and anything that acts on a setting.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from btq_assets.config.base import Device, Executor, Section
+
+
+class TradingSection(Section):
+    """Money and limits."""
+
+    initial_cash: float = Field(1_000_000.0, gt=0, description="Cash at the start, in currency.")
+    max_position_size: float = Field(
+        0.25, gt=0, le=1, description="Largest share of equity in one asset."
+    )
+    max_drawdown_threshold: float = Field(
+        0.15, gt=0, lt=1, description="Drawdown at which limits bite."
+    )
+    device: Device = Field("auto", description="Where models are trained.")
+
+
+class UniverseSection(Section):
+    """Which instruments are traded, and which are only looked at."""
+
+    main: str = Field("us20", description="Universe the strategies trade.")
+    ohlcv: str = Field(
+        "us_ohlcv", description="Universe with real open, high, low, close and volume."
+    )
+    cross_asset: str = Field("fx", description="Universe read by cross-asset features.")
+    benchmark: str = Field(
+        "^SP500", description="Index shown beside the strategies, not comparable."
+    )
+
+
+class QuantumFeaturesSection(Section):
+    """Quantum-inspired family."""
+
+    enable: bool = True
+    harmonic_oscillator: bool = True
+    wave_function_collapse: bool = True
+    entanglement: bool = True
+    window_sessions: int = Field(63, ge=20, le=504)
+
+
+class AlternativeDataSection(Section):
+    """Families that need more than prices."""
+
+    sentiment_analysis: bool = True
+    macro_indicators: bool = True
+
+
+class FeaturesSection(Section):
+    """Feature families and their parameters."""
+
+    quantum_features: QuantumFeaturesSection = QuantumFeaturesSection()
+    alternative_data: AlternativeDataSection = AlternativeDataSection()
+    sentiment_half_life_sessions: float = Field(5.0, gt=0, le=252)
+    correlation_window_sessions: int = Field(126, ge=40, le=756)
+    truncation_dates: int = Field(
+        3, ge=1, le=20, description="Seeded dates of the truncation check."
+    )
+
+
+class RegimesSection(Section):
+    """Markov switching on the universe's equal-weight return."""
+
+    enable: bool = True
+    min_fit_sessions: int = Field(756, ge=252)
+    refit_every_sessions: int = Field(504, ge=5)
+    fit_window_sessions: int = Field(1260, ge=252)
+
+
+class WalkForwardSection(Section):
+    """Folds. Boundaries follow from these settings alone, not from where the data end."""
+
+    first_test: str = Field("2005-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    test_months: int = Field(54, ge=1, le=120)
+    max_folds: int = Field(4, ge=1, le=100)
+    train_years: int = Field(10, ge=1, le=60)
+    validation_months: int = Field(18, ge=1, le=60)
+
+
+class RidgeSection(Section):
+    """Ridge regression; the penalty is chosen on the validation segment."""
+
+    alphas: tuple[float, ...] = (10.0, 100.0, 1_000.0, 10_000.0, 100_000.0)
+
+
+class LightGBMSection(Section):
+    """LightGBM regression trees with early stopping on the validation segment."""
+
+    num_leaves: int = Field(15, ge=2, le=1024)
+    learning_rate: float = Field(0.03, gt=0, le=1)
+    n_estimators: int = Field(300, ge=1, le=10_000)
+    min_child_samples: int = Field(200, ge=1)
+    feature_fraction: float = Field(0.6, gt=0, le=1)
+    early_stopping_rounds: int = Field(30, ge=1)
+
+
+class TransformerSection(Section):
+    """Transformer-GNN."""
+
+    model_dim: int = Field(32, ge=8, le=1024)
+    num_heads: int = Field(4, ge=1, le=32)
+    num_layers: int = Field(1, ge=1, le=24)
+    graph_heads: int = Field(2, ge=1, le=16)
+    lookback_sessions: int = Field(20, ge=2, le=512)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(1e-3, ge=0)
+    epochs: int = Field(8, ge=1, le=1_000)
+    patience: int = Field(3, ge=1, le=100)
+    batch_dates: int = Field(16, ge=1, le=4_096, description="Decision dates per batch.")
+    graph_neighbours: int = Field(5, ge=1, le=100)
+    use_graph: bool = True
+
+
+class RLSection(Section):
+    """Reinforcement-learning agent."""
+
+    algorithm: Literal["PPO"] = "PPO"
+    learning_rate: float = Field(3e-4, gt=0, le=1)
+    total_timesteps: int = Field(16_000, ge=128, description="Steps over all folds and seeds.")
+    n_steps: int = Field(256, ge=16)
+    batch_size: int = Field(64, ge=8)
+    gamma: float = Field(0.9, ge=0, le=1)
+
+
+class ModelsSection(Section):
+    """What is fitted, on which folds."""
+
+    horizon_sessions: int = Field(5, ge=1, le=63)
+    decision_every: Literal["week", "month"] = "week"
+    seeds: tuple[int, ...] = Field((7, 11), min_length=1)
+    walk_forward: WalkForwardSection = WalkForwardSection()
+    ridge: RidgeSection = RidgeSection()
+    lightgbm: LightGBMSection = LightGBMSection()
+    transformer: TransformerSection = TransformerSection()
+    rl: RLSection = RLSection()
+
+
+class AgentsSection(Section):
+    """Trading environment."""
+
+    window_sessions: int = Field(21, ge=2, le=252)
+    cost_multiplier: float = Field(1.0, ge=0, le=10)
+    reward_scale: float = Field(100.0, gt=0)
+
+
+class PortfolioSection(Section):
+    """From forecasts to weights."""
+
+    target_volatility_annual: float = Field(0.15, gt=0, le=1)
+    covariance_window_sessions: int = Field(252, ge=60, le=1260)
+    max_gross_exposure: float = Field(1.0, gt=0, le=4)
+    rank_tilt: float = Field(
+        1.0, ge=0, le=1, description="0 is 1/N; 1 gives the worst rank no weight."
+    )
+    turbulent_scale: float = Field(0.5, gt=0, le=1, description="Exposure in the turbulent state.")
+    kelly_fraction: float = Field(0.25, gt=0, le=1)
+
+
+class CostEra(Section):
+    """Half-spread in force until a date."""
+
+    until: str | None = Field(
+        None, description="First date it no longer holds; null for the last era."
+    )
+    half_spread_bps: float = Field(ge=0, le=1_000)
+    reason: str
+
+
+class BacktestSection(Section):
+    """Costs. The fill rule is fixed: a decision at t fills at the next bar."""
+
+    commission_bps: float = Field(1.0, ge=0, le=1_000)
+    commission_per_share: float = Field(
+        0.0, ge=0, le=10, description="Needs raw prices; else null with a note."
+    )
+    impact_coefficient: float = Field(
+        0.1, ge=0, le=10, description="Square-root impact; needs raw price and volume."
+    )
+    spread_eras: tuple[CostEra, ...] = (
+        CostEra(until="1997-06-24", half_spread_bps=15.0, reason="quotes in eighths of a dollar"),
+        CostEra(until="2001-04-09", half_spread_bps=10.0, reason="quotes in sixteenths"),
+        CostEra(until=None, half_spread_bps=2.0, reason="decimal quotes"),
+    )
+    bootstrap_samples: int = Field(1_000, ge=100, le=100_000)
+    bootstrap_mean_block_sessions: int = Field(21, ge=1, le=252)
+    seed: int = Field(12_345, ge=0)
+
+
+class RiskSection(Section):
+    """Risk measures."""
+
+    levels: tuple[float, ...] = (0.95, 0.99)
+    window_sessions: int = Field(500, ge=500)
+    window_sessions_99: int = Field(1_000, ge=1_000)
+    monte_carlo_paths: int = Field(10_000, ge=100, le=1_000_000)
+    monte_carlo_horizon_sessions: int = Field(252, ge=1, le=2_520)
+    seed: int = Field(4_321, ge=0)
+
+
+class ExecutionSection(Section):
+    """How steps are run."""
+
+    executor: Executor = "in_process"
+    max_concurrent: int = Field(2, ge=1, le=256)
+
+
+class AutomationSection(Section):
+    """Schedules and sensors; each is visible and stopped until a person starts it."""
+
+    exchange_calendar: str = "XNYS"
+    ingest_minutes_after_close: int = Field(45, ge=0, le=720)
+    retrain_cron: str = "0 6 * * 6"
+    timezone: str = "America/New_York"
+
+
+class WarehouseSection(Section):
+    """Where data lie."""
+
+    path: str = Field("data", description="Folder, relative to the project or absolute.")
+    lock_timeout_s: float = Field(120.0, gt=0)
+    force_recompute: bool = False

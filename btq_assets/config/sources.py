@@ -1,0 +1,53 @@
+"""Settings of the sources: what is fetched, from where, how patiently.
+
+Belongs here: one class per source. Keys and tokens are never settings: they are read from the
+environment by name (`SECRET_NAMES`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from btq_assets.config.base import Section
+
+
+class SampleSourceSection(Section):
+    """Real data that ships inside Python packages."""
+
+    enabled: bool = True
+    synthetic_documents_seed: int = Field(20_240_101, ge=0)
+    synthetic_documents_per_symbol_year: int = Field(12, ge=0, le=366)
+
+
+class FolderSourceSection(Section):
+    """Any CSV or Parquet dropped in a folder."""
+
+    enabled: bool = False
+    path: str = "inbox"
+    timezone: str | None = Field(None, description="Zone of naive times; null refuses them.")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="File column → contract column."
+    )
+    calendar: str = "XNYS"
+    currency: str = "USD"
+    freq: Literal["1m", "5m", "15m", "1h", "1d"] = "1d"
+
+
+class YahooSourceSection(Section):
+    """Yahoo Finance through yfinance."""
+
+    enabled: bool = False
+    symbols: tuple[str, ...] = ("SPY", "AAPL", "MSFT")
+    start_month: str = Field("2020-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    timeout_s: float = Field(20.0, gt=0, le=300)
+    max_attempts: int = Field(4, ge=1, le=10)
+
+
+class SourcesSection(Section):
+    """Where data come from."""
+
+    sample: SampleSourceSection = SampleSourceSection()
+    folder: FolderSourceSection = FolderSourceSection()
+    yahoo: YahooSourceSection = YahooSourceSection()
