@@ -11,8 +11,8 @@ from btq_assets.contracts.base import TableContract
 def all_contracts() -> list[TableContract]:
     """Every table declared in a module of this package, by layer and name."""
     found: dict[str, TableContract] = {}
-    for module in pkgutil.iter_modules(__path__):
-        members = vars(importlib.import_module(f"{__name__}.{module.name}"))
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        members = vars(importlib.import_module(module.name))
         for value in members.values():
             if isinstance(value, TableContract):
                 found[value.table] = value

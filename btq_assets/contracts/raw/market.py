@@ -1,4 +1,4 @@
-"""Raw tables: rows as a source gave them, append-only, one table per source."""
+"""Raw bars, corporate actions, funding rates and universe membership."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from btq_assets.contracts.columns import (
     UNIVERSE,
     day,
     number,
-    stamp,
     text,
 )
 
@@ -32,19 +31,6 @@ BAR_RULES = (
     RowRule("no price at all", pl.col("close").is_null() & pl.col("adj_close").is_null()),
     RowRule("known before the bar ended", pl.col("known_at") < pl.col("ts")),
 )
-
-
-#: Series of ``raw.macro_sample`` by meaning; the NY Fed panel's are ``FRBNY:<FRED name>``.
-VIX_CLOSE = "VIXCLS"
-WTI_SPOT = "DCOILWTICO"
-MOODYS_AAA = "AAA"
-MOODYS_BAA = "BAA"
-CORE_CPI = "CPILFESL"
-MARKET_EXCESS_RETURN = "Mkt-RF"
-SIZE_FACTOR = "SMB"
-VALUE_FACTOR = "HML"
-RISK_FREE_RATE = "RF"
-NOWCAST_PREFIX = "FRBNY:"
 
 
 def bars_contract(
@@ -153,46 +139,57 @@ UNIVERSE_MEMBERSHIP = TableContract(
     owner="team:data",
 )
 
-MACRO_SAMPLE = TableContract(
-    layer="raw",
-    name="macro_sample",
-    description="Macro and market-wide series that ship inside Python packages; every vintage is a row.",
-    columns=(
-        text("series_id", "Series, in the provider's spelling."),
-        day("period", "Day, or first day of the month or quarter, the value describes."),
-        KNOWN_AT,
-        KNOWN_AT_BASIS,
-        number("value", "Value in the series' own unit.", nullable=False),
-        text("unit", "Unit of the value."),
-        text(
-            "revision",
-            "REVISED where only the last revised form exists (known_at assumes a lag), VINTAGE where known_at is the recorded date of a real-time vintage, FINAL for market closes, which are not revised.",
-            allowed=("REVISED", "VINTAGE", "FINAL"),
-        ),
-        text("dataset", "File the row came from."),
-    ),
-    key=("series_id", "period", "known_at"),
-    append_only=True,
-    max_rejected_fraction=0.05,
-    owner="team:data",
-)
 
-# Generated, not observed: another seed replaces the headlines, so that the table is a function of
-# the configuration and not of earlier runs.
-DOCUMENTS_SAMPLE = TableContract(
-    layer="raw",
-    name="documents_sample",
-    description="SYNTHETIC dated headlines, generated from a seed and independent of every price: they exercise the text path and carry no signal.",
-    columns=(
-        text("doc_id", "Hash of source, symbol, time and text."),
-        SYMBOL,
-        stamp("published_at", "Time of publication, UTC."),
-        KNOWN_AT,
-        KNOWN_AT_BASIS,
-        text("headline", "Text of the headline."),
-        text("label", "SYNTHETIC or REAL.", allowed=("SYNTHETIC", "REAL")),
-        text("dataset", "Generator or file the row came from."),
-    ),
-    key=("doc_id",),
-    owner="team:data",
-)
+def corporate_actions_contract(source: str) -> TableContract:
+    """Contract of ``raw.corporate_actions_<source>``: splits and dividends as announced."""
+    return TableContract(
+        layer="raw",
+        name=f"corporate_actions_{source}",
+        description=f"Splits and cash dividends as {source} reports them; every vintage is a row.",
+        columns=(
+            text("dataset", "Provider series the row came from, as in the bars it belongs to."),
+            SYMBOL,
+            day("ex_date", "First session without the right: the price adjusts at its open."),
+            text("kind", "What happened.", allowed=("split", "dividend")),
+            KNOWN_AT,
+            KNOWN_AT_BASIS,
+            number(
+                "value",
+                "Shares after for one before (split), or cash per share as paid on ex_date (dividend).",
+                minimum=0,
+                exclusive_minimum=True,
+                nullable=False,
+            ),
+            text("currency", "Currency of a dividend."),
+        ),
+        key=("dataset", "symbol", "ex_date", "kind", "known_at"),
+        append_only=True,
+        max_rejected_fraction=0.05,
+        owner="team:data",
+    )
+
+
+def funding_contract(source: str) -> TableContract:
+    """Contract of ``raw.funding_rates_<source>``: what longs paid shorts of a perpetual."""
+    return TableContract(
+        layer="raw",
+        name=f"funding_rates_{source}",
+        description=f"Funding rates of perpetual swaps from {source}.",
+        columns=(
+            text("dataset", "Exchange the row came from."),
+            SYMBOL,
+            TS,
+            KNOWN_AT,
+            KNOWN_AT_BASIS,
+            number(
+                "funding_rate",
+                "Paid by longs to shorts at ts, fraction of the position's value per interval.",
+                nullable=False,
+            ),
+            number("interval_hours", "Hours between fundings; null where not said.", minimum=0),
+        ),
+        key=("dataset", "symbol", "ts", "known_at"),
+        append_only=True,
+        max_rejected_fraction=0.05,
+        owner="team:data",
+    )
