@@ -169,9 +169,16 @@ def _message(
 
 def _demand(expectation: Expectation) -> str:
     bounds = ", ".join(
-        f"{name} = {value}" for name, value in expectation.kwargs.items() if value is not None
+        f"{name} = {_bound(value)}"
+        for name, value in expectation.kwargs.items()
+        if value is not None
     )
     return f"{expectation.column or 'rows'}: {bounds}" if bounds else str(expectation.column)
+
+
+def _bound(value: Any) -> str:
+    """Floats to four digits: ``log(2)`` in full is noise in a message."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(rows: list[dict[str, Any]], view: View, expectation: Expectation) -> str:

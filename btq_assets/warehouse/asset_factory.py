@@ -377,12 +377,15 @@ class _Execution:
         self._progress("unchanged, re-used")
         for contract in self.asset.outputs:
             row = stored[contract.table]
+            key = dg.AssetKey(list(contract.asset_key))
+            latest = self.context.instance.get_latest_materialization_event(key)
             yield dg.MaterializeResult(
-                asset_key=list(contract.asset_key),
+                asset_key=key,
                 metadata={
+                    **md.carried(latest, row["data_version"]),
                     "dagster/row_count": row["n_rows"],
                     "reused": True,
-                    "computed_by_run": row["run_id"],
+                    "computed_by_run": dg.MetadataValue.dagster_run(row["run_id"]),
                     "computed_at": row["committed_at"].isoformat(),
                 },
                 data_version=dg.DataVersion(row["data_version"]),

@@ -14,6 +14,9 @@ import polars as pl
 
 from btq_assets.contracts.base import TableContract
 
+#: Tag under which Dagster keeps the data version of a materialization.
+DATA_VERSION_TAG = "dagster/data_version"
+
 _TABLE_ROWS_SHOWN = 40
 
 
@@ -38,6 +41,8 @@ def value(item: Any) -> Any:
     """Dagster metadata value of a plain value; frames become Markdown tables."""
     if isinstance(item, pl.DataFrame):
         return dg.MetadataValue.md(markdown_table(item))
+    if isinstance(item, str) and item.lstrip().startswith("|"):
+        return dg.MetadataValue.md(item)
     if isinstance(item, float):
         return item if math.isfinite(item) else str(item)
     if isinstance(item, (bool, int, str)):
@@ -69,8 +74,6 @@ def convert(metadata: Mapping[str, Any], data_root: Path) -> dict[str, Any]:
             file = data_root / str(item)
             found["report"] = dg.MetadataValue.url(file.as_uri())
             found["report_path"] = dg.MetadataValue.path(str(file))
-        elif isinstance(item, str) and item.lstrip().startswith("|"):
-            found[name] = dg.MetadataValue.md(item)
         else:
             found[name] = value(item)
     return found
@@ -84,6 +87,19 @@ def images(plots: Mapping[str, bytes]) -> dict[str, Any]:
         )
         for title, png in plots.items()
     }
+
+
+def carried(event: dg.EventLogEntry | None, data_version: str) -> dict[str, Any]:
+    """Metadata and plots of the last materialization, for a run that re-uses the table.
+
+    The UI shows the newest materialization only: without them a second run would hide every plot
+    of the first. Nothing is carried when that event describes other data, as after a copied-in
+    warehouse.
+    """
+    told = event.asset_materialization if event is not None else None
+    if told is None or (told.tags or {}).get(DATA_VERSION_TAG) != data_version:
+        return {}
+    return dict(told.metadata)
 
 
 def markdown_table(frame: pl.DataFrame) -> str:

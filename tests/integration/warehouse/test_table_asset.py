@@ -100,7 +100,9 @@ def doubled(step: Step, prices: pl.DataFrame) -> TableOutput:
 def run(tmp_path):
     CALLS.clear()
 
-    def execute(*assets, config: TradingConfig | None = None, raise_on_error: bool = True):
+    def execute(
+        *assets, config: TradingConfig | None = None, raise_on_error: bool = True, **options
+    ):
         config = config or TradingConfig()
         return dg.materialize(
             [asset.definition(config) for asset in assets],
@@ -110,6 +112,7 @@ def run(tmp_path):
                 "device": DeviceResource(device="cpu"),
             },
             raise_on_error=raise_on_error,
+            **options,
         )
 
     execute.warehouse = Warehouse(DataPaths(tmp_path), 5)
@@ -139,6 +142,18 @@ def test_unchanged_inputs_are_reused_and_a_changed_row_recomputes(run):
     run(source(rows(3.0, start=5), version="2"), doubled)
     assert CALLS == ["doubled", "doubled"]
     assert run.warehouse.read(DOUBLED)["doubled"].to_list() == [2.0, 4.0, 6.0]
+
+
+def test_a_reused_table_keeps_its_plots_and_names_the_run_that_drew_them(run):
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = run(source(rows(1.0, 2.0)), doubled, instance=instance)
+        for _ in range(2):
+            again = run(source(rows(1.0, 2.0)), doubled, instance=instance)
+            told = again.asset_materializations_for_node("features__doubled")[0].metadata
+            assert "data:image/png;base64," in told["plot: p"].value
+            assert told["reused"].value
+            assert told["computed_by_run"] == dg.MetadataValue.dagster_run(first.run_id)
+    assert CALLS == ["doubled"]
 
 
 @pytest.mark.parametrize(

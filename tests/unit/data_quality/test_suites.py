@@ -370,6 +370,14 @@ def test_the_check_group_answers_each_spec_with_plain_metadata() -> None:
     }
 
 
+def test_bounds_are_told_in_four_digits() -> None:
+    bars = suites.raw_bars_suite(raw.BARS_SAMPLE)
+    bad = CASES["bars"][2]["no_split_sized_return"](clean_bars())
+    answers = bars.answer(CheckContext({raw.BARS_SAMPLE.table: bad}, {}, config=None))
+    failed = next(outcome for outcome in answers if outcome.name == "no_split_sized_return")
+    assert "min_value = -0.6931, max_value = 0.6931" in failed.message
+
+
 def test_bars_far_apart_are_no_neighbours() -> None:
     """Two revised bars of different years, one a hundred times the other, are no unit error."""
     pair = (
