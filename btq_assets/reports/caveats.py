@@ -93,9 +93,19 @@ def _weak_checks(frames: ReportFrames) -> Iterator[tuple[str, str, str]]:
             continue
         for name, answer in sorted(json.loads(row["checks_json"] or "{}").items()):
             if not answer.get("passed", True):
-                yield row["table_name"], name, f"not met ({answer.get('message', '')})."
+                yield (
+                    row["table_name"],
+                    name,
+                    f"not met. {_sentence(answer.get('message', ''))}".strip(),
+                )
             elif "no effect" in answer.get("message", ""):
-                yield row["table_name"], name, f"{answer['message']}."
+                yield row["table_name"], name, _sentence(answer["message"])
+
+
+def _sentence(text: str) -> str:
+    """Text that ends with exactly one full stop; empty text stays empty."""
+    text = text.strip().rstrip(".")
+    return f"{text}." if text else ""
 
 
 def _of_the_data(frames: ReportFrames, context: ReportContext) -> Iterator[Caveat]:

@@ -116,3 +116,13 @@ def test_only_the_newest_answer_of_a_gate_counts(report_tables: ReportFrames) ->
     )  # fmt: skip
     both = pl.concat([report_tables["gates"], passed])
     assert "Gate deflated_sharpe" not in texts(changed(report_tables, gates=both))
+
+
+def test_the_message_of_a_weak_check_ends_with_one_full_stop(report_tables: ReportFrames) -> None:
+    said = texts(report_tables)
+    expected = (
+        "Check stale_prices on raw.bars_sample: not met. 3 symbols stand still for 10 sessions."
+    )
+    assert expected in said.splitlines()
+    assert ".." not in said
+    assert ".)." not in said
