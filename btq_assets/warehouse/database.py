@@ -57,17 +57,23 @@ class Warehouse:
         WarehouseError
             Another writer held it for longer than `lock_timeout_s`.
         """
+        with self._file_lock(
+            self.paths.lock_file,
+            f"another process has been writing for {self.lock_timeout_s:g} s and holds "
+            f"{self.paths.lock_file}; wait for it, or raise warehouse.lock_timeout_s",
+        ):
+            yield
+
+    @contextmanager
+    def _file_lock(self, file: Path, message: str) -> Iterator[None]:
         import filelock
 
-        self.paths.lock_file.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.paths.lock_file, timeout=self.lock_timeout_s)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(file, timeout=self.lock_timeout_s, poll_interval=_FIRST_WAIT_S)
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise WarehouseError(
-                f"another process has been writing for {self.lock_timeout_s:g} s and holds "
-                f"{self.paths.lock_file}; wait for it, or raise warehouse.lock_timeout_s"
-            ) from None
+            raise WarehouseError(message) from None
         try:
             yield
         finally:
@@ -103,9 +109,18 @@ class Warehouse:
 
     @contextmanager
     def connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the database, wait for whoever has it, and close it again."""
+        """Open the database, wait for whoever has it, and close it again.
+
+        Whoever wants to open next holds the turnstile meanwhile. Without it, readers that come and
+        go could keep the file open between them for ever, and a writer would starve.
+        """
         with _process_gate:
-            connection = self._open(read_only=read_only)
+            with self._file_lock(
+                self.paths.turnstile_file,
+                f"{self.paths.working_file} could not be opened for {self.lock_timeout_s:g} s: "
+                "others were waiting before; wait for them, or raise warehouse.lock_timeout_s",
+            ):
+                connection = self._open(read_only=read_only)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 yield connection

@@ -37,6 +37,16 @@ class DataPaths:
         return self.root / ".work" / "btq.lock"
 
     @property
+    def turnstile_file(self) -> Path:
+        """OS lock of whoever opens the working database next."""
+        return self.root / ".work" / "btq.turnstile"
+
+    @property
+    def answers(self) -> Path:
+        """Answers of remote providers as they came, for replay."""
+        return self.root / "answers"
+
+    @property
     def published_file(self) -> Path:
         """Read-only copy people query."""
         return self.root / "btq.duckdb"
