@@ -44,7 +44,8 @@ def value(item: Any) -> Any:
     if isinstance(item, str) and item.lstrip().startswith("|"):
         return dg.MetadataValue.md(item)
     if isinstance(item, float):
-        return item if math.isfinite(item) else str(item)
+        # Six digits: the rest is noise to a reader, and the tables keep every digit.
+        return float(f"{item:.6g}") if math.isfinite(item) else str(item)
     if isinstance(item, (bool, int, str)):
         return item
     if isinstance(item, (list, tuple, dict)):
@@ -67,13 +68,12 @@ def _plain(item: Any) -> Any:
 
 
 def convert(metadata: Mapping[str, Any], data_root: Path) -> dict[str, Any]:
-    """Dagster metadata of a step's own metadata; ``report_path`` becomes a link to the file."""
+    """Dagster metadata of a step's own metadata; ``report_path`` becomes a path to copy."""
     found: dict[str, Any] = {}
     for name, item in metadata.items():
         if name == "report_path":
-            file = data_root / str(item)
-            found["report"] = dg.MetadataValue.url(file.as_uri())
-            found["report_path"] = dg.MetadataValue.path(str(file))
+            # No link: browsers refuse to follow one from a served page to a local file.
+            found[name] = dg.MetadataValue.path(str(data_root / str(item)))
         else:
             found[name] = value(item)
     return found

@@ -17,6 +17,18 @@ def test_tables_are_rendered_in_materializations_and_checks_alike(item, tmp_path
     assert md.convert({"sample": item}, tmp_path)["sample"] == dg.MetadataValue.md(TABLE)
 
 
+def test_numbers_are_told_in_six_digits_and_what_is_no_number_as_text():
+    assert md.value(0.0820982372856407) == 0.0820982
+    assert md.value(3.660295649905538e-15) == 3.6603e-15
+    assert md.value(float("nan")) == "nan"
+
+
+def test_the_report_is_a_path_to_copy(tmp_path):
+    found = md.convert({"report_path": "reports/risk_report.html"}, tmp_path)
+    file = tmp_path / "reports" / "risk_report.html"
+    assert found == {"report_path": dg.MetadataValue.path(str(file))}
+
+
 def test_a_plain_text_stays_a_text():
     assert md.value("a | b") == "a | b"
 
