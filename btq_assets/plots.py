@@ -489,9 +489,14 @@ def _plain_log_axis(axes: Axes) -> None:
 
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _plain_number(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="y", which="minor", length=0)
+
+
+def _plain_number(value: float) -> str:
+    """``10,000,000`` rather than ``1e+07``: equity is read in currency."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:g}"
 
 
 def _legend(axes: Axes, labels: list[str]) -> None:

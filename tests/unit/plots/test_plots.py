@@ -83,3 +83,8 @@ def test_monthly_returns_compound_within_months() -> None:
     assert table[0, 0] == pytest.approx(0.21)
     assert np.isnan(table[0, 1])
     assert table[0, 2] == -0.5
+
+
+def test_a_log_axis_reads_in_plain_numbers() -> None:
+    assert plots._plain_number(10_000_000.0) == "10,000,000"
+    assert plots._plain_number(0.5) == "0.5"
