@@ -23,6 +23,7 @@ from btq_assets.warehouse.resources import ConfigResource, DeviceResource, Wareh
 
 #: Rooms that own assets, in the order data flow through them.
 ASSET_MODULES = (
+    "btq_assets.sources.assets",
     "btq_assets.sources.market.assets",
     "btq_assets.sources.macro.assets",
     "btq_assets.sources.sentiment.assets",
@@ -36,6 +37,10 @@ ASSET_MODULES = (
     "btq_assets.risk.assets",
     "btq_assets.reports.assets",
 )
+
+
+#: Providers asked after the closing bell of `automation.exchange_calendar`; others once a day.
+CLOSES_WITH_THE_EXCHANGE = ("yahoo",)
 
 
 def declared_assets() -> list[TableAsset]:
@@ -87,23 +92,33 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
     warehouse = WarehouseResource(
         path=config.warehouse.path, lock_timeout_s=config.warehouse.lock_timeout_s
     )
-    months = partitions.provider_months(config)
-    tables, partitioned = [], []
+    tables: list[dg.AssetsDefinition] = []
+    remote: dict[str, list[dg.AssetKey]] = {}
+    cuts: dict[str, dg.PartitionsDefinition | None] = {}
     for asset in declared_assets():
-        definition = asset.definition(config, months if asset.partitions else None)
-        if definition is not None:
-            tables.append(definition)
-            partitioned += list(definition.keys) if asset.partitions else []
+        cut = partitions.partitions_of(asset, config)
+        definition = asset.definition(config, cut)
+        if definition is None:
+            continue
+        tables.append(definition)
+        if asset.remote:
+            remote.setdefault(asset.remote, []).extend(definition.keys)
+            cuts[asset.remote] = cut
     tables += [layer.definition() for layer in dbt_layers()]
-    keys = [key for table in tables for key in table.keys if key not in partitioned]
-    research, *staged = jobs.unpartitioned_jobs(partitioned)
+    elsewhere = {key for keys in remote.values() for key in keys}
+    keys = [key for table in tables for key in table.keys if key not in elsewhere]
+    research, *staged = jobs.local_jobs(sorted(elsewhere))
     ingest = next(job for job in staged if job.name == "ingest")
     all_jobs = [research, *staged]
     all_schedules: list[Any] = [schedules.weekly_retrain(config, research)]
-    if partitioned:
-        provider = jobs.partitioned_job("ingest_yahoo", partitioned, months)
-        all_jobs.append(provider)
-        all_schedules.append(schedules.after_close(config, provider))
+    for name, provided in sorted(remote.items()):
+        job = jobs.provider_job(name, provided, cuts[name])
+        all_jobs.append(job)
+        all_schedules.append(
+            schedules.after_close(config, job)
+            if name in CLOSES_WITH_THE_EXCHANGE
+            else schedules.daily(config, job, cuts[name])
+        )
     return dg.Definitions(
         assets=[*tables, published_asset(keys), *_ledger_specs()],
         jobs=all_jobs,

@@ -30,9 +30,9 @@ DESCRIPTIONS = {
 _QUIET_CONSOLE = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 
-def unpartitioned_jobs(partitioned: Sequence[dg.AssetKey]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """`research` and one job per stage; partitioned assets have jobs of their own."""
-    left_out = dg.AssetSelection.assets(*partitioned) if partitioned else None
+def local_jobs(remote: Sequence[dg.AssetKey]) -> list[dg.UnresolvedAssetJobDefinition]:
+    """`research` and one job per stage; tables of remote providers have jobs of their own."""
+    left_out = dg.AssetSelection.assets(*remote) if remote else None
 
     def job(name: str, selection: dg.AssetSelection) -> dg.UnresolvedAssetJobDefinition:
         return dg.define_asset_job(
@@ -52,14 +52,15 @@ def unpartitioned_jobs(partitioned: Sequence[dg.AssetKey]) -> list[dg.Unresolved
     ]
 
 
-def partitioned_job(
-    name: str, keys: Sequence[dg.AssetKey], partitions: dg.PartitionsDefinition
+def provider_job(
+    provider: str, keys: Sequence[dg.AssetKey], partitions: dg.PartitionsDefinition | None
 ) -> dg.UnresolvedAssetJobDefinition:
-    """Job over the raw assets of one partitioned provider."""
+    """Job over the raw tables of one remote provider."""
+    cut = " One partition or a range of them at a time." if partitions else ""
     return dg.define_asset_job(
-        name,
+        f"ingest_{provider}",
         selection=dg.AssetSelection.assets(*keys),
         partitions_def=partitions,
-        description="One month of a remote provider; the daily schedule asks for the current month.",
+        description=f"Raw tables of {provider}.{cut} The job `ingest` takes them on to core.",
         config=_QUIET_CONSOLE,
     )

@@ -33,7 +33,7 @@ def after_close(
     hour, minute = divmod(minutes, 60)
 
     @dg.schedule(
-        name="ingest_yahoo_after_close",
+        name=f"{job.name}_after_close",
         job=job,
         cron_schedule=f"{minute} {hour % 24} * * {'1-5' if hour < 24 else '2-6'}",
         execution_timezone=config.automation.timezone,
@@ -46,6 +46,33 @@ def after_close(
         return dg.RunRequest(run_key=f"{job.name}-{session}", partition_key=f"{session:%Y-%m}-01")
 
     return ingest_after_close
+
+
+def daily(
+    config: TradingConfig,
+    job: dg.UnresolvedAssetJobDefinition,
+    partitions: dg.PartitionsDefinition | None,
+) -> dg.ScheduleDefinition:
+    """Ask a provider once a day: for what is current, or for everything it gives."""
+
+    @dg.schedule(
+        name=f"{job.name}_daily",
+        job=job,
+        cron_schedule=config.automation.ingest_cron,
+        execution_timezone=config.automation.timezone,
+        description="Once a day; a day already stored adds only what changed.",
+    )
+    def ingest_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = context.scheduled_execution_time.date()
+        key = None
+        if isinstance(partitions, dg.MonthlyPartitionsDefinition):
+            key = f"{day:%Y-%m}-01"
+        elif partitions is not None:
+            # The day before is over in every zone that matters, the current one is not.
+            key = (day - timedelta(days=1)).isoformat()
+        return dg.RunRequest(run_key=f"{job.name}-{day}", partition_key=key)
+
+    return ingest_daily
 
 
 def is_session(calendar: str, day: date) -> bool:

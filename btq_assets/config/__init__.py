@@ -43,6 +43,7 @@ from btq_assets.config.sections import (
 )
 from btq_assets.config.sources import (
     FolderSourceSection,
+    ProviderSection,
     SampleSourceSection,
     SourcesSection,
     YahooSourceSection,
@@ -76,6 +77,7 @@ __all__ = [
     "ModelsSection",
     "PortfolioSection",
     "Profile",
+    "ProviderSection",
     "QuantumFeaturesSection",
     "RLSection",
     "RegimesSection",

@@ -222,6 +222,9 @@ class AutomationSection(Section):
     ingest_minutes_after_close: int = Field(45, ge=0, le=720)
     retrain_cron: str = "0 6 * * 6"
     timezone: str = "America/New_York"
+    ingest_cron: str = Field(
+        "15 6 * * *", description="When remote providers without a closing bell are asked."
+    )
 
 
 class WarehouseSection(Section):

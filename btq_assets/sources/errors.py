@@ -26,3 +26,23 @@ class UnknownSymbolError(SourceError):
 
 class ProviderUnavailableError(SourceError):
     """A provider did not answer, or not with data, after every attempt."""
+
+
+class MissingKeyError(SourceError):
+    """A provider needs a key and its environment variable is empty."""
+
+
+class WrongKeyError(SourceError):
+    """A provider refused the key."""
+
+
+class AnswerShapeError(SourceError):
+    """A provider answered in a shape nobody here knows; the answer is kept for inspection."""
+
+
+class NotFoundError(SourceError):
+    """The provider has nothing under that address (HTTP 404 or its like)."""
+
+
+class WindowError(SourceError):
+    """A window lies before the provider's history, or is not one it can serve."""

@@ -77,7 +77,12 @@ class TableAsset:
         ``False`` where nothing can vouch for the result; or asked, given the folders, whether what
         the step wrote beside the warehouse is still there.
     partitions
-        ``"month"`` for remote providers fetched month by month.
+        ``"month"`` or ``"day"`` for remote providers fetched piece by piece.
+    remote
+        Name of the remote provider behind it, which has a job of its own: whether it answers is
+        nobody else's business.
+    spares
+        Errors of one partition that leave the other partitions of a range alone.
     needs_device
         Whether the step trains on the device (resolving it imports torch).
     """
@@ -96,6 +101,8 @@ class TableAsset:
     ledgers: tuple[TableContract, ...] = ()
     reuse: bool | Callable[[DataPaths], bool] = True
     partitions: str | None = None
+    remote: str | None = None
+    spares: tuple[type[Exception], ...] = ()
     needs_device: bool = False
 
     @property
@@ -191,6 +198,8 @@ def table_asset(
     ledgers: Sequence[TableContract] = (),
     reuse: bool | Callable[[DataPaths], bool] = True,
     partitions: str | None = None,
+    remote: str | None = None,
+    spares: Sequence[type[Exception]] = (),
     needs_device: bool | None = None,
 ) -> Callable[[Compute], TableAsset]:
     """Declare the asset of one or several tables; see `TableAsset` for the parameters.
@@ -221,6 +230,8 @@ def table_asset(
             ledgers=tuple(ledgers),
             reuse=reuse,
             partitions=partitions,
+            remote=remote,
+            spares=tuple(spares),
             needs_device=pool == "gpu" if needs_device is None else needs_device,
         )
 
@@ -228,8 +239,23 @@ def table_asset(
 
 
 def table_assets_of(module: ModuleType) -> list[TableAsset]:
-    """Every `TableAsset` a module declares, in order."""
-    return [value for value in vars(module).values() if isinstance(value, TableAsset)]
+    """Every `TableAsset` a module declares, alone or in a tuple, in order."""
+    found: list[TableAsset] = []
+    for value in vars(module).values():
+        values = value if isinstance(value, tuple) else (value,)
+        found += [item for item in values if isinstance(item, TableAsset)]
+    return found
+
+
+@dataclass(frozen=True)
+class _Committed:
+    """What one computation stored."""
+
+    output: TableOutput
+    rejected: Mapping[TableContract, pl.DataFrame]
+    outcomes: tuple[tuple[TableContract, CheckSpec, CheckOutcome], ...]
+    counts: Mapping[str, Mapping[str, object]]
+    data_versions: Mapping[str, str]
 
 
 class _Execution:
@@ -274,48 +300,89 @@ class _Execution:
         if self._unchanged(mark, stored):
             yield from self._reused(stored)
             return
-        output = asset.compute(self._step(versions), **frames)
-        produced, rejected = self._conform(output)
-        outcomes = self._answers(output, produced, frames, rejected)
-        refused = self._quarantine_frame(output, rejected)
-        failed = [
-            (contract, spec, outcome)
-            for contract, spec, outcome in outcomes
-            if not outcome.passed and spec.blocking
-        ]
-        if failed:
-            self._keep_refused(refused)
-            for contract, spec, outcome in outcomes:
-                yield _check_result(contract, spec, outcome)
-            raise dg.Failure(
-                f"{asset.name} is not committed: "
-                + "; ".join(
-                    f"{contract.table}.{spec.name}: {outcome.message or 'failed'}"
-                    for contract, spec, outcome in failed
-                ),
-                allow_retries=False,
+        done: list[_Committed] = []
+        given_up: list[str] = []
+        keys = self._partition_keys()
+        for key in keys:
+            try:
+                output = asset.compute(self._step(versions, key), **frames)
+            except asset.spares as error:
+                # One month of a provider that is down is no reason to lose the others.
+                if len(keys) == 1:
+                    raise
+                given_up.append(f"{key}: {error}")
+                self._progress(f"{key} given up")
+                continue
+            produced, rejected = self._conform(output)
+            outcomes = self._answers(output, produced, frames, rejected)
+            refused = self._quarantine_frame(output, rejected)
+            failed = [
+                (contract, spec, outcome)
+                for contract, spec, outcome in outcomes
+                if not outcome.passed and spec.blocking
+            ]
+            if failed:
+                self._keep_refused(refused)
+                for contract, spec, outcome in outcomes:
+                    yield _check_result(contract, spec, outcome)
+                raise dg.Failure(
+                    f"{asset.name} is not committed{f' for {key}' if key else ''}: "
+                    + "; ".join(
+                        f"{contract.table}.{spec.name}: {outcome.message or 'failed'}"
+                        for contract, spec, outcome in failed
+                    ),
+                    allow_retries=False,
+                )
+            committed = self._commit(
+                output, produced, rejected, refused, outcomes, mark, versions, config_hash
             )
-        done, data_versions = self._commit(
-            output, produced, refused, outcomes, mark, versions, config_hash
-        )
-        for contract, spec, outcome in outcomes:
+            done.append(committed)
+            if len(keys) > 1:
+                self._say_committed(key, committed)
+        if given_up:
+            raise dg.Failure(
+                f"{len(given_up)} of {len(keys)} partitions of {asset.name} failed, the other "
+                f"{len(done)} are stored. Run the failed ones again: " + "; ".join(given_up)
+            )
+        for contract, spec, outcome in _worst(done):
             yield _check_result(contract, spec, outcome)
-        self._progress(f"{sum(int(str(d['n_rows'])) for d in done.values()):>9,} rows")
+        rows = sum(int(str(d["n_rows"])) for d in done[-1].counts.values())
+        self._progress(f"{rows:>9,} rows")
         for contract in asset.outputs:
-            first = contract is asset.outputs[0]
             yield dg.MaterializeResult(
                 asset_key=list(contract.asset_key),
-                metadata={
-                    **md.convert(output.metadata if first else {}, self.resource.paths().root),
-                    **(md.images(output.plots) if first else {}),
-                    "dagster/row_count": int(str(done[contract.table]["n_rows"])),
-                    **{k: md.value(v) for k, v in done[contract.table].items() if k != "n_rows"},
-                    "rows_refused": rejected[contract].height,
-                    "seconds": round(time.monotonic() - self.started, 2),
-                    "reused": False,
-                },
-                data_version=dg.DataVersion(data_versions[contract.table]),
+                metadata=self._metadata(contract, done[-1]),
+                data_version=dg.DataVersion(done[-1].data_versions[contract.table]),
             )
+
+    def _metadata(self, contract: TableContract, committed: _Committed) -> dict[str, Any]:
+        output, counts = committed.output, committed.counts[contract.table]
+        first = contract is self.asset.outputs[0]
+        return {
+            **md.convert(output.metadata if first else {}, self.resource.paths().root),
+            **(md.images(output.plots) if first else {}),
+            "dagster/row_count": int(str(counts["n_rows"])),
+            **{k: md.value(v) for k, v in counts.items() if k != "n_rows"},
+            "rows_refused": committed.rejected[contract].height,
+            "seconds": round(time.monotonic() - self.started, 2),
+            "reused": False,
+        }
+
+    def _say_committed(self, key: str | None, committed: _Committed) -> None:
+        """Tell Dagster at once, so that a range broken off goes on where it ended."""
+        for contract in self.asset.outputs:
+            self.context.log_event(
+                dg.AssetMaterialization(
+                    asset_key=list(contract.asset_key),
+                    partition=key,
+                    metadata=self._metadata(contract, committed),
+                )
+            )
+
+    def _partition_keys(self) -> list[str | None]:
+        if self.asset.partitions is None:
+            return [None]
+        return list(self.context.partition_keys)
 
     def _has_range(self) -> bool:
         return self.context.has_partition_key_range
@@ -391,7 +458,7 @@ class _Execution:
                 data_version=dg.DataVersion(row["data_version"]),
             )
 
-    def _step(self, versions: Mapping[str, str]) -> Step:
+    def _step(self, versions: Mapping[str, str], partition_key: str | None) -> Step:
         def read_ledger(contract: TableContract) -> pl.DataFrame:
             return (
                 self.warehouse.read(contract) if self.warehouse.has(contract) else contract.empty()
@@ -407,7 +474,7 @@ class _Execution:
             read_ledger=read_ledger,
             artifacts=self.resource.artifacts(),
             device=self.device.resolve() if self.asset.needs_device else "cpu",
-            partition_key=self.context.partition_key if self.context.has_partition_key else None,
+            partition_key=partition_key,
         )
 
     def _conform(
@@ -481,12 +548,13 @@ class _Execution:
         self,
         output: TableOutput,
         produced: Mapping[TableContract, pl.DataFrame],
+        rejected: Mapping[TableContract, pl.DataFrame],
         refused: pl.DataFrame,
         outcomes: Sequence[tuple[TableContract, CheckSpec, CheckOutcome]],
         mark: str,
         inputs: Mapping[str, str],
         config_hash: str,
-    ) -> tuple[dict[str, dict[str, object]], dict[str, str]]:
+    ) -> _Committed:
         ledgers = {
             contract: cast_to_contract(frame, contract)
             for contract, frame in output.ledgers.items()
@@ -529,11 +597,22 @@ class _Execution:
                 for contract in self.asset.outputs
             ]
             upsert(connection, house.PROVENANCE, pl.DataFrame(rows, schema=house.PROVENANCE.schema))
-        return done, data_versions
+        return _Committed(output, rejected, tuple(outcomes), done, data_versions)
 
     def _progress(self, text: str) -> None:
         table = " + ".join(contract.table for contract in self.asset.outputs)
         md.progress(f"{table:<58.58} {text}  {time.monotonic() - self.started:6.1f} s")
+
+
+def _worst(done: Sequence[_Committed]) -> list[tuple[TableContract, CheckSpec, CheckOutcome]]:
+    """Answer of each check over all partitions: the first one that did not pass, else the last."""
+    worst: dict[tuple[str, str], tuple[TableContract, CheckSpec, CheckOutcome]] = {}
+    for committed in done:
+        for contract, spec, outcome in committed.outcomes:
+            known = worst.get((contract.table, spec.name))
+            if known is None or known[2].passed:
+                worst[contract.table, spec.name] = (contract, spec, outcome)
+    return list(worst.values())
 
 
 def _contract_outcome(

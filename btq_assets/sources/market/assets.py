@@ -134,6 +134,7 @@ def bars_folder(step: Step) -> TableOutput:
     group="raw",
     optional=lambda config: config.sources.yahoo.enabled,
     partitions="month",
+    remote="yahoo",
 )
 def bars_yahoo(step: Step) -> TableOutput:
     """Fetch one month from Yahoo Finance and append bars that are new or have changed."""

@@ -1,8 +1,4 @@
-"""Settings of the sources: what is fetched, from where, how patiently.
-
-Belongs here: one class per source. Keys and tokens are never settings: they are read from the
-environment by name (`SECRET_NAMES`).
-"""
+"""Settings of the sources of bars."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from btq_assets.config.base import Section
+from btq_assets.config.sources.base import MONTH, ProviderSection
 
 
 class SampleSourceSection(Section):
@@ -35,19 +32,8 @@ class FolderSourceSection(Section):
     freq: Literal["1m", "5m", "15m", "1h", "1d"] = "1d"
 
 
-class YahooSourceSection(Section):
-    """Yahoo Finance through yfinance."""
+class YahooSourceSection(ProviderSection):
+    """Yahoo Finance through yfinance: daily bars, splits and dividends."""
 
-    enabled: bool = False
     symbols: tuple[str, ...] = ("SPY", "AAPL", "MSFT")
-    start_month: str = Field("2020-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
-    timeout_s: float = Field(20.0, gt=0, le=300)
-    max_attempts: int = Field(4, ge=1, le=10)
-
-
-class SourcesSection(Section):
-    """Where data come from."""
-
-    sample: SampleSourceSection = SampleSourceSection()
-    folder: FolderSourceSection = FolderSourceSection()
-    yahoo: YahooSourceSection = YahooSourceSection()
+    start_month: str = Field("2020-01", pattern=MONTH)

@@ -1,0 +1,3 @@
+"""Settings of the sources of documents."""
+
+from __future__ import annotations

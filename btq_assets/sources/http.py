@@ -1,0 +1,357 @@
+"""One patient HTTP client for every provider.
+
+Belongs here: asking, asking again with growing jittered waits, keeping to the provider's pace,
+keeping raw answers, naming what went wrong, and never showing a key. Does not belong here: what
+an answer means.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from btq_assets.config import ProviderSection
+from btq_assets.sources.answers import Answer, AnswerStore
+from btq_assets.sources.errors import (
+    AnswerShapeError,
+    NotFoundError,
+    ProviderUnavailableError,
+    SourceError,
+    WrongKeyError,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+_CHUNK = 1 << 16
+_MEBIBYTE = 1 << 20
+#: An answer that takes so many times the timeout in all is given up: a slow drip never ends.
+_DRIP_FACTOR = 6
+_HIDDEN = "***"
+
+
+class TryAgainError(Exception):
+    """An answer that may be better next time; providers raise it from `HttpClient.get`'s `judge`.
+
+    Parameters
+    ----------
+    reason
+        What was wrong.
+    wait_s
+        Seconds the provider asked to wait, if it did.
+    """
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+Judge = Callable[[bytes], None]
+
+
+@dataclass
+class HttpClient:
+    """Asks one provider.
+
+    Parameters
+    ----------
+    name
+        Section of the provider, named in every error.
+    settings
+        Timeouts, attempts, pace.
+    now
+        The run's clock, UTC: when answers are said to be fetched.
+    default_url
+        The provider's own address; ``settings.base_url`` replaces it.
+    answers
+        Where raw answers are kept; ``None`` keeps none.
+    replay
+        Ask nobody: use stored answers whatever their age.
+    key
+        Key of the provider, or empty. It goes into requests through `params` or `headers`, and is
+        blotted out of every message.
+    max_answer_mib
+        Larger answers are refused.
+    sleep, clock
+        For tests: waiting, and monotonic seconds.
+    """
+
+    name: str
+    settings: ProviderSection
+    now: datetime
+    default_url: str = ""
+    answers: AnswerStore | None = None
+    replay: bool = False
+    key: str = field(default="", repr=False)
+    max_answer_mib: float = 512.0
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    n_requests: int = 0
+    n_stored: int = 0
+    _session: Any = field(default=None, repr=False)
+    _next_call: float = field(default=0.0, repr=False)
+
+    def at(self, default_url: str) -> HttpClient:
+        """The same client, asking the provider's own address unless the settings name another."""
+        self.default_url = default_url
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """Address without a slash at its end."""
+        return (self.settings.base_url or self.default_url).rstrip("/")
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        secret_params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret_headers: Mapping[str, str] | None = None,
+        post_json: Any = None,
+        fresh_hours: float | None = None,
+        judge: Judge | None = None,
+    ) -> bytes:
+        """Body of an answer.
+
+        Parameters
+        ----------
+        path
+            Path below the base address, or a whole address (a next page).
+        params, headers
+            Of the request; ``None`` values are left out.
+        secret_params, secret_headers
+            As above, with keys in them: never stored, never shown.
+        post_json
+            Sends a POST with this body instead of a GET.
+        fresh_hours
+            Age up to which a stored answer is used; default the provider's setting.
+        judge
+            Looks at a body that came with HTTP 200 and raises: `TryAgainError` where the provider
+            says "not now" that way, a `SourceError` where it says "no". A refused body is not kept.
+
+        Raises
+        ------
+        ProviderUnavailableError
+            No usable answer after every attempt, or none stored when replaying.
+        WrongKeyError, NotFoundError
+            HTTP 401 or 403; 404 or 410.
+        """
+        url = path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path}"
+        shown = {k: v for k, v in sorted((params or {}).items()) if v is not None}
+        address = self.blot(
+            json.dumps([url.removeprefix(self.base_url), shown, post_json], sort_keys=True)
+        )
+        hours = self.settings.answers_fresh_hours if fresh_hours is None else fresh_hours
+        stored = self.answers.find(address) if self.answers else None
+        if self.replay:
+            if stored is None:
+                raise ProviderUnavailableError(
+                    f"{self.name}: no stored answer to {address}; fetch it once with "
+                    "sources.replay: false"
+                )
+            self.n_stored += 1
+            return stored.body
+        if self.answers and (fresh := self.answers.fresh(address, self.now, hours)):
+            self.n_stored += 1
+            return fresh.body
+
+        def attempt() -> bytes:
+            return self._ask(
+                url,
+                address,
+                {**shown, **(secret_params or {})},
+                {**(headers or {}), **(secret_headers or {})},
+                post_json,
+                stored,
+                judge,
+            )
+
+        return self._with_retries(attempt, address)
+
+    def get_json(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Answer parsed as JSON; see `get`.
+
+        Raises
+        ------
+        ProviderUnavailableError
+            The body was not JSON at any attempt (cut off, or an error page).
+        """
+        judge: Judge | None = options.pop("judge", None)
+
+        def parses(body: bytes) -> None:
+            try:
+                json.loads(body)
+            except ValueError:
+                raise TryAgainError(f"not JSON: {self.excerpt(body)}") from None
+            if judge is not None:
+                judge(body)
+
+        return json.loads(self.get(path, params, judge=parses, **options))
+
+    def shape_error(self, what: str, found: Any) -> AnswerShapeError:
+        """Error that names what was expected and shows the start of what came."""
+        return AnswerShapeError(
+            f"{self.name}: expected {what}, found {self.excerpt(str(found).encode())}. The provider "
+            "may have changed its answers; nothing of this window was stored"
+        )
+
+    def excerpt(self, body: bytes, length: int = 200) -> str:
+        """Start of a body on one line, key blotted out."""
+        text = " ".join(body[: 4 * length].decode(errors="replace").split())
+        return self.blot(text[:length] + ("…" if len(text) > length else ""))
+
+    def blot(self, text: str) -> str:
+        """`text` without the key."""
+        return text.replace(self.key, _HIDDEN) if self.key else text
+
+    def _with_retries(self, attempt: Callable[[], bytes], address: str) -> bytes:
+        import tenacity
+
+        jittered = tenacity.wait_exponential_jitter(initial=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.wait_s if isinstance(error, TryAgainError) else None
+            return max(jittered(state), min(asked or 0.0, 10 * _LONGEST_WAIT_S))
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TryAgainError),
+            stop=tenacity.stop_after_attempt(self.settings.max_attempts),
+            wait=wait,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except TryAgainError as error:
+            raise ProviderUnavailableError(
+                f"{self.name} gave no usable answer to {address} in {self.settings.max_attempts} "
+                f"attempts, last: {self.blot(str(error))}. Nothing of this window was stored; run "
+                f"it again later, or raise sources.{self.name}.max_attempts"
+            ) from None
+
+    def _ask(
+        self,
+        url: str,
+        address: str,
+        params: Mapping[str, Any],
+        headers: Mapping[str, str],
+        post_json: Any,
+        stored: Answer | None,
+        judge: Judge | None,
+    ) -> bytes:
+        import requests
+
+        self._keep_pace()
+        headers = {**headers, **_conditions(stored)}
+        method = "GET" if post_json is None else "POST"
+        self.n_requests += 1
+        try:
+            with self._open_session().request(
+                method,
+                url,
+                params=dict(params),
+                headers=headers,
+                json=post_json,
+                timeout=self.settings.timeout_s,
+                stream=True,
+            ) as response:
+                if response.status_code == 304 and stored is not None:
+                    self._keep(Answer(address, self.now, stored.headers, stored.body))
+                    return stored.body
+                self._refuse(response, address)
+                body = self._read(response)
+        except (requests.RequestException, OSError) as error:
+            # The message may hold the whole address, key included.
+            raise TryAgainError(f"{type(error).__name__}: {self.blot(str(error))}") from None
+        if judge is not None:
+            judge(body)
+        kept = {name.lower(): value for name, value in response.headers.items()}
+        self._keep(Answer(address, self.now, kept, body))
+        return body
+
+    def _keep(self, answer: Answer) -> None:
+        if self.answers is not None:
+            self.answers.keep(answer)
+
+    def _open_session(self) -> requests.Session:
+        if self._session is None:
+            import requests
+
+            self._session = requests.Session()
+        return self._session
+
+    def _keep_pace(self) -> None:
+        wait = self._next_call - self.clock()
+        if wait > 0:
+            self.sleep(wait)
+        self._next_call = max(self.clock(), self._next_call) + 60.0 / self.settings.calls_per_minute
+
+    def _read(self, response: requests.Response) -> bytes:
+        started, parts, size = self.clock(), [], 0
+        for part in response.iter_content(_CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size > self.max_answer_mib * _MEBIBYTE:
+                raise SourceError(
+                    f"{self.name} sent more than {self.max_answer_mib:g} MiB; nothing was stored"
+                )
+            if self.clock() - started > _DRIP_FACTOR * self.settings.timeout_s:
+                raise TryAgainError(f"only {size} bytes in {self.clock() - started:.0f} s")
+        declared = response.headers.get("Content-Length")
+        # With a content encoding the length counts compressed bytes.
+        if (
+            declared
+            and declared.isdigit()
+            and not response.headers.get("Content-Encoding")
+            and size != int(declared)
+        ):
+            raise TryAgainError(f"{size} of {declared} bytes, then the connection ended")
+        return b"".join(parts)
+
+    def _refuse(self, response: requests.Response, address: str) -> None:
+        status = response.status_code
+        if status < 300:
+            return
+        said = self.excerpt(response.raw.read(2_000, decode_content=True) or b"")
+        if status == 429 or status == 408 or status >= 500:
+            raise TryAgainError(f"HTTP {status}: {said}", _retry_after(response, self.now))
+        if status in (401, 403):
+            raise WrongKeyError(
+                f"{self.name} refused the request (HTTP {status}): {said}. Check its key, or what "
+                "its plan allows"
+            )
+        if status in (404, 410):
+            raise NotFoundError(f"{self.name} has nothing at {address} (HTTP {status}): {said}")
+        raise SourceError(f"{self.name} answered HTTP {status} to {address}: {said}")
+
+
+def _conditions(stored: Answer | None) -> dict[str, str]:
+    if stored is None:
+        return {}
+    found = {
+        "If-None-Match": stored.headers.get("etag"),
+        "If-Modified-Since": stored.headers.get("last-modified"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _retry_after(response: requests.Response, now: datetime) -> float | None:
+    """Seconds asked for, as a number or as a date (RFC 9110, section 10.2.3)."""
+    text = (response.headers.get("Retry-After") or "").strip()
+    if not text:
+        return None
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (TypeError, ValueError):
+        return None
