@@ -119,7 +119,7 @@ class TableAsset:
                 CheckSpec(
                     CONTRACT_CHECK,
                     "Columns, types, keys, nulls and possible values are those of the contract; "
-                    f"at most {contract.max_rejected_fraction:.0%} of the rows are refused.",
+                    + _tolerance(contract),
                 ),
             )
             for contract in self.outputs
@@ -613,6 +613,15 @@ def _worst(done: Sequence[_Committed]) -> list[tuple[TableContract, CheckSpec, C
             if known is None or known[2].passed:
                 worst[contract.table, spec.name] = (contract, spec, outcome)
     return list(worst.values())
+
+
+def _tolerance(contract: TableContract) -> str:
+    share = contract.max_rejected_fraction
+    if not share:
+        return "no row may be refused."
+    if share >= 1:
+        return "rows that break it are refused, the others kept."
+    return f"at most {share:.0%} of the rows may be refused."
 
 
 def _contract_outcome(

@@ -7,7 +7,7 @@ that finds nothing new appends nothing. Does not belong here: statistics (see `d
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -72,9 +72,16 @@ def _present(context: CheckContext, name: str, settings: Sequence[str]) -> Check
     return CheckOutcome(
         name,
         not absent,
-        f"configured but without members: {absent}; universes are {universes}" if absent else "",
+        f"{_listed(absent)}: no members. Universes with members are {', '.join(universes)}; "
+        "correct the setting, or enable the source that holds the universe"
+        if absent
+        else "",
         {"members": frame.height, "universes": len(universes)},
     )
+
+
+def _listed(settings: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
 def warning_only(group: CheckGroup) -> CheckGroup:

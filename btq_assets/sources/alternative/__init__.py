@@ -1,0 +1,1 @@
+"""Alternative data: option quotes, off-exchange volume, on-chain metrics."""
