@@ -29,6 +29,12 @@ def test_the_report_is_a_path_to_copy(tmp_path):
     assert found == {"report_path": dg.MetadataValue.path(str(file))}
 
 
+def test_an_empty_frame_says_so():
+    assert md.markdown_table(pl.DataFrame({"reason": [], "row_json": []})) == (
+        "no rows of reason, row_json"
+    )
+
+
 def test_a_plain_text_stays_a_text():
     assert md.value("a | b") == "a | b"
 
