@@ -314,7 +314,10 @@ class _Execution:
                 self._progress(f"{key} given up")
                 continue
             produced, rejected = self._conform(output)
-            outcomes = self._answers(output, produced, frames, rejected)
+            outcomes = [
+                (contract, spec, self._standing(contract, outcome, produced[contract], stored))
+                for contract, spec, outcome in self._answers(output, produced, frames, rejected)
+            ]
             refused = self._quarantine_frame(output, rejected)
             failed = [
                 (contract, spec, outcome)
@@ -523,6 +526,26 @@ class _Execution:
             (contract, spec, by_name[contract.table, spec.name])
             for contract, spec in self.asset.check_specs
         ]
+
+    def _standing(
+        self,
+        contract: TableContract,
+        outcome: CheckOutcome,
+        fresh: pl.DataFrame,
+        stored: Mapping[str, Mapping[str, Any]],
+    ) -> CheckOutcome:
+        """The answer about what is stored, where nothing was appended that could be judged.
+
+        Every check holds of no rows: without this, a recomputation that finds nothing new would
+        clear the warnings about the rows that are there.
+        """
+        row = stored.get(contract.table)
+        if not contract.append_only or fresh.height or row is None:
+            return outcome
+        known = json.loads(row["checks_json"]).get(outcome.name)
+        if known is None or outcome.name == CONTRACT_CHECK or not outcome.passed:
+            return outcome
+        return CheckOutcome(outcome.name, known["passed"], known["message"], {"rows_judged": 0})
 
     def _quarantine_frame(
         self, output: TableOutput, rejected: Mapping[TableContract, pl.DataFrame]

@@ -112,7 +112,7 @@ def markdown_table(frame: pl.DataFrame) -> str:
         cells = ["" if c is None else f"{c:.4g}" if isinstance(c, float) else str(c) for c in row]
         lines.append("| " + " | ".join(cells) + " |")
     if frame.is_empty():
-        return f"no rows of {', '.join(frame.columns)}"
+        return "no rows"
     if frame.height > _TABLE_ROWS_SHOWN:
         lines.append(f"\n{frame.height - _TABLE_ROWS_SHOWN} more rows")
     return "\n".join(lines)

@@ -144,6 +144,33 @@ def test_unchanged_inputs_are_reused_and_a_changed_row_recomputes(run):
     assert run.warehouse.read(DOUBLED)["doubled"].to_list() == [2.0, 4.0, 6.0]
 
 
+def test_a_warning_stands_until_rows_arrive_that_can_be_judged(run):
+    def prices(*found: float, version: str, start: int = 0):
+        cheap = frame_check(
+            "cheap",
+            "No price is 50 or more.",
+            lambda context: CheckOutcome("cheap", (context.frame["price"] < 50).all(), "judged"),
+            blocking=False,
+        )
+
+        @table_asset(outputs=(PRICES,), source_version=lambda config: version, checks=(cheap,))
+        def prices(step: Step) -> TableOutput:
+            """Prices."""
+            return TableOutput(rows(*found, start=start))
+
+        return prices
+
+    def cheap(result) -> bool:
+        answers = {c.check_name: c.passed for c in result.get_asset_check_evaluations()}
+        assert answers["contract"]
+        return answers["cheap"]
+
+    assert not cheap(run(prices(1.0, 60.0, version="1")))
+    assert not cheap(run(prices(version="2")))
+    assert not cheap(run(prices(version="3")))
+    assert cheap(run(prices(2.0, version="4", start=9)))
+
+
 def test_a_reused_table_keeps_its_plots_and_names_the_run_that_drew_them(run):
     with dg.DagsterInstance.ephemeral() as instance:
         first = run(source(rows(1.0, 2.0)), doubled, instance=instance)
