@@ -1,7 +1,12 @@
 {#- Written from btq_assets/contracts by `python -m data_quality.dbt_files`; do not edit. -#}
 {% macro raw_bars_tables() %}
 {{ return([
+    "bars_alpha_vantage",
+    "bars_binance",
+    "bars_ccxt",
+    "bars_ecb",
     "bars_folder",
+    "bars_nasdaq_data_link",
     "bars_sample",
     "bars_yahoo"
 ]) }}
@@ -15,7 +20,14 @@
 
 {% macro raw_documents_tables() %}
 {{ return([
-    "documents_sample"
+    "documents_alpha_vantage_news",
+    "documents_edgar",
+    "documents_gdelt",
+    "documents_reddit",
+    "documents_reports",
+    "documents_rss",
+    "documents_sample",
+    "documents_x"
 ]) }}
 {% endmacro %}
 
@@ -75,10 +87,25 @@
     {"layer": "portfolio", "name": "targets_ppo", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"]},
     {"layer": "portfolio", "name": "targets_rank", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"]},
     {"layer": "quarantine", "name": "rows", "is_model": false, "time_column": "received_at", "columns": ["row_id", "table_name", "reason", "row_json", "run_id", "received_at"]},
+    {"layer": "raw", "name": "bars_alpha_vantage", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
+    {"layer": "raw", "name": "bars_binance", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
+    {"layer": "raw", "name": "bars_ccxt", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
+    {"layer": "raw", "name": "bars_ecb", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
     {"layer": "raw", "name": "bars_folder", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
+    {"layer": "raw", "name": "bars_nasdaq_data_link", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
     {"layer": "raw", "name": "bars_sample", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
     {"layer": "raw", "name": "bars_yahoo", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"]},
-    {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "label", "dataset"]},
+    {"layer": "raw", "name": "corporate_actions_nasdaq_data_link", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"]},
+    {"layer": "raw", "name": "corporate_actions_yahoo", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"]},
+    {"layer": "raw", "name": "documents_alpha_vantage_news", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "documents_edgar", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "documents_gdelt", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "documents_reddit", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "documents_reports", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "documents_rss", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "documents_x", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"]},
+    {"layer": "raw", "name": "funding_rates_ccxt", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "ts", "known_at", "known_at_basis", "funding_rate", "interval_hours"]},
     {"layer": "raw", "name": "macro_sample", "is_model": false, "time_column": "period", "columns": ["series_id", "period", "known_at", "known_at_basis", "value", "unit", "revision", "dataset"]},
     {"layer": "raw", "name": "universe_membership", "is_model": false, "time_column": "valid_from", "columns": ["universe", "symbol", "valid_from", "valid_to", "source", "dataset", "calendar", "currency", "price_basis", "sector", "caveat"]},
     {"layer": "regimes", "name": "states", "is_model": false, "time_column": "ts", "columns": ["scope", "ts", "p_calm", "p_turbulent", "state", "trend", "calm_volatility_annual", "turbulent_volatility_annual", "fitted_until", "converged"]},

@@ -10,7 +10,13 @@ from pydantic import Field
 from btq_assets.config.base import Section
 from btq_assets.config.sources.base import ProviderSection
 from btq_assets.config.sources.market import (
+    AlphaVantageSourceSection,
+    BarsProviderSection,
+    BinanceSourceSection,
+    CcxtSourceSection,
+    EcbSourceSection,
     FolderSourceSection,
+    NasdaqDataLinkSourceSection,
     SampleSourceSection,
     YahooSourceSection,
 )
@@ -25,10 +31,21 @@ class SourcesSection(Section):
     sample: SampleSourceSection = SampleSourceSection()
     folder: FolderSourceSection = FolderSourceSection()
     yahoo: YahooSourceSection = YahooSourceSection()
+    binance: BinanceSourceSection = BinanceSourceSection()
+    ccxt: CcxtSourceSection = CcxtSourceSection()
+    alpha_vantage: AlphaVantageSourceSection = AlphaVantageSourceSection()
+    nasdaq_data_link: NasdaqDataLinkSourceSection = NasdaqDataLinkSourceSection()
+    ecb: EcbSourceSection = EcbSourceSection()
 
 
 __all__ = [
+    "AlphaVantageSourceSection",
+    "BarsProviderSection",
+    "BinanceSourceSection",
+    "CcxtSourceSection",
+    "EcbSourceSection",
     "FolderSourceSection",
+    "NasdaqDataLinkSourceSection",
     "ProviderSection",
     "SampleSourceSection",
     "SourcesSection",

@@ -107,6 +107,21 @@ BARS_FOLDER = bars_contract(
 BARS_YAHOO = bars_contract(
     "yahoo", "Daily bars fetched from Yahoo Finance, one month per partition."
 )
+BARS_BINANCE = bars_contract(
+    "binance", "Spot bars from Binance's public klines, one month per partition."
+)
+BARS_CCXT = bars_contract(
+    "ccxt", "Spot and perpetual bars of a crypto exchange through ccxt, one month per partition."
+)
+BARS_ALPHA_VANTAGE = bars_contract(
+    "alpha_vantage", "Bars as traded, from Alpha Vantage: not adjusted for splits or dividends."
+)
+BARS_NASDAQ_DATA_LINK = bars_contract(
+    "nasdaq_data_link", "Bars of time-series datasets of Nasdaq Data Link, such as WIKI."
+)
+BARS_ECB = bars_contract(
+    "ecb", "Euro reference rates of the European Central Bank, fetched from its website."
+)
 
 UNIVERSE_MEMBERSHIP = TableContract(
     layer="raw",
@@ -155,12 +170,17 @@ def corporate_actions_contract(source: str) -> TableContract:
             KNOWN_AT_BASIS,
             number(
                 "value",
-                "Shares after for one before (split), or cash per share as paid on ex_date (dividend).",
+                "Shares after for one before (split), or cash per share on ex_date, in the shares that basis names (dividend).",
                 minimum=0,
                 exclusive_minimum=True,
                 nullable=False,
             ),
             text("currency", "Currency of a dividend."),
+            text(
+                "basis",
+                "as_traded: prices and dividends of the dataset are those of the day, so a split has to be adjusted for; split_adjusted: the source has restated both for every later split, so adjusting for a split again would count it twice.",
+                allowed=("as_traded", "split_adjusted"),
+            ),
         ),
         key=("dataset", "symbol", "ex_date", "kind", "known_at"),
         append_only=True,
@@ -193,3 +213,8 @@ def funding_contract(source: str) -> TableContract:
         max_rejected_fraction=0.05,
         owner="team:data",
     )
+
+
+CORPORATE_ACTIONS_YAHOO = corporate_actions_contract("yahoo")
+CORPORATE_ACTIONS_NASDAQ_DATA_LINK = corporate_actions_contract("nasdaq_data_link")
+FUNDING_RATES_CCXT = funding_contract("ccxt")
