@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,8 @@ import pytest
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `local_server`
 
 
 @pytest.fixture
@@ -75,3 +79,12 @@ def close_only_bars() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def make_bars_function():
     return make_bars
+
+
+@pytest.fixture
+def web():
+    """A local server that answers as it is told to."""
+    from local_server import serving
+
+    with serving() as server:
+        yield server

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,10 +65,14 @@ class AnswerStore:
         }
         line = json.dumps(head, sort_keys=True).encode()
         handle, staging = tempfile.mkstemp(dir=file.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as out:
-            # No time stamp inside: the same answer makes the same file.
-            out.write(gzip.compress(line + b"\n" + answer.body, 6, mtime=0))
-        Path(staging).replace(file)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                # No time stamp inside: the same answer makes the same file.
+                out.write(gzip.compress(line + b"\n" + answer.body, 6, mtime=0))
+            Path(staging).replace(file)
+        except OSError:
+            Path(staging).unlink(missing_ok=True)
+            raise
 
     def find(self, address: str) -> Answer | None:
         """The stored answer to a question; ``None`` where there is none, or it is damaged."""
@@ -75,11 +80,11 @@ class AnswerStore:
         try:
             line, _, body = gzip.decompress(file.read_bytes()).partition(b"\n")
             head = json.loads(line)
-        except (OSError, EOFError, ValueError):
+            fetched_at = datetime.fromisoformat(head["fetched_at"])
+            found = Answer(head["address"], fetched_at, dict(head["headers"]), body)
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
             return None
-        return Answer(
-            head["address"], datetime.fromisoformat(head["fetched_at"]), head["headers"], body
-        )
+        return found if found.address == address else None
 
     def fresh(self, address: str, now: datetime, hours: float) -> Answer | None:
         """The stored answer if it was fetched within so many hours before `now`."""

@@ -44,5 +44,22 @@ class NotFoundError(SourceError):
     """The provider has nothing under that address (HTTP 404 or its like)."""
 
 
+class RefusedRequestError(SourceError):
+    """The provider refused a request and will refuse it again (HTTP 400 and its like).
+
+    Parameters
+    ----------
+    message
+        What was asked, and what came back.
+    status, said
+        HTTP status, and the start of the body: providers tell an unknown series from a wrong key there.
+    """
+
+    def __init__(self, message: str, status: int, said: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.said = said
+
+
 class WindowError(SourceError):
     """A window lies before the provider's history, or is not one it can serve."""

@@ -14,12 +14,15 @@ from typing import Any
 from btq_assets.config import ProviderSection
 from btq_assets.sources.answers import AnswerStore
 from btq_assets.sources.errors import MissingKeyError, SourceError
-from btq_assets.sources.http import HttpClient
+from btq_assets.sources.http import HttpClient, Pace
 from btq_assets.sources.provider import Fetched, ProviderEntry, Window
 from btq_assets.timeline import add_months
 
 #: Windows of unpartitioned providers start here where no setting says otherwise.
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
+
+#: By provider: a range of partitions opens a client for each, and all keep one pace.
+_PACES: dict[str, Pace] = {}
 
 
 def key_of(entry: ProviderEntry, environment: Mapping[str, str]) -> str:
@@ -101,6 +104,7 @@ def fetch_window(
         answers=AnswerStore(answers) if answers else None,
         replay=replay,
         key=key,
+        pace=_PACES.setdefault(entry.name, Pace()),
     )
     provider = entry.open(settings, client)
     fetched = provider.fetch(window_of(entry, partition_key, now), now)

@@ -8,12 +8,14 @@ an answer means.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from btq_assets.config import ProviderSection
 from btq_assets.sources.answers import Answer, AnswerStore
@@ -21,6 +23,7 @@ from btq_assets.sources.errors import (
     AnswerShapeError,
     NotFoundError,
     ProviderUnavailableError,
+    RefusedRequestError,
     SourceError,
     WrongKeyError,
 )
@@ -29,7 +32,11 @@ if TYPE_CHECKING:
     import requests
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+#: A provider that asks for more patience than this is not asked again in this run.
+_LONGEST_ASKED_WAIT_S = 600.0
 _CHUNK = 1 << 16
+#: So much of a body is searched for the key before its start is shown.
+_SHOWN_FROM = 1 << 16
 _MEBIBYTE = 1 << 20
 #: An answer that takes so many times the timeout in all is given up: a slow drip never ends.
 _DRIP_FACTOR = 6
@@ -53,6 +60,13 @@ class TryAgainError(Exception):
 
 
 Judge = Callable[[bytes], None]
+
+
+@dataclass
+class Pace:
+    """When a provider may be asked next; shared by all clients of one provider in a process."""
+
+    next_call: float = 0.0
 
 
 @dataclass
@@ -80,6 +94,8 @@ class HttpClient:
         Larger answers are refused.
     sleep, clock
         For tests: waiting, and monotonic seconds.
+    pace
+        Shared with the other clients of the provider, so that a range of partitions keeps to it.
     """
 
     name: str
@@ -94,8 +110,8 @@ class HttpClient:
     clock: Callable[[], float] = time.monotonic
     n_requests: int = 0
     n_stored: int = 0
+    pace: Pace = field(default_factory=Pace, repr=False)
     _session: Any = field(default=None, repr=False)
-    _next_call: float = field(default=0.0, repr=False)
 
     def at(self, default_url: str) -> HttpClient:
         """The same client, asking the provider's own address unless the settings name another."""
@@ -116,6 +132,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, str] | None = None,
         post_json: Any = None,
+        post_form: Mapping[str, str] | None = None,
         fresh_hours: float | None = None,
         judge: Judge | None = None,
     ) -> bytes:
@@ -131,6 +148,8 @@ class HttpClient:
             As above, with keys in them: never stored, never shown.
         post_json
             Sends a POST with this body instead of a GET.
+        post_form
+            Sends a POST with these fields, as a form.
         fresh_hours
             Age up to which a stored answer is used; default the provider's setting.
         judge
@@ -143,11 +162,13 @@ class HttpClient:
             No usable answer after every attempt, or none stored when replaying.
         WrongKeyError, NotFoundError
             HTTP 401 or 403; 404 or 410.
+        RefusedRequestError
+            Any other status below 500; it carries the status and the start of what was said.
         """
         url = path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path}"
         shown = {k: v for k, v in sorted((params or {}).items()) if v is not None}
         address = self.blot(
-            json.dumps([url.removeprefix(self.base_url), shown, post_json], sort_keys=True)
+            json.dumps([url.removeprefix(self.base_url), shown, post_json or post_form], sort_keys=True)
         )
         hours = self.settings.answers_fresh_hours if fresh_hours is None else fresh_hours
         stored = self.answers.find(address) if self.answers else None
@@ -170,8 +191,11 @@ class HttpClient:
                 {**shown, **(secret_params or {})},
                 {**(headers or {}), **(secret_headers or {})},
                 post_json,
+                post_form,
                 stored,
                 judge,
+                # A key in a header would travel to wherever the answer points.
+                follow=not secret_headers,
             )
 
         return self._with_retries(attempt, address)
@@ -194,7 +218,11 @@ class HttpClient:
             if judge is not None:
                 judge(body)
 
-        return json.loads(self.get(path, params, judge=parses, **options))
+        body = self.get(path, params, judge=parses, **options)
+        try:
+            return json.loads(body)
+        except ValueError:  # A stored answer that was never judged.
+            raise self.shape_error("JSON", self.excerpt(body)) from None
 
     def shape_error(self, what: str, found: Any) -> AnswerShapeError:
         """Error that names what was expected and shows the start of what came."""
@@ -205,12 +233,15 @@ class HttpClient:
 
     def excerpt(self, body: bytes, length: int = 200) -> str:
         """Start of a body on one line, key blotted out."""
-        text = " ".join(body[: 4 * length].decode(errors="replace").split())
-        return self.blot(text[:length] + ("…" if len(text) > length else ""))
+        # Blotted before it is cut: half a key at the end would not be recognised.
+        text = " ".join(self.blot(body[:_SHOWN_FROM].decode(errors="replace")).split())
+        return text[:length] + ("…" if len(text) > length else "")
 
     def blot(self, text: str) -> str:
-        """`text` without the key."""
-        return text.replace(self.key, _HIDDEN) if self.key else text
+        """`text` without the key, in whatever way addresses and JSON write it."""
+        for written in _ways_to_write(self.key):
+            text = text.replace(written, _HIDDEN)
+        return text
 
     def _with_retries(self, attempt: Callable[[], bytes], address: str) -> bytes:
         import tenacity
@@ -220,10 +251,15 @@ class HttpClient:
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.wait_s if isinstance(error, TryAgainError) else None
-            return max(jittered(state), min(asked or 0.0, 10 * _LONGEST_WAIT_S))
+            return max(jittered(state), asked or 0.0)
+
+        def worth_it(error: BaseException) -> bool:
+            return (
+                isinstance(error, TryAgainError) and (error.wait_s or 0.0) <= _LONGEST_ASKED_WAIT_S
+            )
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TryAgainError),
+            retry=tenacity.retry_if_exception(worth_it),
             stop=tenacity.stop_after_attempt(self.settings.max_attempts),
             wait=wait,
             sleep=self.sleep,
@@ -232,10 +268,15 @@ class HttpClient:
         try:
             return retrying(attempt)
         except TryAgainError as error:
+            advice = (
+                f"it asks to wait {error.wait_s:,.0f} s: run it again then"
+                if (error.wait_s or 0.0) > _LONGEST_ASKED_WAIT_S
+                else f"run it again later, or raise sources.{self.name}.max_attempts"
+            )
             raise ProviderUnavailableError(
-                f"{self.name} gave no usable answer to {address} in {self.settings.max_attempts} "
-                f"attempts, last: {self.blot(str(error))}. Nothing of this window was stored; run "
-                f"it again later, or raise sources.{self.name}.max_attempts"
+                f"{self.name} gave no usable answer to {address} in "
+                f"{retrying.statistics['attempt_number']} attempts, last: {self.blot(str(error))}. "
+                f"Nothing of this window was stored; {advice}"
             ) from None
 
     def _ask(
@@ -245,14 +286,18 @@ class HttpClient:
         params: Mapping[str, Any],
         headers: Mapping[str, str],
         post_json: Any,
+        post_form: Mapping[str, str] | None,
         stored: Answer | None,
         judge: Judge | None,
+        *,
+        follow: bool,
     ) -> bytes:
         import requests
+        import urllib3
 
         self._keep_pace()
         headers = {**headers, **_conditions(stored)}
-        method = "GET" if post_json is None else "POST"
+        method = "GET" if post_json is None and post_form is None else "POST"
         self.n_requests += 1
         try:
             with self._open_session().request(
@@ -261,21 +306,35 @@ class HttpClient:
                 params=dict(params),
                 headers=headers,
                 json=post_json,
+                data=dict(post_form) if post_form is not None else None,
                 timeout=self.settings.timeout_s,
                 stream=True,
+                allow_redirects=follow,
             ) as response:
                 if response.status_code == 304 and stored is not None:
                     self._keep(Answer(address, self.now, stored.headers, stored.body))
                     return stored.body
                 self._refuse(response, address)
                 body = self._read(response)
-        except (requests.RequestException, OSError) as error:
+        except UnicodeError:
+            # Its message and arguments hold the whole header or address.
+            raise WrongKeyError(
+                f"{self.name}: a key or parameter holds characters no request can carry; copy the "
+                "key again"
+            ) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # The message may hold the whole address, key included.
             raise TryAgainError(f"{type(error).__name__}: {self.blot(str(error))}") from None
         if judge is not None:
             judge(body)
         kept = {name.lower(): value for name, value in response.headers.items()}
-        self._keep(Answer(address, self.now, kept, body))
+        # Some providers repeat the key, for example in the address of the next page.
+        self._keep(Answer(address, self.now, kept, self._blot_bytes(body)))
+        return body
+
+    def _blot_bytes(self, body: bytes) -> bytes:
+        for written in _ways_to_write(self.key):
+            body = body.replace(written.encode(), _HIDDEN.encode())
         return body
 
     def _keep(self, answer: Answer) -> None:
@@ -290,14 +349,17 @@ class HttpClient:
         return self._session
 
     def _keep_pace(self) -> None:
-        wait = self._next_call - self.clock()
+        wait = self.pace.next_call - self.clock()
         if wait > 0:
             self.sleep(wait)
-        self._next_call = max(self.clock(), self._next_call) + 60.0 / self.settings.calls_per_minute
+        self.pace.next_call = (
+            max(self.clock(), self.pace.next_call) + 60.0 / self.settings.calls_per_minute
+        )
 
     def _read(self, response: requests.Response) -> bytes:
         started, parts, size = self.clock(), [], 0
-        for part in response.iter_content(_CHUNK):
+        # One read at a time: a read that waits for a whole chunk would not notice a drip.
+        while part := response.raw.read1(_CHUNK, decode_content=True):
             parts.append(part)
             size += len(part)
             if size > self.max_answer_mib * _MEBIBYTE:
@@ -321,7 +383,7 @@ class HttpClient:
         status = response.status_code
         if status < 300:
             return
-        said = self.excerpt(response.raw.read(2_000, decode_content=True) or b"")
+        said = self.excerpt(response.raw.read1(_SHOWN_FROM, decode_content=True) or b"")
         if status == 429 or status == 408 or status >= 500:
             raise TryAgainError(f"HTTP {status}: {said}", _retry_after(response, self.now))
         if status in (401, 403):
@@ -331,7 +393,9 @@ class HttpClient:
             )
         if status in (404, 410):
             raise NotFoundError(f"{self.name} has nothing at {address} (HTTP {status}): {said}")
-        raise SourceError(f"{self.name} answered HTTP {status} to {address}: {said}")
+        raise RefusedRequestError(
+            f"{self.name} answered HTTP {status} to {address}: {said}", status, said
+        )
 
 
 def _conditions(stored: Answer | None) -> dict[str, str]:
@@ -349,9 +413,25 @@ def _retry_after(response: requests.Response, now: datetime) -> float | None:
     text = (response.headers.get("Retry-After") or "").strip()
     if not text:
         return None
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+        # Against the provider's own clock; the run may have begun long before this answer.
+        sent = response.headers.get("Date")
+        since = parsedate_to_datetime(sent) if sent else now
+        return max(0.0, (parsedate_to_datetime(text) - since).total_seconds())
     except (TypeError, ValueError):
         return None
+
+
+def _ways_to_write(key: str) -> list[str]:
+    """The key as it is, percent-encoded for addresses, and escaped for JSON; longest first."""
+    if not key:
+        return []
+    encoded = {quote(key, safe=""), quote(key), quote_plus(key)}
+    ways = {key, json.dumps(key)[1:-1], *encoded, *(_lower_escapes(way) for way in encoded)}
+    return sorted(ways, key=len, reverse=True)
+
+
+def _lower_escapes(text: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), text)

@@ -6,13 +6,37 @@ not belong here: fetching, and storing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import polars as pl
 
+from btq_assets.contracts.base import TableContract
+
 RECORDED = "recorded"
 ASSUMED_LAG = "assumed_lag"
+
+
+def stored_beside(
+    read: Callable[..., pl.DataFrame], contract: TableContract, fetched: pl.DataFrame
+) -> pl.DataFrame:
+    """Stored rows that `fetched` may repeat: those of the time it spans, not the whole table.
+
+    Parameters
+    ----------
+    read
+        `Step.read_ledger`.
+    contract
+        The append-only table.
+    fetched
+        Rows as the source gives them now.
+    """
+    column = contract.time_column
+    if column is None:
+        return read(contract)
+    if fetched.is_empty():
+        return contract.empty()
+    return read(contract, since=fetched[column].min(), until=fetched[column].max())
 
 
 def new_vintages(
@@ -28,7 +52,8 @@ def new_vintages(
 
     A row never seen keeps the ``known_at`` its source gave it. A row whose values differ from the
     newest stored vintage of the same key was changed by the source at some unknown time: all that
-    is certain is that it is known now, so it enters with ``known_at = now``, ``recorded``. A row
+    is certain is that it is known now, so it enters with ``known_at = now``, ``recorded`` (or a
+    microsecond after the stored vintage, where an assumed lag puts that one into the future). A row
     that was fetched with a recorded time of its own (a dated vintage) keeps it, and enters unless
     that very vintage is stored. Nothing is ever removed.
 
@@ -62,7 +87,12 @@ def new_vintages(
     newest = (
         stored.sort("known_at")
         .unique(list(key), keep="last", maintain_order=True)
-        .select(*key, pl.lit(True).alias("_seen"), *(pl.col(c).alias(f"_{c}") for c in compared))
+        .select(
+            *key,
+            pl.lit(True).alias("_seen"),
+            pl.col("known_at").alias("_known_at"),
+            *(pl.col(c).alias(f"_{c}") for c in compared),
+        )
     )
     dated = stored.select(*key, "known_at", pl.lit(True).alias("_dated"))
     same = pl.all_horizontal(
@@ -77,7 +107,12 @@ def new_vintages(
         .filter(pl.when(own_date).then(pl.col("_dated").is_null()).otherwise(~seen | ~same))
         .with_columns(
             known_at=pl.when(changed)
-            .then(pl.max_horizontal("known_at", pl.lit(now).cast(fetched.schema["known_at"])))
+            .then(
+                pl.max_horizontal(
+                    pl.col("_known_at") + pl.duration(microseconds=1),
+                    pl.lit(now).cast(fetched.schema["known_at"]),
+                )
+            )
             .otherwise("known_at"),
             known_at_basis=pl.when(changed).then(pl.lit(RECORDED)).otherwise("known_at_basis"),
         )

@@ -102,3 +102,15 @@ def test_latest_stored_vintage_is_always_the_last_fetch(fetches, seed):
     assert not stored.select(*KEY, "known_at").is_duplicated().any()
     latest = stored.sort("known_at").unique(KEY, keep="last")
     assert dict(latest.select("ts", "close").iter_rows()) == said
+
+
+def test_a_change_before_an_assumed_release_is_a_vintage_of_its_own():
+    """A late lag may put a stored value into the future: its successor must not share its key."""
+    stored = bars([1.0])
+    early = START - dt.timedelta(days=5)
+    added = new_vintages(stored, bars([1.5]), early)
+    assert added["known_at"].to_list() == [START + dt.timedelta(microseconds=1)]
+    after = pl.concat([stored, added])
+    again = new_vintages(after, bars([1.7]), early + dt.timedelta(days=1))
+    assert again["known_at"].to_list() == [START + dt.timedelta(microseconds=2)]
+    assert not pl.concat([after, again]).select(*KEY, "known_at").is_duplicated().any()
