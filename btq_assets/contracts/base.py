@@ -162,6 +162,12 @@ class TableContract:
         """Polars schema of the table."""
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
+    @property
+    def time_column(self) -> str | None:
+        """Column a part of the table is read by: the first time of the key but ``known_at``."""
+        times = [name for name in self.key if self.schema[name].is_temporal()]
+        return next((name for name in times if name != "known_at"), None)
+
     def column(self, name: str) -> Column:
         """Return the column called `name`; raises `ContractError` when there is none."""
         for column in self.columns:

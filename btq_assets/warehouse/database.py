@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,8 +152,13 @@ class Warehouse:
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
-    def read(self, contract: TableContract) -> pl.DataFrame:
-        """All rows of a table, sorted by its key.
+    def read(
+        self,
+        contract: TableContract,
+        since: datetime | date | None = None,
+        until: datetime | date | None = None,
+    ) -> pl.DataFrame:
+        """Rows of a table, sorted by its key; see `read_table` for the bounds.
 
         Raises
         ------
@@ -160,7 +166,7 @@ class Warehouse:
             The table does not exist, or lacks a column of its contract.
         """
         with self.reader() as connection:
-            return read_table(connection, contract)
+            return read_table(connection, contract, since, until)
 
     def query(self, sql: str) -> pl.DataFrame:
         """Rows of any query."""
@@ -185,14 +191,43 @@ def table_exists(connection: duckdb.DuckDBPyConnection, contract: TableContract)
     )
 
 
-def read_table(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> pl.DataFrame:
-    """All rows of a table in the open database, sorted by its key, in the contract's types."""
+def read_table(
+    connection: duckdb.DuckDBPyConnection,
+    contract: TableContract,
+    since: datetime | date | None = None,
+    until: datetime | date | None = None,
+) -> pl.DataFrame:
+    """Rows of a table in the open database, sorted by its key, in the contract's types.
+
+    Parameters
+    ----------
+    connection, contract
+        The open database, and the table.
+    since, until
+        First and last value of the contract's `time_column` to read; by default all.
+
+    Raises
+    ------
+    WarehouseError
+        The table does not exist, or lacks a column of its contract.
+    ContractError
+        A bound is given and the table has no column that says when.
+    """
     import duckdb
 
     columns = ", ".join(f'"{name}"' for name in contract.column_names)
     order = ", ".join(f'"{name}"' for name in contract.key)
+    bounds = [(sign, value) for sign, value in ((">=", since), ("<=", until)) if value is not None]
+    where = ""
+    if bounds:
+        if contract.time_column is None:
+            raise ContractError(f"{contract.table} has no time column to be read by")
+        where = "WHERE " + " AND ".join(f'"{contract.time_column}" {sign} ?' for sign, _ in bounds)
     try:
-        frame = connection.execute(f"SELECT {columns} FROM {contract.table} ORDER BY {order}").pl()
+        frame = connection.execute(
+            f"SELECT {columns} FROM {contract.table} {where} ORDER BY {order}",
+            [value for _, value in bounds],
+        ).pl()
     except duckdb.CatalogException:
         raise WarehouseError(
             f"table {contract.table} does not exist yet; materialize the asset "
@@ -270,16 +305,58 @@ def append_new(
     connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
 ) -> int:
     """Add the rows whose key is not stored yet; returns how many. Stored rows never change."""
+    return append_rows(connection, contract, frame).height
+
+
+def append_rows(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+) -> pl.DataFrame:
+    """Add the rows whose key is not stored yet; returns them."""
     ensure_table(connection, contract)
-    before = _count(connection, contract)
+    if frame.is_empty():
+        return frame
+    frame = frame.unique(contract.key, keep="first", maintain_order=True)
+    places = _stored_places(connection, contract, frame)
+    if places:
+        number = pl.int_range(pl.len(), dtype=pl.Int64)
+        frame = frame.filter(~number.is_in(places))
+    _insert(connection, contract, frame)
+    return frame
+
+
+def _stored_places(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+) -> list[int]:
+    """Positions of the rows of `frame` whose key is stored.
+
+    Only stored rows within the bounds of the frame's keys can match. DuckDB keeps the bounds of
+    each block of rows, so that a session added to ten years reads the last blocks alone.
+    """
+    if not _count(connection, contract):
+        return []
+    keys = ", ".join(f'"{name}"' for name in contract.key)
     match = " AND ".join(f't."{name}" = f."{name}"' for name in contract.key)
-    _insert(
-        connection,
-        contract,
-        frame.unique(contract.key, keep="first", maintain_order=True),
-        where=f"WHERE NOT EXISTS (SELECT 1 FROM {contract.table} t WHERE {match})",
-    )
-    return _count(connection, contract) - before
+    bounds, values = key_bounds(contract, frame)
+    numbered = frame.select(contract.key).with_row_index("_place")
+    connection.register("_keys", numbered.to_arrow())
+    try:
+        rows = connection.execute(
+            f"SELECT f._place FROM _keys f SEMI JOIN "
+            f"(SELECT {keys} FROM {contract.table} WHERE {bounds}) t ON {match}",
+            values,
+        ).fetchall()
+    finally:
+        connection.unregister("_keys")
+    return [int(row[0]) for row in rows]
+
+
+def key_bounds(contract: TableContract, frame: pl.DataFrame) -> tuple[str, list[object]]:
+    """Condition, and its parameters, that every stored row with a key of `frame` meets."""
+    timed = [name for name in contract.key if contract.schema[name].is_temporal()]
+    values: list[object] = [
+        value for name in timed for value in (frame[name].min(), frame[name].max())
+    ]
+    return " AND ".join(["true", *(f'"{name}" BETWEEN ? AND ?' for name in timed)]), values
 
 
 def upsert(
@@ -295,17 +372,12 @@ def upsert(
 
 
 def _insert(
-    connection: duckdb.DuckDBPyConnection,
-    contract: TableContract,
-    frame: pl.DataFrame,
-    where: str = "",
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
 ) -> None:
     columns = ", ".join(f'"{name}"' for name in contract.column_names)
     connection.register("_frame", frame.select(contract.column_names).to_arrow())
     try:
-        connection.execute(
-            f"INSERT INTO {contract.table} ({columns}) SELECT {columns} FROM _frame f {where}"
-        )
+        connection.execute(f"INSERT INTO {contract.table} ({columns}) SELECT {columns} FROM _frame")
     finally:
         connection.unregister("_frame")
 
@@ -318,11 +390,15 @@ def _count(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> in
 def commit_frames(
     connection: duckdb.DuckDBPyConnection, frames: Mapping[TableContract, pl.DataFrame]
 ) -> dict[str, dict[str, object]]:
-    """Write each frame the way its contract says; returns what was done, by table."""
+    """Write each frame the way its contract says; returns what was done, by table.
+
+    ``added`` holds the rows that an append-only table did not have.
+    """
     done: dict[str, dict[str, object]] = {}
     for contract, frame in frames.items():
         if contract.append_only or contract.writer == "ledger":
-            done[contract.table] = {"rows_added": append_new(connection, contract, frame)}
+            added = append_rows(connection, contract, frame)
+            done[contract.table] = {"rows_added": added.height, "added": added}
         elif contract.slice_by is not None:
             done[contract.table] = {"slices": replace_slices(connection, contract, frame)}
         else:

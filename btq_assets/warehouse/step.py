@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -13,6 +13,19 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckOutcome
 from btq_assets.warehouse.artifacts import ArtifactStore
+
+
+class ReadLedger(Protocol):
+    """Reads a table, or the part of it between two times."""
+
+    def __call__(
+        self,
+        contract: TableContract,
+        since: datetime | date | None = None,
+        until: datetime | date | None = None,
+    ) -> pl.DataFrame:
+        """Rows of the table; none when it does not exist yet."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,8 @@ class Step:
     data_versions
         Version of each input, by parameter name.
     read_ledger
-        Reads any table by contract; empty when it does not exist yet.
+        Reads any table by contract; empty when it does not exist yet. ``since`` and ``until`` read
+        the part between two values of the contract's time column: what a window is compared with.
     artifacts
         Store of weights and reports.
     device
@@ -49,7 +63,7 @@ class Step:
     log: Callable[[str], None]
     code_version: str
     data_versions: Mapping[str, str]
-    read_ledger: Callable[[TableContract], pl.DataFrame]
+    read_ledger: ReadLedger
     artifacts: ArtifactStore
     device: str = "cpu"
     partition_key: str | None = None
