@@ -168,7 +168,9 @@ class HttpClient:
         url = path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path}"
         shown = {k: v for k, v in sorted((params or {}).items()) if v is not None}
         address = self.blot(
-            json.dumps([url.removeprefix(self.base_url), shown, post_json or post_form], sort_keys=True)
+            json.dumps(
+                [url.removeprefix(self.base_url), shown, post_json or post_form], sort_keys=True
+            )
         )
         hours = self.settings.answers_fresh_hours if fresh_hours is None else fresh_hours
         stored = self.answers.find(address) if self.answers else None
