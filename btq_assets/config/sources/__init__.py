@@ -8,6 +8,18 @@ from __future__ import annotations
 from pydantic import Field
 
 from btq_assets.config.base import Section
+from btq_assets.config.sources.alternative import (
+    CboeSourceSection,
+    CoinMetricsSourceSection,
+    DefiLlamaSourceSection,
+    DeribitSourceSection,
+    FearGreedSourceSection,
+    FinraAtsSourceSection,
+    FinraShortVolumeSourceSection,
+    OptionMetricsSection,
+    OptionsSampleSection,
+    StablecoinsSourceSection,
+)
 from btq_assets.config.sources.base import ProviderSection
 from btq_assets.config.sources.market import (
     AlphaVantageSourceSection,
@@ -36,18 +48,38 @@ class SourcesSection(Section):
     alpha_vantage: AlphaVantageSourceSection = AlphaVantageSourceSection()
     nasdaq_data_link: NasdaqDataLinkSourceSection = NasdaqDataLinkSourceSection()
     ecb: EcbSourceSection = EcbSourceSection()
+    cboe: CboeSourceSection = CboeSourceSection()
+    deribit: DeribitSourceSection = DeribitSourceSection()
+    finra_ats: FinraAtsSourceSection = FinraAtsSourceSection()
+    finra_short_volume: FinraShortVolumeSourceSection = FinraShortVolumeSourceSection()
+    coinmetrics: CoinMetricsSourceSection = CoinMetricsSourceSection()
+    defillama: DefiLlamaSourceSection = DefiLlamaSourceSection()
+    stablecoins: StablecoinsSourceSection = StablecoinsSourceSection()
+    fear_greed: FearGreedSourceSection = FearGreedSourceSection()
+    options_sample: OptionsSampleSection = OptionsSampleSection()
+    option_metrics: OptionMetricsSection = OptionMetricsSection()
 
 
 __all__ = [
     "AlphaVantageSourceSection",
     "BarsProviderSection",
     "BinanceSourceSection",
+    "CboeSourceSection",
     "CcxtSourceSection",
+    "CoinMetricsSourceSection",
+    "DefiLlamaSourceSection",
+    "DeribitSourceSection",
     "EcbSourceSection",
+    "FearGreedSourceSection",
+    "FinraAtsSourceSection",
+    "FinraShortVolumeSourceSection",
     "FolderSourceSection",
     "NasdaqDataLinkSourceSection",
+    "OptionMetricsSection",
+    "OptionsSampleSection",
     "ProviderSection",
     "SampleSourceSection",
     "SourcesSection",
+    "StablecoinsSourceSection",
     "YahooSourceSection",
 ]

@@ -2,6 +2,110 @@
 
 from __future__ import annotations
 
+from btq_assets.contracts.raw import alternative as raw
+from btq_assets.sources.alternative.checks import (
+    DARK_POOL_CHECKS,
+    ONCHAIN_CHECKS,
+    OPTION_CHECKS,
+    SHORT_VOLUME_CHECKS,
+)
 from btq_assets.sources.provider import ProviderEntry
 
-ENTRIES: tuple[ProviderEntry, ...] = ()
+_PROVIDERS = "btq_assets.sources.alternative.providers"
+_CODE = (
+    "btq_assets.sources.alternative.cells",
+    "btq_assets.sources.alternative.checks",
+)
+_OPTION_CODE = (*_CODE, "btq_assets.sources.alternative.contract_names")
+
+#: Histories are sent anew with the last digits of their values rounded differently.
+_TOLERANCE = 1e-9
+
+ENTRIES: tuple[ProviderEntry, ...] = (
+    ProviderEntry(
+        name="cboe",
+        kind="options",
+        contracts=(raw.OPTION_QUOTES_CBOE,),
+        opener=f"{_PROVIDERS}.cboe:Cboe",
+        homepage="https://www.cboe.com/delayed_quotes",
+        terms="Delayed quotes for personal, non-commercial use; no redistribution.",
+        checks=OPTION_CHECKS,
+        code=_OPTION_CODE,
+    ),
+    ProviderEntry(
+        name="deribit",
+        kind="options",
+        contracts=(raw.OPTION_QUOTES_DERIBIT,),
+        opener=f"{_PROVIDERS}.deribit:Deribit",
+        homepage="https://docs.deribit.com",
+        terms="Public market data under Deribit's terms of service.",
+        checks=OPTION_CHECKS,
+        code=_OPTION_CODE,
+    ),
+    ProviderEntry(
+        name="finra_ats",
+        kind="dark_pool",
+        contracts=(raw.DARK_POOL_FINRA,),
+        opener=f"{_PROVIDERS}.finra_ats:FinraAts",
+        partitions="month",
+        homepage="https://developer.finra.org",
+        terms="FINRA's terms for OTC transparency data: personal use, no redistribution for a fee.",
+        checks=DARK_POOL_CHECKS,
+        code=_CODE,
+    ),
+    ProviderEntry(
+        name="finra_short_volume",
+        kind="dark_pool",
+        contracts=(raw.SHORT_VOLUME_FINRA,),
+        opener=f"{_PROVIDERS}.finra_short_volume:FinraShortVolume",
+        partitions="month",
+        homepage="https://www.finra.org/finra-data/browse-catalog/short-sale-volume-data",
+        terms="FINRA's terms for short sale volume data: personal use, no redistribution for a fee.",
+        checks=SHORT_VOLUME_CHECKS,
+        code=_CODE,
+    ),
+    ProviderEntry(
+        name="coinmetrics",
+        kind="onchain",
+        contracts=(raw.ONCHAIN_COINMETRICS,),
+        opener=f"{_PROVIDERS}.coinmetrics:CoinMetrics",
+        partitions="month",
+        homepage="https://docs.coinmetrics.io",
+        terms="Community data: CC BY-NC 4.0.",
+        checks=ONCHAIN_CHECKS,
+        code=_CODE,
+        tolerance=_TOLERANCE,
+    ),
+    ProviderEntry(
+        name="defillama",
+        kind="onchain",
+        contracts=(raw.ONCHAIN_DEFILLAMA,),
+        opener=f"{_PROVIDERS}.defillama:DefiLlama",
+        homepage="https://api-docs.defillama.com",
+        terms="Open interface; be gentle.",
+        checks=ONCHAIN_CHECKS,
+        code=_CODE,
+        tolerance=_TOLERANCE,
+    ),
+    ProviderEntry(
+        name="stablecoins",
+        kind="onchain",
+        contracts=(raw.ONCHAIN_STABLECOINS,),
+        opener=f"{_PROVIDERS}.defillama:Stablecoins",
+        homepage="https://api-docs.defillama.com",
+        terms="Open interface; be gentle.",
+        checks=ONCHAIN_CHECKS,
+        code=_CODE,
+        tolerance=_TOLERANCE,
+    ),
+    ProviderEntry(
+        name="fear_greed",
+        kind="onchain",
+        contracts=(raw.ONCHAIN_FEAR_GREED,),
+        opener=f"{_PROVIDERS}.fear_greed:FearGreed",
+        homepage="https://alternative.me/crypto/fear-and-greed-index",
+        terms="Free with attribution to alternative.me beside the data.",
+        checks=ONCHAIN_CHECKS,
+        code=_CODE,
+    ),
+)

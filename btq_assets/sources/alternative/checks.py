@@ -1,0 +1,162 @@
+"""What must hold for alternative data beyond the contracts.
+
+Belongs here: checks on the rows about to be written, which may be none. Does not belong here:
+statistics over stored tables (see `data_quality`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check
+
+#: Quotes of different moments cross now and then; more than this share means columns are mixed up.
+_MOST_CROSSED = 0.05
+#: Provider's volatilities above this are written in percent.
+_HIGHEST_MEDIAN_VOLATILITY = 3.0
+#: A tenth and ten times: no daily total moves so far between two days.
+_JUMP = 10.0
+
+
+def _rows(context: CheckContext) -> pl.DataFrame:
+    return context.frame
+
+
+def _not_crossed(context: CheckContext) -> CheckOutcome:
+    """Bids lie below asks but for a few quotes of different moments."""
+    quoted = _rows(context).filter(pl.col("bid").is_not_null() & pl.col("ask").is_not_null())
+    crossed = quoted.filter(pl.col("bid") > pl.col("ask"))
+    share = crossed.height / max(quoted.height, 1)
+    return CheckOutcome(
+        "quotes_not_crossed",
+        share <= _MOST_CROSSED,
+        f"{crossed.height} of {quoted.height} quotes have a bid above their ask"
+        + (f", first {crossed['contract_id'][0]}" if crossed.height else ""),
+        {"quotes": quoted.height, "crossed": crossed.height},
+    )
+
+
+def _not_expired(context: CheckContext) -> CheckOutcome:
+    """No quote is of a contract that had expired."""
+    frame = _rows(context)
+    expired = frame.filter(pl.col("expires_at") < pl.col("ts") - timedelta(days=1))
+    return CheckOutcome(
+        "contracts_not_expired",
+        expired.is_empty(),
+        f"{expired.height} of {frame.height} quotes are of contracts that had expired"
+        + (f", first {expired['contract_id'][0]}" if expired.height else ""),
+        {"quotes": frame.height},
+    )
+
+
+def _volatility_unit(context: CheckContext) -> CheckOutcome:
+    """Volatilities are fractions, not percent."""
+    median = _rows(context)["iv_provider"].median()
+    found = float(median) if isinstance(median, (int, float)) else 0.0
+    return CheckOutcome(
+        "volatility_is_a_fraction",
+        found <= _HIGHEST_MEDIAN_VOLATILITY,
+        f"the middle volatility is {found:.3g}: above {_HIGHEST_MEDIAN_VOLATILITY:g} it is in "
+        "percent; look at the reader",
+        {"median_volatility": found},
+    )
+
+
+def _short_share(context: CheckContext) -> CheckOutcome:
+    """About half of what is reported is sold short; far from it, columns are mixed up."""
+    frame = _rows(context)
+    total = float(frame["total_volume"].sum())
+    share = float(frame["short_volume"].sum()) / total if total else 0.5
+    return CheckOutcome(
+        "short_share_is_plausible",
+        0.1 <= share <= 0.9,
+        f"{share:.1%} of the volume is short; it is usually 40 % to 60 %",
+        {"rows": frame.height, "short_share": share},
+    )
+
+
+def _late_enough(context: CheckContext) -> CheckOutcome:
+    """No week is known before the rule lets it be published."""
+    frame = _rows(context)
+    early = frame.filter(
+        pl.col("known_at") < pl.col("week").cast(pl.Datetime("us", "UTC")) + timedelta(days=21)
+    )
+    return CheckOutcome(
+        "published_two_weeks_late",
+        early.is_empty(),
+        f"{early.height} of {frame.height} rows are known less than two weeks after their week"
+        + (f", first {early.row(0)[:5]}" if early.height else ""),
+        {"rows": frame.height},
+    )
+
+
+def _no_jump(context: CheckContext) -> CheckOutcome:
+    """No series moves tenfold from one value to the next."""
+    steps = (
+        _rows(context)
+        .sort("dataset", "asset", "metric", "ts")
+        .with_columns(
+            before=pl.col("value").shift(1).over("dataset", "asset", "metric", order_by="ts")
+        )
+        .filter((pl.col("value") > 0) & (pl.col("before") > 0))
+        .filter(
+            (pl.col("value") / pl.col("before") > _JUMP)
+            | (pl.col("value") / pl.col("before") < 1 / _JUMP)
+        )
+    )
+    return CheckOutcome(
+        "no_tenfold_jump",
+        steps.is_empty(),
+        f"{steps.height} values are ten times their predecessor, or a tenth of it"
+        + (
+            f", first {steps['asset'][0]} {steps['metric'][0]} at {steps['ts'][0]:%Y-%m-%d}"
+            if steps.height
+            else ""
+        ),
+        {"jumps": steps.height},
+    )
+
+
+OPTION_CHECKS = (
+    frame_check(
+        "quotes_not_crossed",
+        f"At most {_MOST_CROSSED:.0%} of the quotes have a bid above their ask.",
+        _not_crossed,
+    ),
+    frame_check(
+        "contracts_not_expired",
+        "No quote is of a contract that expired more than a day before.",
+        _not_expired,
+        blocking=False,
+    ),
+    frame_check(
+        "volatility_is_a_fraction",
+        "The provider's volatilities are fractions (0.2), not percent (20).",
+        _volatility_unit,
+    ),
+)
+SHORT_VOLUME_CHECKS = (
+    frame_check(
+        "short_share_is_plausible",
+        "Between a tenth and nine tenths of all volume are short sales.",
+        _short_share,
+        blocking=False,
+    ),
+)
+DARK_POOL_CHECKS = (
+    frame_check(
+        "published_two_weeks_late",
+        "No row is known earlier than two weeks after its week.",
+        _late_enough,
+    ),
+)
+ONCHAIN_CHECKS = (
+    frame_check(
+        "no_tenfold_jump",
+        "No series is ten times its predecessor, or a tenth of it, from one value to the next.",
+        _no_jump,
+        blocking=False,
+    ),
+)
