@@ -21,6 +21,13 @@ from btq_assets.config.sources.alternative import (
     StablecoinsSourceSection,
 )
 from btq_assets.config.sources.base import ProviderSection
+from btq_assets.config.sources.macro import (
+    AlfredSourceSection,
+    EcbRatesSourceSection,
+    FredSourceSection,
+    TreasurySourceSection,
+    VixSourceSection,
+)
 from btq_assets.config.sources.market import (
     AlphaVantageSourceSection,
     BarsProviderSection,
@@ -48,6 +55,11 @@ class SourcesSection(Section):
     alpha_vantage: AlphaVantageSourceSection = AlphaVantageSourceSection()
     nasdaq_data_link: NasdaqDataLinkSourceSection = NasdaqDataLinkSourceSection()
     ecb: EcbSourceSection = EcbSourceSection()
+    fred: FredSourceSection = FredSourceSection()
+    alfred: AlfredSourceSection = AlfredSourceSection()
+    treasury: TreasurySourceSection = TreasurySourceSection()
+    vix: VixSourceSection = VixSourceSection()
+    ecb_rates: EcbRatesSourceSection = EcbRatesSourceSection()
     cboe: CboeSourceSection = CboeSourceSection()
     deribit: DeribitSourceSection = DeribitSourceSection()
     finra_ats: FinraAtsSourceSection = FinraAtsSourceSection()
@@ -61,6 +73,7 @@ class SourcesSection(Section):
 
 
 __all__ = [
+    "AlfredSourceSection",
     "AlphaVantageSourceSection",
     "BarsProviderSection",
     "BinanceSourceSection",
@@ -69,11 +82,13 @@ __all__ = [
     "CoinMetricsSourceSection",
     "DefiLlamaSourceSection",
     "DeribitSourceSection",
+    "EcbRatesSourceSection",
     "EcbSourceSection",
     "FearGreedSourceSection",
     "FinraAtsSourceSection",
     "FinraShortVolumeSourceSection",
     "FolderSourceSection",
+    "FredSourceSection",
     "NasdaqDataLinkSourceSection",
     "OptionMetricsSection",
     "OptionsSampleSection",
@@ -81,5 +96,7 @@ __all__ = [
     "SampleSourceSection",
     "SourcesSection",
     "StablecoinsSourceSection",
+    "TreasurySourceSection",
+    "VixSourceSection",
     "YahooSourceSection",
 ]

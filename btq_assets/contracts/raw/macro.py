@@ -51,6 +51,22 @@ def macro_contract(source: str, description: str) -> TableContract:
     )
 
 
+MACRO_FRED = macro_contract(
+    "fred",
+    "Series from FRED's graph files, as they stood when fetched; release times are assumed.",
+)
+MACRO_ALFRED = macro_contract(
+    "alfred",
+    "Series from FRED's API with every archived vintage: known_at is the end of the day it came out.",
+)
+MACRO_TREASURY = macro_contract(
+    "treasury",
+    "Par yields of the US Treasury's daily curve, percent per year, known at 18:00 New York time.",
+)
+MACRO_CBOE = macro_contract("cboe", "Daily values of Cboe's volatility indices.")
+MACRO_ECB = macro_contract(
+    "ecb", "Interest rates and other series of the ECB Data Portal; release times are assumed."
+)
 MACRO_SAMPLE = macro_contract(
     "sample",
     "Macro and market-wide series that ship inside Python packages; every vintage is a row.",

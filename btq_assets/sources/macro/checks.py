@@ -47,15 +47,69 @@ def _vintages_are_recorded(context: CheckContext) -> CheckOutcome:
     )
 
 
+#: For recorded releases: an announced rate may well be known before the day it applies from.
+VINTAGE_CHECKS = (
+    frame_check(
+        "vintages_are_recorded",
+        "Rows labelled VINTAGE carry the recorded date of the vintage, not an assumed lag.",
+        _vintages_are_recorded,
+    ),
+)
 CHECKS = (
     frame_check(
         "release_follows_period",
         "Every value becomes known after the first day it describes.",
         _release_follows_period,
     ),
+    *VINTAGE_CHECKS,
+)
+
+
+def _known_after_the_close(context: CheckContext) -> CheckOutcome:
+    """A curve of a day is known on that day at 18:00 in New York, or later."""
+    frame = context.frame
+    local = pl.col("known_at").dt.convert_time_zone("America/New_York")
+    day = pl.col("period")
+    early = frame.filter(
+        (local.dt.date() < day) | ((local.dt.date() == day) & (local.dt.hour() < 18))
+    )
+    return CheckOutcome(
+        "known_after_the_close",
+        early.is_empty(),
+        f"{early.height} of {frame.height} yields are known before 18:00 New York time of their day"
+        + (
+            f", first {early.row(0)[:3]}; look at macro/providers/treasury.py"
+            if early.height
+            else ""
+        ),
+        {"rows": frame.height, "early": early.height},
+    )
+
+
+def _one_unit_a_series(context: CheckContext) -> CheckOutcome:
+    """A series has one unit."""
+    mixed = (
+        context.frame.group_by("series_id")
+        .agg(pl.col("unit").unique())
+        .filter(pl.col("unit").list.len() > 1)
+    )
+    return CheckOutcome(
+        "one_unit_a_series",
+        mixed.is_empty(),
+        f"{mixed.height} series come in several units"
+        + (f", first {mixed.row(0)}; changes of unit need a new series" if mixed.height else ""),
+        {"series": context.frame["series_id"].n_unique()},
+    )
+
+
+#: For yields of a day that are out on its evening.
+MARKET_CHECKS = (
     frame_check(
-        "vintages_are_recorded",
-        "Rows labelled VINTAGE carry the recorded date of the vintage, not an assumed lag.",
-        _vintages_are_recorded,
+        "known_after_the_close",
+        "No yield is known before 18:00 New York time of its day.",
+        _known_after_the_close,
     ),
+)
+REMOTE_CHECKS = (
+    frame_check("one_unit_a_series", "All values of a series have one unit.", _one_unit_a_series),
 )

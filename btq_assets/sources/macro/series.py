@@ -23,6 +23,10 @@ from btq_assets.sources.vintages import ASSUMED_LAG, RECORDED
 KNOWN_TIME_UTC = time(14, 0)
 
 
+Cadence = Literal["day", "week", "month", "quarter", "year"]
+Revision = Literal["REVISED", "VINTAGE", "FINAL"]
+
+
 @dataclass(frozen=True)
 class SeriesSpec:
     """What a column of a macro file means.
@@ -36,7 +40,8 @@ class SeriesSpec:
     unit
         Unit of the value.
     cadence
-        ``day`` (``period`` is the day), ``month`` or ``quarter`` (its first day).
+        ``day`` or ``week`` (``period`` is the day, or the day the week is dated by, taken as its
+        first), ``month``, ``quarter`` or ``year`` (its first day).
     lag_days
         Days from the end of the period to the assumed release.
     revision
@@ -48,9 +53,9 @@ class SeriesSpec:
     series_id: str
     column: str
     unit: str
-    cadence: Literal["day", "month", "quarter"]
+    cadence: Cadence
     lag_days: int
-    revision: Literal["REVISED", "VINTAGE", "FINAL"]
+    revision: Revision
     reason: str
 
 
@@ -142,8 +147,10 @@ def first_known(period: pl.Expr, spec: SeriesSpec) -> pl.Expr:
     """Assumed release of a period: its last day, plus the lag, at 14:00 UTC."""
     last_day = {
         "day": period,
+        "week": period.dt.offset_by("6d"),
         "month": period.dt.offset_by("1mo").dt.offset_by("-1d"),
         "quarter": period.dt.offset_by("1q").dt.offset_by("-1d"),
+        "year": period.dt.offset_by("1y").dt.offset_by("-1d"),
     }[spec.cadence]
     return (
         (last_day + pl.duration(days=spec.lag_days))
