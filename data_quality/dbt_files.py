@@ -197,8 +197,13 @@ def _table_macros() -> str:
         ]
         for layer, prefix in (
             ("raw", "bars_"),
+            ("raw", "corporate_actions_"),
             ("raw", "macro_"),
             ("raw", "documents_"),
+            ("raw", "option_quotes_"),
+            ("raw", "dark_pool_"),
+            ("raw", "short_volume_"),
+            ("raw", "onchain_"),
             ("models", "forecasts_"),
             ("portfolio", "targets_"),
         )
@@ -221,7 +226,22 @@ def _watched(contract: TableContract) -> dict[str, Any]:
         "is_model": contract.writer == "dbt",
         "time_column": _time_column(contract),
         "columns": list(contract.column_names),
+        "vintages": _vintages(contract),
+        "rhythm": _rhythm(contract),
     }
+
+
+def _vintages(contract: TableContract) -> list[str] | None:
+    """What a row of a raw table is about, where every vintage is a row of its own."""
+    versioned = "known_at" in contract.key and "known_at_basis" in contract.column_names
+    if contract.layer != "raw" or not versioned or _time_column(contract) is None:
+        return None
+    return [name for name in contract.key if name != "known_at"]
+
+
+def _rhythm(contract: TableContract) -> str | None:
+    """Column of the series within which delays are alike."""
+    return next((n for n in ("series_id", "dataset") if n in contract.column_names), None)
 
 
 def _time_column(contract: TableContract) -> str | None:

@@ -138,7 +138,7 @@ RISK_TODAY = TableContract(
 DATA_HEALTH = TableContract(
     layer="mart",
     name="data_health",
-    description="Every table upstream of the marts: whether it is there, how many rows, which span, how much is missing and how much was refused.",
+    description="Every table upstream of the marts: whether it is there, how far it reaches and should reach, what is missing, late, corrected, repaired and refused.",
     columns=(
         text("table_name", "Table, as schema.table."),
         text("layer", "Schema."),
@@ -159,7 +159,32 @@ DATA_HEALTH = TableContract(
             "Column with most missing values; null where nothing is missing.",
             nullable=True,
         ),
+        flag("enabled", "Whether the configuration has the table's source on; true for others."),
+        stamp(
+            "expected_last_at",
+            "Where a live table should reach by now: the last session of its calendars, or by its own rhythm; null for others.",
+            nullable=True,
+        ),
+        count(
+            "n_missing_sessions",
+            "Sessions without a bar between first and last bar, over daily series; null where that means nothing.",
+            nullable=True,
+        ),
+        text("emptiest_series", "Series with most missing sessions; null without.", nullable=True),
+        count(
+            "n_late",
+            "Rows first known much later than is usual for the table; null where nothing is recorded.",
+            nullable=True,
+        ),
+        count("n_corrected", "Vintages that replaced an earlier one.", nullable=True),
         count("n_quarantined", "Rows meant for the table that were refused, over all runs."),
+        count("n_repairs_proposed", "Repairs proposed, one a column and span."),
+        count("n_repairs_applied", "Repairs applied on the way to core."),
+        text(
+            "status",
+            "The worst of it: absent, off, empty, behind, holes or ok.",
+            allowed=("absent", "off", "empty", "behind", "holes", "ok"),
+        ),
     ),
     key=("table_name",),
     writer="dbt",

@@ -92,6 +92,8 @@ class TableAsset:
         Errors of one partition that leave the other partitions of a range alone.
     needs_device
         Whether the step trains on the device (resolving it imports torch).
+    absent_as_empty
+        Whether a table it reads may be absent because its source is switched off; it arrives empty.
     """
 
     compute: Compute
@@ -111,6 +113,7 @@ class TableAsset:
     remote: str | None = None
     spares: tuple[type[Exception], ...] = ()
     needs_device: bool = False
+    absent_as_empty: bool = False
 
     @property
     def name(self) -> str:
@@ -417,7 +420,10 @@ class _Execution:
                         )
                     }
                 frames = {
-                    name: read_table(connection, contract) for name, contract in inputs.items()
+                    name: contract.empty()
+                    if self.asset.absent_as_empty and not table_exists(connection, contract)
+                    else read_table(connection, contract)
+                    for name, contract in inputs.items()
                 }
                 ledgers = {
                     contract.table: frame_version(read_table(connection, contract), contract)

@@ -15,10 +15,15 @@ select
         [{% for column in table.columns %}'{{ column }}'{% if not loop.last %}, {% endif %}{% endfor %}]
         [list_position(nulls, list_max(nulls))]
     end as emptiest_column,
-    (
-        select count(*) from {{ source('quarantine', 'rows') }}
-        where table_name = '{{ table.layer }}.{{ table.name }}'
-    ) as n_quarantined
+    {%- if table.vintages %}
+    vintages.n_late,
+    vintages.n_corrected,
+    rhythm.usual_gap
+    {%- else %}
+    cast(null as bigint) as n_late,
+    cast(null as bigint) as n_corrected,
+    cast(null as interval) as usual_gap
+    {%- endif %}
 from (
     select
         count(*) as n_rows,
@@ -36,4 +41,122 @@ from (
         ] as nulls
     from {{ relation }}
 )
+{%- if table.vintages %}
+cross join ({{ vintage_health(table, relation) }}) as vintages
+cross join ({{ usual_gap(table, relation) }}) as rhythm
+{%- endif %}
+{% endmacro %}
+
+{#- Late and corrected rows of a table in vintages.
+
+A row is late when the time it was first known was recorded, and lies more than a day and three
+times the usual delay of its series after the time it is about. A later vintage of the same row is
+a correction, not late. -#}
+{% macro vintage_health(table, relation) %}
+    select
+        count(*) filter (
+            where recorded and delay > interval 1 day + 3 * usual_delay
+        ) as n_late,
+        cast(coalesce(sum(n_vintages - 1), 0) as bigint) as n_corrected
+    from (
+        select
+            *,
+            median(delay) over (
+                {%- if table.rhythm %} partition by "{{ table.rhythm }}"{% endif -%}
+            ) as usual_delay
+        from (
+            select
+                {%- for column in table.vintages %}
+                "{{ column }}",
+                {%- endfor %}
+                {%- if table.rhythm and table.rhythm not in table.vintages %}
+                any_value("{{ table.rhythm }}") as "{{ table.rhythm }}",
+                {%- endif %}
+                count(*) as n_vintages,
+                min(known_at) - cast(min("{{ table.time_column }}") as timestamptz) as delay,
+                arg_min(known_at_basis, known_at) = 'recorded' as recorded
+            from {{ relation }}
+            group by {% for column in table.vintages %}"{{ column }}"{% if not loop.last %}, {% endif %}{% endfor %}
+        )
+    )
+{% endmacro %}
+
+{#- Median time from one value of the time column to the next. -#}
+{% macro usual_gap(table, relation) %}
+    select median(gap) as usual_gap
+    from (
+        select moment - lag(moment) over (order by moment) as gap
+        from (
+            select distinct cast("{{ table.time_column }}" as timestamptz) as moment
+            from {{ relation }}
+        )
+    )
+{% endmacro %}
+
+{#- Per raw bars table: sessions of its calendars its daily bars should have and lack, and where it
+should reach. A series without a member has no calendar, and is not judged. -#}
+{% macro bars_coverage() %}
+with bars as (
+    {%- for table in raw_bars_tables() %}
+    select distinct source, dataset, symbol, session
+    from {{ ref('stg_' ~ table) }} where freq = '1d'
+    {%- if not loop.last %} union all by name {% endif %}
+    {%- endfor %}
+),
+
+series as (
+    select
+        bars.source,
+        bars.dataset,
+        bars.symbol,
+        calendars.calendar,
+        min(bars.session) as first_session,
+        max(bars.session) as last_session
+    from bars
+    inner join (
+        select distinct source, dataset, symbol, calendar
+        from {{ source('raw', 'universe_membership') }}
+    ) as calendars using (source, dataset, symbol)
+    group by all
+),
+
+gaps as (
+    select
+        series.source,
+        series.dataset,
+        series.symbol,
+        count(*) - count(bars.session) as n_missing
+    from series
+    inner join {{ source('quality', 'sessions') }} as sessions
+        on series.calendar = sessions.calendar
+        and sessions.session between series.first_session and series.last_session
+    left join bars
+        on series.source = bars.source
+        and series.dataset = bars.dataset
+        and series.symbol = bars.symbol
+        and sessions.session = bars.session
+    group by all
+)
+
+select
+    'raw.bars_' || source as table_name,
+    cast(sum(n_missing) as bigint) as n_missing_sessions,
+    case
+        when max(n_missing) > 0 then arg_max(dataset || '/' || symbol, (n_missing, dataset, symbol))
+    end as emptiest_series
+from gaps
+group by source
+{% endmacro %}
+
+{#- Last session that should be there by now, for every raw bars table with members. -#}
+{% macro bars_expected() %}
+select
+    'raw.bars_' || membership.source as table_name,
+    max(sessions.closes_at) as last_close
+from {{ source('raw', 'universe_membership') }} as membership
+inner join {{ source('quality', 'sessions') }} as sessions using (calendar)
+where
+    sessions.session >= membership.valid_from
+    and sessions.session <= coalesce(membership.valid_to, date '9999-12-31')
+group by all
 {% endmacro %}

@@ -40,6 +40,8 @@ from btq_assets.config.sources.market import (
     YahooSourceSection,
 )
 
+from btq_assets.config.sources.repairs import RepairsSection
+
 
 class SourcesSection(Section):
     """Where data come from."""
@@ -47,6 +49,7 @@ class SourcesSection(Section):
     replay: bool = Field(
         False, description="Ask no remote provider: parse the answers stored in data/answers again."
     )
+    repairs: RepairsSection = RepairsSection()
     sample: SampleSourceSection = SampleSourceSection()
     folder: FolderSourceSection = FolderSourceSection()
     yahoo: YahooSourceSection = YahooSourceSection()
@@ -93,6 +96,7 @@ __all__ = [
     "OptionMetricsSection",
     "OptionsSampleSection",
     "ProviderSection",
+    "RepairsSection",
     "SampleSourceSection",
     "SourcesSection",
     "StablecoinsSourceSection",
