@@ -18,15 +18,14 @@ _MOST_CROSSED = 0.05
 _HIGHEST_MEDIAN_VOLATILITY = 3.0
 #: A tenth and ten times: no daily total moves so far between two days.
 _JUMP = 10.0
-
-
-def _rows(context: CheckContext) -> pl.DataFrame:
-    return context.frame
+_WIDEST_MISS, _WIDEST_GAP, _MOST_ARBITRAGE = 0.02, 0.03, 0.1
+#: Deltas of each smile of the packaged sample.
+_DELTAS = 18
 
 
 def _not_crossed(context: CheckContext) -> CheckOutcome:
     """Bids lie below asks but for a few quotes of different moments."""
-    quoted = _rows(context).filter(pl.col("bid").is_not_null() & pl.col("ask").is_not_null())
+    quoted = context.frame.filter(pl.col("bid").is_not_null() & pl.col("ask").is_not_null())
     crossed = quoted.filter(pl.col("bid") > pl.col("ask"))
     share = crossed.height / max(quoted.height, 1)
     return CheckOutcome(
@@ -40,7 +39,7 @@ def _not_crossed(context: CheckContext) -> CheckOutcome:
 
 def _not_expired(context: CheckContext) -> CheckOutcome:
     """No quote is of a contract that had expired."""
-    frame = _rows(context)
+    frame = context.frame
     expired = frame.filter(pl.col("expires_at") < pl.col("ts") - timedelta(days=1))
     return CheckOutcome(
         "contracts_not_expired",
@@ -53,7 +52,7 @@ def _not_expired(context: CheckContext) -> CheckOutcome:
 
 def _volatility_unit(context: CheckContext) -> CheckOutcome:
     """Volatilities are fractions, not percent."""
-    median = _rows(context)["iv_provider"].median()
+    median = context.frame["iv_provider"].median()
     found = float(median) if isinstance(median, (int, float)) else 0.0
     return CheckOutcome(
         "volatility_is_a_fraction",
@@ -66,7 +65,7 @@ def _volatility_unit(context: CheckContext) -> CheckOutcome:
 
 def _short_share(context: CheckContext) -> CheckOutcome:
     """About half of what is reported is sold short; far from it, columns are mixed up."""
-    frame = _rows(context)
+    frame = context.frame
     total = float(frame["total_volume"].sum())
     share = float(frame["short_volume"].sum()) / total if total else 0.5
     return CheckOutcome(
@@ -79,7 +78,7 @@ def _short_share(context: CheckContext) -> CheckOutcome:
 
 def _late_enough(context: CheckContext) -> CheckOutcome:
     """No week is known before the rule lets it be published."""
-    frame = _rows(context)
+    frame = context.frame
     early = frame.filter(
         pl.col("known_at") < pl.col("week").cast(pl.Datetime("us", "UTC")) + timedelta(days=21)
     )
@@ -95,8 +94,7 @@ def _late_enough(context: CheckContext) -> CheckOutcome:
 def _no_jump(context: CheckContext) -> CheckOutcome:
     """No series moves tenfold from one value to the next."""
     steps = (
-        _rows(context)
-        .sort("dataset", "asset", "metric", "ts")
+        context.frame.sort("dataset", "asset", "metric", "ts")
         .with_columns(
             before=pl.col("value").shift(1).over("dataset", "asset", "metric", order_by="ts")
         )
@@ -158,5 +156,91 @@ ONCHAIN_CHECKS = (
         "No series is ten times its predecessor, or a tenth of it, from one value to the next.",
         _no_jump,
         blocking=False,
+    ),
+)
+
+
+def _fits_close(context: CheckContext) -> CheckOutcome:
+    """Half of the smiles miss their volatilities by at most two points."""
+    surfaces = context.frames["core.option_surfaces"]
+    median = surfaces["rmse_iv"].median()
+    found = float(median) if isinstance(median, (int, float)) else 0.0
+    return CheckOutcome(
+        "smiles_fit_closely",
+        found <= _WIDEST_MISS,
+        f"the middle smile misses its volatilities by {found:.2%} (root mean square)",
+        {"smiles": surfaces.height, "median_rmse": found},
+    )
+
+
+def _free_of_arbitrage(context: CheckContext) -> CheckOutcome:
+    """Most smiles have no negative density and no calendar spread below zero."""
+    surfaces = context.frames["core.option_surfaces"]
+    bad = surfaces.filter(~pl.col("butterfly_free") | ~pl.col("calendar_free").fill_null(True))
+    share = bad.height / max(surfaces.height, 1)
+    return CheckOutcome(
+        "smiles_free_of_arbitrage",
+        share <= _MOST_ARBITRAGE,
+        f"{bad.height} of {surfaces.height} smiles allow arbitrage between their quotes or against "
+        "the expiry before; columns butterfly_free and calendar_free tell which",
+        {
+            "smiles": surfaces.height,
+            "butterfly": surfaces.filter(~pl.col("butterfly_free")).height,
+            "calendar": surfaces.filter(~pl.col("calendar_free").fill_null(True)).height,
+        },
+    )
+
+
+def _agrees_with_provider(context: CheckContext) -> CheckOutcome:
+    """Recomputed volatilities lie near the provider's."""
+    gaps = context.frames["core.option_surfaces"]["mean_iv_gap"].drop_nulls()
+    median = gaps.abs().median()
+    found = float(median) if isinstance(median, (int, float)) else 0.0
+    return CheckOutcome(
+        "volatility_agrees_with_provider",
+        found <= _WIDEST_GAP,
+        f"recomputed volatilities differ from the provider's by {found:.2%} in the middle smile",
+        {"smiles_compared": gaps.len(), "median_gap": found},
+    )
+
+
+def _five_stocks(context: CheckContext) -> CheckOutcome:
+    per_day = context.frame.group_by("underlying", "session", "days").len()
+    odd = per_day.filter(pl.col("len") != _DELTAS)
+    return CheckOutcome(
+        "every_smile_is_whole",
+        odd.is_empty(),
+        f"{odd.height} of {per_day.height} smiles do not have {_DELTAS} deltas",
+        {"smiles": per_day.height},
+    )
+
+
+OPTION_METRIC_CHECKS = (
+    frame_check(
+        "smiles_fit_closely",
+        f"The middle smile misses its volatilities by at most {_WIDEST_MISS:.0%}.",
+        _fits_close,
+        blocking=False,
+    ),
+    frame_check(
+        "smiles_free_of_arbitrage",
+        f"At most {_MOST_ARBITRAGE:.0%} of the smiles have a negative density, or less total "
+        "variance than the expiry before.",
+        _free_of_arbitrage,
+        blocking=False,
+    ),
+    frame_check(
+        "volatility_agrees_with_provider",
+        f"Recomputed volatilities differ from the provider's by at most {_WIDEST_GAP:.0%} in the "
+        "middle smile.",
+        _agrees_with_provider,
+        blocking=False,
+    ),
+)
+SAMPLE_CHECKS = (
+    frame_check(
+        "every_smile_is_whole",
+        f"Each stock, session and maturity has {_DELTAS} deltas.",
+        _five_stocks,
     ),
 )

@@ -103,14 +103,21 @@ def _judge(body: bytes) -> None:
 
 
 def parse_summaries(result: list[Any]) -> Parsed:
-    """Quotes of the summaries of one currency."""
-    rows, refused = [], []
+    """Quotes of the summaries of one currency.
+
+    Stamps of one answer may differ by some milliseconds: all rows take the last, as one snapshot.
+    """
+    rows: list[dict[str, Any]] = []
+    refused = []
     for summary in result:
         try:
             rows.append(_quote(cells.as_rows(summary)))
         except cells.RowError as error:
             refused.append(cells.refusal(error, summary))
-    return cells.parsed(rows, refused, OPTION_QUOTES_DERIBIT)
+    made = max((row["ts"] for row in rows), default=None)
+    return cells.parsed(
+        ({**row, "ts": made, "known_at": made} for row in rows), refused, OPTION_QUOTES_DERIBIT
+    )
 
 
 def _quote(summary: Mapping[str, Any]) -> dict[str, Any]:

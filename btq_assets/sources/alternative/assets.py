@@ -1,0 +1,111 @@
+"""Dagster side of what is computed from alternative data: thin, no logic.
+
+Providers have their assets by their registry (`sources/assets.py`).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from btq_assets.config import TradingConfig
+from btq_assets.contracts.core_alternative import (
+    OPTION_METRICS,
+    OPTION_QUOTES,
+    OPTION_SURFACES,
+    UNUSUAL_OPTIONS,
+)
+from btq_assets.contracts.raw.alternative import IV_SURFACES_SAMPLE
+from btq_assets.sources.alternative.checks import OPTION_METRIC_CHECKS, SAMPLE_CHECKS
+from btq_assets.sources.alternative.registry import ENTRIES
+from btq_assets.warehouse import Step, TableOutput, table_asset
+
+
+def _has_quotes(config: TradingConfig) -> bool:
+    sources = config.sources
+    providers = [entry.name for entry in ENTRIES if entry.kind == "options"]
+    return sources.option_metrics.enabled or any(
+        getattr(sources, name).enabled for name in providers
+    )
+
+
+def _sample_version(_: TradingConfig) -> str:
+    from btq_assets.sources.alternative.sample import SURFACE_FILE
+    from btq_assets.sources.packaged import files_version
+
+    return files_version((SURFACE_FILE,))
+
+
+@table_asset(
+    outputs=(OPTION_METRICS, OPTION_SURFACES, UNUSUAL_OPTIONS),
+    inputs={"quotes": OPTION_QUOTES},
+    config=("sources.option_metrics",),
+    code=(
+        "btq_assets.sources.alternative.black",
+        "btq_assets.sources.alternative.option_metrics",
+        "btq_assets.sources.alternative.option_quotes",
+        "btq_assets.sources.alternative.smiles",
+        "btq_assets.sources.alternative.checks",
+    ),
+    checks=OPTION_METRIC_CHECKS,
+    group="core",
+    optional=_has_quotes,
+)
+def option_metrics(step: Step, quotes: pl.DataFrame) -> TableOutput:
+    """Recompute implied volatilities, fit a smile per expiry, and compare volume with its history."""
+    from btq_assets import plots
+    from btq_assets.sources.alternative.option_metrics import newest_smiles, option_tables
+
+    tables = option_tables(
+        quotes,
+        step.config.sources.option_metrics,
+        stored=step.read_ledger(OPTION_SURFACES),
+        code_version=step.code_version,
+    )
+    step.log(
+        f"{quotes.height:,} quotes in {tables.metrics.height:,} snapshots: "
+        f"{tables.surfaces.height:,} smiles, {tables.unusual.height:,} unusual contracts"
+    )
+    term = {
+        f"{name} {ts:%Y-%m-%d}": part for (name, ts), part in newest_smiles(tables.surfaces).items()
+    }
+    return TableOutput(
+        {
+            OPTION_METRICS.table: tables.metrics,
+            OPTION_SURFACES.table: tables.surfaces,
+            UNUSUAL_OPTIONS.table: tables.unusual,
+        },
+        metadata={
+            "snapshots": tables.metrics.height,
+            "smiles": tables.surfaces.height,
+            "newest": tables.metrics.sort("ts").group_by("underlying").last(),
+            "sweeps": "not available: snapshots hold no single trades",
+        },
+        plots={
+            f"term structure of {label}": plots.lines(
+                part["years"] * 365,
+                {"at the money": part["atm_iv"]},
+                f"{label}: at-the-money volatility by days to expiry",
+                "annual volatility",
+            )
+            for label, part in term.items()
+            if part.height > 1
+        },
+    )
+
+
+@table_asset(
+    outputs=(IV_SURFACES_SAMPLE,),
+    code=("btq_assets.sources.alternative.sample", "btq_assets.sources.packaged"),
+    checks=SAMPLE_CHECKS,
+    group="raw",
+    optional=lambda config: config.sources.options_sample.enabled,
+    source_version=_sample_version,
+)
+def iv_surfaces_sample(step: Step) -> TableOutput:
+    """Read the packaged volatility surfaces, compared with their pinned hash."""
+    from btq_assets.sources.alternative.sample import SURFACE_FILE, read_surfaces
+    from btq_assets.sources.packaged import attribution_table
+
+    rows = read_surfaces()
+    step.log(f"{rows.height:,} volatilities of {rows['underlying'].n_unique()} stocks")
+    return TableOutput(rows, metadata={"licenses": attribution_table((SURFACE_FILE,))})

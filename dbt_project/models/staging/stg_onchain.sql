@@ -1,0 +1,1 @@
+{{ union_tables('raw', raw_onchain_tables(), 'onchain_', 'source') }}
