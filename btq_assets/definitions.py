@@ -27,6 +27,7 @@ ASSET_MODULES = (
     "btq_assets.sources.market.assets",
     "btq_assets.sources.macro.assets",
     "btq_assets.sources.sentiment.assets",
+    "btq_assets.sources.synthetic.assets",
     "btq_assets.sources.repairs.assets",
     "btq_assets.features.assets",
     "btq_assets.regimes.assets",

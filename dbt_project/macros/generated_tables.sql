@@ -33,14 +33,7 @@
 
 {% macro raw_documents_tables() %}
 {{ return([
-    "documents_alpha_vantage_news",
-    "documents_edgar",
-    "documents_gdelt",
-    "documents_reddit",
-    "documents_reports",
-    "documents_rss",
-    "documents_sample",
-    "documents_x"
+    "documents_sample"
 ]) }}
 {% endmacro %}
 
@@ -98,10 +91,8 @@
     {"layer": "backtest", "name": "positions", "is_model": false, "time_column": "ts", "columns": ["run_id", "strategy", "symbol", "ts", "shares", "value", "weight"], "vintages": none, "rhythm": none},
     {"layer": "backtest", "name": "runs", "is_model": false, "time_column": "first_ts", "columns": ["run_id", "strategy", "universe", "role", "first_ts", "last_ts", "initial_cash", "costs_json", "identity_error", "n_rejected_orders", "notes"], "vintages": none, "rhythm": none},
     {"layer": "backtest", "name": "trades", "is_model": false, "time_column": "decided_at", "columns": ["run_id", "strategy", "symbol", "decided_at", "filled_at", "shares", "price", "commission", "spread_cost", "impact_cost", "reason"], "vintages": none, "rhythm": none},
-    {"layer": "core", "name": "adjustment_factors", "is_model": true, "time_column": "session", "columns": ["source", "dataset", "symbol", "session", "split", "dividend", "close", "factor"], "vintages": none, "rhythm": "dataset"},
-    {"layer": "core", "name": "bars_1d", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "revised_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close"], "vintages": none, "rhythm": none},
-    {"layer": "core", "name": "bars_1w", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "revised_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close", "n_sessions"], "vintages": none, "rhythm": none},
-    {"layer": "core", "name": "corporate_actions", "is_model": true, "time_column": "ex_date", "columns": ["source", "dataset", "symbol", "ex_date", "kind", "known_at", "revised_at", "value", "currency", "basis"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "core", "name": "bars_1d", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close"], "vintages": none, "rhythm": none},
+    {"layer": "core", "name": "bars_1w", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close", "n_sessions"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "dark_pool", "is_model": true, "time_column": "week", "columns": ["source", "symbol", "week", "venue", "known_at", "superseded_at", "shares", "trades", "venue_share"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "documents", "is_model": true, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "headline", "label"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "instruments", "is_model": true, "time_column": "first_ts", "columns": ["universe", "symbol", "source", "dataset", "calendar", "currency", "price_basis", "sector", "caveat", "first_ts", "last_ts", "n_bars"], "vintages": none, "rhythm": "dataset"},
@@ -110,7 +101,7 @@
     {"layer": "core", "name": "onchain_metrics", "is_model": true, "time_column": "ts", "columns": ["source", "dataset", "asset", "metric", "ts", "known_at", "superseded_at", "value", "unit"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "option_metrics", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "n_contracts", "n_expiries_fitted", "atm_iv_30d", "skew_25d_30d", "term_slope", "put_call_volume", "put_call_oi", "volume", "open_interest", "unusual_volume_score", "n_unusual_contracts"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "option_quotes", "is_model": true, "time_column": "ts", "columns": ["source", "dataset", "underlying", "contract_id", "root", "kind", "strike", "expiry", "expires_at", "ts", "known_at", "bid", "ask", "last", "volume", "open_interest", "iv_provider", "delta_provider", "underlying_price", "underlying_basis", "premium_unit", "currency", "multiplier"], "vintages": none, "rhythm": "dataset"},
-    {"layer": "core", "name": "option_surfaces", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "expires_at", "years", "forward", "n_quotes", "method", "atm_iv", "put_25d_iv", "call_25d_iv", "rmse_iv", "a", "b", "rho", "m", "sigma", "k_low", "k_high", "butterfly_free", "calendar_free", "mean_iv_gap"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "core", "name": "option_surfaces", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "expires_at", "years", "forward", "fit_id", "n_quotes", "method", "atm_iv", "put_25d_iv", "call_25d_iv", "rmse_iv", "a", "b", "rho", "m", "sigma", "k_low", "k_high", "butterfly_free", "calendar_free", "mean_iv_gap"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "short_volume", "is_model": true, "time_column": "session", "columns": ["source", "symbol", "session", "known_at", "superseded_at", "short_volume", "total_volume", "short_share"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "unusual_options", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "contract_id", "kind", "strike", "expiry", "volume", "open_interest", "volume_to_open_interest", "n_earlier_days", "mean_earlier_volume"], "vintages": none, "rhythm": "dataset"},
     {"layer": "evidence", "name": "deflated_sharpe", "is_model": false, "time_column": none, "columns": ["strategy", "trial_id", "question", "n_trials", "n_returns", "sharpe_per_period", "expected_maximum_sharpe", "probabilistic_sharpe", "deflated_sharpe", "note"], "vintages": none, "rhythm": none},
@@ -153,14 +144,7 @@
     {"layer": "raw", "name": "corporate_actions_nasdaq_data_link", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"], "vintages": ["dataset", "symbol", "ex_date", "kind"], "rhythm": "dataset"},
     {"layer": "raw", "name": "corporate_actions_yahoo", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"], "vintages": ["dataset", "symbol", "ex_date", "kind"], "rhythm": "dataset"},
     {"layer": "raw", "name": "dark_pool_finra", "is_model": false, "time_column": "week", "columns": ["dataset", "symbol", "week", "venue", "known_at", "known_at_basis", "venue_name", "tier", "shares", "trades", "published"], "vintages": ["dataset", "symbol", "week", "venue"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_alpha_vantage_news", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_edgar", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_gdelt", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_reddit", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_reports", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_rss", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_x", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "label", "dataset"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "funding_rates_ccxt", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "ts", "known_at", "known_at_basis", "funding_rate", "interval_hours"], "vintages": ["dataset", "symbol", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "iv_surfaces_sample", "is_model": false, "time_column": "session", "columns": ["dataset", "underlying", "session", "days", "delta", "strike", "implied_volatility", "forward", "spot"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "macro_alfred", "is_model": false, "time_column": "period", "columns": ["series_id", "period", "known_at", "known_at_basis", "value", "unit", "revision", "dataset"], "vintages": ["series_id", "period"], "rhythm": "series_id"},

@@ -41,6 +41,8 @@ from btq_assets.config.sources.market import (
 )
 
 from btq_assets.config.sources.repairs import RepairsSection
+from btq_assets.config.sources.stream import StreamSourceSection
+from btq_assets.config.sources.synthetic import SyntheticSourceSection
 
 
 class SourcesSection(Section):
@@ -73,6 +75,8 @@ class SourcesSection(Section):
     fear_greed: FearGreedSourceSection = FearGreedSourceSection()
     options_sample: OptionsSampleSection = OptionsSampleSection()
     option_metrics: OptionMetricsSection = OptionMetricsSection()
+    stream: StreamSourceSection = StreamSourceSection()
+    synthetic: SyntheticSourceSection = SyntheticSourceSection()
 
 
 __all__ = [
@@ -100,6 +104,8 @@ __all__ = [
     "SampleSourceSection",
     "SourcesSection",
     "StablecoinsSourceSection",
+    "StreamSourceSection",
+    "SyntheticSourceSection",
     "TreasurySourceSection",
     "VixSourceSection",
     "YahooSourceSection",

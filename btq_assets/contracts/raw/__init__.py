@@ -41,6 +41,14 @@ from btq_assets.contracts.raw.market import (
     funding_contract,
 )
 from btq_assets.contracts.raw.sentiment import DOCUMENTS_SAMPLE
+from btq_assets.contracts.raw.stream import (
+    BOOK_STREAM,
+    QUOTES_STREAM,
+    STREAM_FILES,
+    STREAM_GAPS,
+    TRADES_STREAM,
+)
+from btq_assets.contracts.raw.synthetic import BARS_SYNTHETIC
 
 __all__ = [
     "BARS_ALPHA_VANTAGE",
@@ -50,8 +58,10 @@ __all__ = [
     "BARS_FOLDER",
     "BARS_NASDAQ_DATA_LINK",
     "BARS_SAMPLE",
+    "BARS_SYNTHETIC",
     "BARS_YAHOO",
     "BAR_RULES",
+    "BOOK_STREAM",
     "CORE_CPI",
     "CORPORATE_ACTIONS_NASDAQ_DATA_LINK",
     "CORPORATE_ACTIONS_YAHOO",
@@ -68,8 +78,12 @@ __all__ = [
     "MOODYS_AAA",
     "MOODYS_BAA",
     "NOWCAST_PREFIX",
+    "QUOTES_STREAM",
     "RISK_FREE_RATE",
     "SIZE_FACTOR",
+    "STREAM_FILES",
+    "STREAM_GAPS",
+    "TRADES_STREAM",
     "UNIVERSE_MEMBERSHIP",
     "VALUE_FACTOR",
     "VIX_CLOSE",

@@ -1,0 +1,153 @@
+"""Raw tables of the live stream: trades, best quotes, book changes, gaps, and the files behind them.
+
+A streamed row is an event with a number of its own and is never revised, so the key is that number
+and not ``known_at``: what an exchange sends twice is stored once.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from btq_assets.contracts.base import RowRule, TableContract
+from btq_assets.contracts.columns import (
+    KNOWN_AT,
+    KNOWN_AT_BASIS,
+    SYMBOL,
+    TS,
+    count,
+    flag,
+    number,
+    stamp,
+    text,
+)
+
+STREAM_KINDS = ("trades", "quotes", "book")
+GAP_REASONS = ("missing_ids", "disconnected", "out_of_sync")
+GAP_OUTCOMES = ("backfilled", "resynced", "lost")
+
+_DATASET = text("dataset", "Exchange and market the stream is of; SYNTHETIC where generated.")
+_RECEIVED_AT = stamp("received_at", "Reading of the recorder's clock when the message came.")
+_KNOWN_BEFORE = RowRule("known before it happened", pl.col("known_at") < pl.col("ts"))
+
+TRADES_STREAM = TableContract(
+    layer="raw",
+    name="trades_stream",
+    description="Trades as an exchange's public stream gave them, each once.",
+    columns=(
+        _DATASET,
+        SYMBOL,
+        count("trade_id", "Number of the trade at the exchange, consecutive within a symbol."),
+        TS,
+        KNOWN_AT,
+        KNOWN_AT_BASIS,
+        _RECEIVED_AT,
+        number("price", "Price of the trade.", nullable=False, minimum=0, exclusive_minimum=True),
+        number("quantity", "Units traded.", nullable=False, minimum=0, exclusive_minimum=True),
+        flag("buyer_is_maker", "Whether the buyer's order rested in the book: a seller hit it."),
+        text(
+            "via",
+            "Whether the row came live or was asked for later, to fill a gap.",
+            allowed=("stream", "backfill"),
+        ),
+    ),
+    key=("dataset", "symbol", "trade_id"),
+    append_only=True,
+    rules=(_KNOWN_BEFORE,),
+    # A row the exchange garbled must not hold back the others; it is in quarantine.
+    max_rejected_fraction=1.0,
+    owner="team:data",
+)
+
+QUOTES_STREAM = TableContract(
+    layer="raw",
+    name="quotes_stream",
+    description="Best bid and ask at each change, as an exchange's public stream gave them.",
+    columns=(
+        _DATASET,
+        SYMBOL,
+        count("update_id", "Number of the book's state at the exchange."),
+        TS,
+        KNOWN_AT,
+        KNOWN_AT_BASIS,
+        _RECEIVED_AT,
+        number("bid_price", "Best bid.", nullable=False, minimum=0, exclusive_minimum=True),
+        number("bid_quantity", "Units bid at it.", nullable=False, minimum=0),
+        number("ask_price", "Best ask.", nullable=False, minimum=0, exclusive_minimum=True),
+        number("ask_quantity", "Units offered at it.", nullable=False, minimum=0),
+    ),
+    key=("dataset", "symbol", "update_id"),
+    append_only=True,
+    rules=(
+        _KNOWN_BEFORE,
+        RowRule("bid above ask", pl.col("bid_price") > pl.col("ask_price")),
+    ),
+    max_rejected_fraction=1.0,
+    owner="team:data",
+)
+
+BOOK_STREAM = TableContract(
+    layer="raw",
+    name="book_stream",
+    description="Order book as snapshots and the changes after them, one row per level that changed.",
+    columns=(
+        _DATASET,
+        SYMBOL,
+        count("update_id", "Last update the row's message contains."),
+        text("kind", "A whole book, or changes to it.", allowed=("snapshot", "change")),
+        text("side", "Side of the level.", allowed=("bid", "ask")),
+        number("price", "Price of the level.", nullable=False, minimum=0, exclusive_minimum=True),
+        count("first_update_id", "First update the row's message contains."),
+        TS,
+        KNOWN_AT,
+        KNOWN_AT_BASIS,
+        _RECEIVED_AT,
+        number(
+            "quantity", "Units at the level from now on; zero: gone.", nullable=False, minimum=0
+        ),
+    ),
+    key=("dataset", "symbol", "update_id", "kind", "side", "price"),
+    append_only=True,
+    rules=(_KNOWN_BEFORE,),
+    max_rejected_fraction=1.0,
+    owner="team:data",
+)
+
+STREAM_GAPS = TableContract(
+    layer="raw",
+    name="stream_gaps",
+    description="Where a stream has holes, why, and what became of them.",
+    columns=(
+        _DATASET,
+        text("stream", "Stream with the hole.", allowed=STREAM_KINDS),
+        SYMBOL,
+        stamp("ts", "When the hole was noticed, UTC."),
+        text("reason", "What was noticed.", allowed=GAP_REASONS),
+        text("outcome", "What became of it.", allowed=GAP_OUTCOMES),
+        count(
+            "first_missing", "First number missing, where numbers are consecutive.", nullable=True
+        ),
+        count("last_missing", "Last number missing.", nullable=True),
+        stamp("dark_since", "Last message before the hole; null at the start.", nullable=True),
+    ),
+    key=("dataset", "stream", "symbol", "ts", "reason"),
+    append_only=True,
+    max_rejected_fraction=1.0,
+    owner="team:data",
+)
+
+STREAM_FILES = TableContract(
+    layer="raw",
+    name="stream_files",
+    description="Files of the stream's inbox whose rows are stored, or that could not be read.",
+    columns=(
+        text("file", "Path below the inbox: stream and file name."),
+        stamp("ts", "When its rows were committed, UTC."),
+        text("status", "What became of it.", allowed=("stored", "broken")),
+        text("reason", "Why it could not be read.", nullable=True),
+        count("n_rows", "Rows in the file."),
+        count("n_bytes", "Size of the file."),
+    ),
+    key=("file",),
+    append_only=True,
+    owner="team:data",
+)
