@@ -29,6 +29,8 @@ SESSIONS = [
 ]
 CLOSES = [dt.datetime(day.year, day.month, day.day, 21, tzinfo=dt.UTC) for day in SESSIONS]
 LATER = dt.datetime(2020, 3, 24, 12, tzinfo=dt.UTC)
+#: A day of the Treasury's curve, percent; halves and quarters, so that sums are exact.
+CURVE = {"BC_3MONTH": 1.5, "BC_2YEAR": 1.625, "BC_10YEAR": 1.875}
 RUN_STRATEGIES = {"one_over_n": "baseline", "ridge": "candidate", "sp500": "benchmark"}
 
 
@@ -114,6 +116,8 @@ def _raw_tables() -> dict[base.TableContract, pl.DataFrame]:
         raw.BARS_SAMPLE: pl.concat([*bars, revised, intraday]),
         raw.UNIVERSE_MEMBERSHIP: membership,
         raw.MACRO_SAMPLE: _macro(),
+        raw.MACRO_TREASURY: _curves(),
+        raw.MACRO_FRED: _another_cpi(),
         raw.DOCUMENTS_SAMPLE: pl.DataFrame(
             [("d1", "A", CLOSES[0], CLOSES[1], "assumed_lag", "A reports", "SYNTHETIC", "test")],
             schema=raw.DOCUMENTS_SAMPLE.schema,
@@ -130,12 +134,54 @@ def _macro() -> pl.DataFrame:
         (dt.date(2019, 11, 1), dt.datetime(2020, 2, 20, 13, tzinfo=dt.UTC), 1.5),
         (dt.date(2019, 12, 1), dt.datetime(2020, 3, 2, 13, tzinfo=dt.UTC), 2.5),
     ]
+    # A provider has this one too, with another value: see `_another_cpi`.
+    shared = ("BOTH", rows[0][0], rows[0][1], "recorded", 3.0, "index", "VINTAGE", "test")
     return pl.DataFrame(
         [
-            ("CPI", period, known, "recorded", value, "index", "VINTAGE", "test")
-            for period, known, value in rows
+            *(
+                ("CPI", period, known, "recorded", value, "index", "VINTAGE", "test")
+                for period, known, value in rows
+            ),
+            shared,
         ],
         schema=raw.MACRO_SAMPLE.schema,
+        orient="row",
+    )
+
+
+def _curves() -> pl.DataFrame:
+    """Three days: one whole and revised on the third, one whole, one without its 2-year yield."""
+
+    def evening(day: int) -> dt.datetime:
+        return dt.datetime(2020, 1, day, 23, tzinfo=dt.UTC)
+
+    rows = [
+        *((name, 6, evening(6), value) for name, value in CURVE.items()),
+        ("BC_2YEAR", 6, evening(8), 1.75),
+        *((name, 7, evening(7), value + 0.125) for name, value in CURVE.items()),
+        ("BC_3MONTH", 8, evening(8), 1.5),
+        ("BC_10YEAR", 8, evening(8), 2.0),
+        ("BC_30YEAR", 8, evening(8), 2.5),
+    ]
+    return pl.DataFrame(
+        [
+            (name, dt.date(2020, 1, day), known, "recorded", value, "percent", "FINAL", "test")
+            for name, day, known, value in rows
+        ],
+        schema=raw.MACRO_TREASURY.schema,
+        orient="row",
+    )
+
+
+def _another_cpi() -> pl.DataFrame:
+    """A series the sample has too, from a provider that is preferred."""
+    known = dt.datetime(2020, 2, 1, 14, tzinfo=dt.UTC)
+    return pl.DataFrame(
+        [
+            (name, dt.date(2019, 12, 1), known, "assumed_lag", 7.0, "index", "REVISED", "test")
+            for name in ("BOTH",)
+        ],
+        schema=raw.MACRO_FRED.schema,
         orient="row",
     )
 

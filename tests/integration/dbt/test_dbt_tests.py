@@ -41,6 +41,17 @@ CORRUPTIONS = {
     "macro_vintages_are_superseded_in_order": """
         update core.macro_vintages set superseded_at = null where value = 1
     """,
+    "macro_vintages_come_from_one_source": """
+        insert into core.macro_vintages
+        select series_id, period, known_at, null, value, unit, revision from raw.macro_sample
+        where series_id = 'BOTH'
+    """,
+    "yield_curve_follows_from_its_yields": """
+        update core.yield_curve set slope = slope + 0.01 where period = '2020-01-06'
+    """,
+    "yield_curve_vintages_are_superseded_in_order": """
+        update core.yield_curve set superseded_at = known_at where superseded_at is null
+    """,
     "documents_keep_every_document": "delete from core.documents",
     "leaderboard_has_one_row_per_run": "delete from mart.leaderboard where strategy = 'ridge'",
     "leaderboard_metrics_are_there": """
@@ -74,6 +85,12 @@ CORRUPTIONS = {
 
 #: Second ways to break the same demand.
 MORE_CORRUPTIONS = [
+    ("macro_vintages_come_from_one_source", "delete from core.macro_vintages where value = 1.5"),
+    ("yield_curve_follows_from_its_yields", "update core.yield_curve set curvature = -curvature"),
+    (
+        "yield_curve_follows_from_its_yields",
+        "update core.yield_curve set known_at = known_at - interval 1 hour",
+    ),
     (
         "bars_1w_has_ended_weeks_only",
         """
