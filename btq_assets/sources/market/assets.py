@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import raw
 from btq_assets.sources.market.checks import (
@@ -12,6 +10,7 @@ from btq_assets.sources.market.checks import (
     SAMPLE_CHECKS,
     warning_only,
 )
+from btq_assets.sources.market.membership import REMOTE_SOURCES
 from btq_assets.warehouse import Step, TableOutput, table_asset
 from data_quality import raw_bars_suite
 
@@ -25,9 +24,6 @@ CODE = (
 
 #: Bars are judged by a suite of statistics too, so a change of it makes them new.
 BAR_CODE = (*CODE, "data_quality.suites", "data_quality.bar_views", "data_quality.runner")
-
-#: Yahoo's adjusted closes move in their seventh digit from one answer to the next.
-YAHOO_TOLERANCE = 1e-6
 
 
 def _sample_version(_: TradingConfig) -> str:
@@ -126,52 +122,18 @@ def bars_folder(step: Step) -> TableOutput:
     )
 
 
-@table_asset(
-    outputs=(raw.BARS_YAHOO,),
-    config=("sources.yahoo",),
-    code=BAR_CODE,
-    checks=(*FIRST_SIGHT_CHECKS, raw_bars_suite(raw.BARS_YAHOO)),
-    group="raw",
-    optional=lambda config: config.sources.yahoo.enabled,
-    partitions="month",
-    remote="yahoo",
-)
-def bars_yahoo(step: Step) -> TableOutput:
-    """Fetch one month from Yahoo Finance and append bars that are new or have changed."""
-    from btq_assets.sources.errors import SourceError
-    from btq_assets.sources.market.providers.yahoo import fetch_month
-    from btq_assets.sources.market.summary import bars_by_symbol
-    from btq_assets.sources.vintages import new_vintages
-
-    if step.partition_key is None:
-        raise SourceError(
-            "raw.bars_yahoo is fetched month by month: run it with a month as partition"
-        )
-    month = date.fromisoformat(step.partition_key)
-    fetched, rejected = fetch_month(step.config.sources.yahoo, month, step.now)
-    fresh = new_vintages(
-        step.read_ledger(raw.BARS_YAHOO), fetched, step.now, relative_tolerance=YAHOO_TOLERANCE
-    )
-    step.log(f"{month:%Y-%m}: {fetched.height:,} bars fetched, {fresh.height:,} new or changed")
-    return TableOutput(
-        fresh,
-        rejected=rejected,
-        metadata={
-            "month": f"{month:%Y-%m}",
-            "bars_fetched": fetched.height,
-            "bars_new": fresh.height,
-            "symbols": bars_by_symbol(fetched),
-        },
-    )
-
-
 def _membership_version(config: TradingConfig) -> str:
     return _sample_version(config) + _folder_version(config)
 
 
 @table_asset(
     outputs=(raw.UNIVERSE_MEMBERSHIP,),
-    config=("sources.sample.enabled", "sources.folder", "sources.yahoo", "universe"),
+    config=(
+        "sources.sample.enabled",
+        "sources.folder",
+        *(f"sources.{name}" for name in REMOTE_SOURCES),
+        "universe",
+    ),
     code=CODE,
     checks=MEMBERSHIP_CHECKS,
     group="raw",
@@ -179,25 +141,22 @@ def _membership_version(config: TradingConfig) -> str:
 )
 def universe_membership(step: Step) -> TableOutput:
     """List every instrument of every enabled source with its universe, calendar and caveat."""
-    import polars as pl
-
     from btq_assets import plots
     from btq_assets.sources.market import membership
-    from btq_assets.sources.market.providers import folder, sample, yahoo
+    from btq_assets.sources.market.providers import folder, sample
 
     sources = step.config.sources
-    parts = [raw.UNIVERSE_MEMBERSHIP.empty()]
+    parts = []
     if sources.sample.enabled:
         parts.append(membership.sample_membership(sample.read_sample().rows))
     if sources.folder.enabled:
         bars = folder.read_folder(sources.folder, step.now).rows
         parts.append(membership.folder_membership(bars, sources.folder.calendar))
-    if sources.yahoo.enabled:
-        settings = sources.yahoo
-        parts.append(
-            membership.yahoo_membership(settings.symbols, settings.start_month, yahoo.DATASET)
-        )
-    members = pl.concat(parts)
+    for name in REMOTE_SOURCES:
+        section = getattr(sources, name)
+        if section.enabled:
+            parts.append(membership.remote_membership(name, section))
+    members = membership.all_members(parts)
     counts = members.group_by("universe").len("symbols").sort("universe")
     return TableOutput(
         members,

@@ -41,7 +41,8 @@ def _on_session_close(context: CheckContext) -> CheckOutcome:
 
 def _first_sight_at_bar_end(context: CheckContext) -> CheckOutcome:
     """No bar pretends to a price that was known before it ended."""
-    frame = context.frame
+    # Beside the bars a step may write corporate actions or funding rates.
+    (frame,) = (f for table, f in context.frames.items() if table.startswith("raw.bars_"))
     changed = frame.filter(
         (pl.col("known_at_basis") == "assumed_lag") & (pl.col("known_at") != pl.col("ts"))
     )

@@ -9,16 +9,21 @@ about the company.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 
 from btq_assets.config import TradingConfig
+from btq_assets.config.sources.market import BarsProviderSection
 from btq_assets.contracts import raw
-from btq_assets.sources.market.catalogue import MARKET_FILES, SECTORS, MarketFile
-from btq_assets.sources.market.listing import listing_of
-from btq_assets.timeline import add_months, session_closes
+from btq_assets.sources.errors import SourceError
+from btq_assets.sources.market.catalogue import ECB_RATES, MARKET_FILES, SECTORS, MarketFile
+from btq_assets.sources.market.listing import instruments_of, is_perpetual
+from btq_assets.sources.market.sessions import closes_between
+from btq_assets.timeline import add_months
 
 YAHOO_CAVEAT = (
     "Prices are split-adjusted as of the fetch and the adjusted close moves with every dividend; "
@@ -27,6 +32,22 @@ YAHOO_CAVEAT = (
 FOLDER_CAVEAT = (
     "Dropped in the inbox by a user; origin, licence and adjustment are the user's to know."
 )
+
+CRYPTO_CAVEAT = (
+    "One venue's trades, around the clock: other venues differ, wash trading is possible, and "
+    "delisted coins are missing (survivors). A coin has no splits or dividends: adj_close repeats close."
+)
+PERPETUAL_CAVEAT = (
+    "A perpetual swap: the return of holding it is the price change less the funding paid, which "
+    "raw.funding_rates_ccxt holds and no price here contains."
+)
+ALPHA_VANTAGE_CAVEAT = (
+    "Prices as traded, without adjusted close: a dividend or a split looks like a loss; symbols chosen "
+    "today (survivors)."
+)
+DATA_LINK_CAVEAT = "Prices as traded, under the dataset's own licence; WIKI ended on 2018-03-27."
+#: Databases of Nasdaq Data Link that have an adjusted close.
+_ADJUSTED_DATABASES = ("EOD", "WIKI")
 
 UNADJUSTED_CAVEAT = "It has no adjusted close: a dividend or a split looks like a loss."
 
@@ -87,41 +108,113 @@ def folder_membership(bars: pl.DataFrame, calendar: str) -> pl.DataFrame:
     return _rows(members, source="folder", sector=pl.lit(None, dtype=pl.String))
 
 
-def yahoo_membership(symbols: Sequence[str], start_month: str, dataset: str) -> pl.DataFrame:
-    """Membership of universe ``yahoo``: the configured symbols.
+def remote_membership(source: str, section: BarsProviderSection) -> pl.DataFrame:
+    """Membership of a remote provider's universe: the configured instruments.
 
     Parameters
     ----------
-    symbols
-        Yahoo's spelling.
-    start_month
-        First month that is fetched, ``YYYY-MM``; membership starts with its first session.
-    dataset
-        Dataset of the fetched bars.
+    source
+        Provider, as in ``raw.bars_<source>``.
+    section
+        Its settings: symbols, universe, first month or day that is fetched. Membership starts with
+        the first session from then on.
 
     Raises
     ------
     SourceError
-        A symbol's exchange is not known.
+        A symbol cannot be one of the provider's, or its exchange is not known.
     """
-    first = date.fromisoformat(f"{start_month}-01")
+    start = getattr(section, "start_month", None)
+    first = date.fromisoformat(f"{start}-01" if start else section.start_day)  # type: ignore[attr-defined]
+    facts = _REMOTE_FACTS[source]
     rows = []
-    for symbol in dict.fromkeys(symbols):
-        listing = listing_of(symbol)
-        sessions = session_closes(listing.calendar, first, add_months(first, 1))
+    for one in instruments_of(source, section):
+        sessions = closes_between(one.listing.calendar, first, add_months(first, 1))
+        basis, caveat = facts.basis(one.asked_as)
         rows.append(
             {
-                "universe": "yahoo",
-                "symbol": symbol,
-                "valid_from": sessions["session"][0],
-                "dataset": dataset,
-                "calendar": listing.calendar,
-                "currency": listing.currency,
-                "price_basis": "ohlcv_with_adjusted_close",
-                "caveat": YAHOO_CAVEAT,
+                "universe": section.universe,
+                "symbol": one.symbol,
+                "valid_from": sessions.filter(pl.col("session") >= first)["session"][0],
+                "dataset": facts.dataset(section, one.asked_as),
+                "calendar": one.listing.calendar,
+                "currency": one.listing.currency,
+                "price_basis": basis,
+                "caveat": caveat,
             }
         )
-    return _rows(pl.DataFrame(rows), source="yahoo", sector=pl.lit(None, dtype=pl.String))
+    return _rows(pl.DataFrame(rows), source=source, sector=pl.lit(None, dtype=pl.String))
+
+
+def all_members(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Memberships of all sources in one table.
+
+    Raises
+    ------
+    SourceError
+        Two sources have a member of one name in one universe: their bars would be mixed.
+    """
+    members = pl.concat([raw.UNIVERSE_MEMBERSHIP.empty(), *parts])
+    shared = (
+        members.group_by("universe", "symbol")
+        .agg(pl.col("source").unique().sort())
+        .filter(pl.col("source").list.len() > 1)
+        .sort("universe", "symbol")
+    )
+    if shared.height:
+        universe, symbol, sources = shared.row(0)
+        raise SourceError(
+            f"{symbol!r} is in universe {universe!r} twice, from {' and '.join(sources)}: set another "
+            f"sources.{sources[-1]}.universe, or give it another name in sources.{sources[-1]}.symbols"
+        )
+    return members
+
+
+@dataclass(frozen=True)
+class _RemoteFacts:
+    """Dataset of an instrument's rows; what its prices are, and what to know first."""
+
+    dataset: Callable[[Any, str], str]
+    basis: Callable[[str], tuple[str, str]]
+
+
+def _data_link_basis(code: str) -> tuple[str, str]:
+    if code.partition("/")[0] in _ADJUSTED_DATABASES:
+        return "ohlcv_with_adjusted_close", DATA_LINK_CAVEAT
+    return "unadjusted", f"{DATA_LINK_CAVEAT} {UNADJUSTED_CAVEAT}"
+
+
+def _ccxt_basis(symbol: str) -> tuple[str, str]:
+    if is_perpetual(symbol):
+        return "unadjusted", PERPETUAL_CAVEAT
+    return "ohlcv_with_adjusted_close", CRYPTO_CAVEAT
+
+
+_REMOTE_FACTS = {
+    "yahoo": _RemoteFacts(
+        lambda section, symbol: "yahoo_chart",
+        lambda symbol: ("ohlcv_with_adjusted_close", YAHOO_CAVEAT),
+    ),
+    "binance": _RemoteFacts(
+        lambda section, symbol: "binance_spot",
+        lambda symbol: ("ohlcv_with_adjusted_close", CRYPTO_CAVEAT),
+    ),
+    "ccxt": _RemoteFacts(lambda section, symbol: f"ccxt_{section.exchange}", _ccxt_basis),
+    "alpha_vantage": _RemoteFacts(
+        lambda section, symbol: "alpha_vantage",
+        lambda symbol: ("unadjusted", ALPHA_VANTAGE_CAVEAT),
+    ),
+    "nasdaq_data_link": _RemoteFacts(
+        lambda section, code: code.partition("/")[0], _data_link_basis
+    ),
+    "ecb": _RemoteFacts(
+        lambda section, currency: "ecb_reference_rates_web",
+        lambda currency: ("reference_rate", ECB_RATES.caveat),
+    ),
+}
+
+#: Remote providers whose instruments have a universe.
+REMOTE_SOURCES = tuple(_REMOTE_FACTS)
 
 
 def configured_universes(config: TradingConfig) -> dict[str, str]:

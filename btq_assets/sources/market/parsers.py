@@ -25,6 +25,9 @@ ECB_CURRENCIES = (
     "SEK", "SGD", "USD", "ZAR",
 )  # fmt: skip
 
+#: Currency → symbol of its rate against the euro.
+ECB_PAIRS = {currency: f"EUR{currency}" for currency in ECB_CURRENCIES}
+
 PRICE_COLUMNS = ("open", "high", "low", "close", "adj_close", "volume")
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -122,15 +125,25 @@ def parse_ohlcv(
     return Parsed(bars.sort("symbol", "ts"), _stack(dated, priced, timed))
 
 
-def parse_ecb_rates(content: bytes, *, dataset: str) -> Parsed:
+def parse_ecb_rates(
+    content: bytes, *, dataset: str, currencies: Mapping[str, str] = ECB_PAIRS
+) -> Parsed:
     """ECB euro reference rates, a zipped CSV: a date and one column per currency, newest first.
 
     ``EURUSD`` is the price of one euro in dollars; the currency of the bar is the quoted one. A
-    reference rate pays no dividend, so ``close`` and ``adj_close`` are the same number.
+    reference rate pays no dividend, so ``close`` and ``adj_close`` are the same number. Days on
+    which a currency was not quoted (``N/A``) have no row.
+
+    Parameters
+    ----------
+    content
+        Zip archive of one CSV; its lines may end with a comma.
+    currencies
+        Currency → symbol of its bars.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         table = read_text_table(archive.read(archive.namelist()[0]))
-    long = table.select("Date", *ECB_CURRENCIES).unpivot(
+    long = table.select("Date", *currencies).unpivot(
         index="Date", variable_name="currency", value_name="close"
     )
     dated = _dated(as_it_came(long))
@@ -138,7 +151,8 @@ def parse_ecb_rates(content: bytes, *, dataset: str) -> Parsed:
     timed = at_ecb_publication(priced.rows.filter(pl.col("close").is_not_null()))
     bars = to_bars(
         timed.rows.with_columns(
-            symbol=pl.lit("EUR") + pl.col("currency"), adj_close=pl.col("close")
+            symbol=pl.col("currency").replace_strict(dict(currencies), return_dtype=pl.String),
+            adj_close=pl.col("close"),
         ),
         dataset=dataset,
         currency=None,

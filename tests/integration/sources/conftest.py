@@ -115,16 +115,20 @@ def run(tmp_path):
     """Materialize table assets over a real DuckDB file; ``run.warehouse`` reads it."""
     root = tmp_path / "data"
 
+    def resources(config: TradingConfig) -> dict:
+        return {
+            "trading": ConfigResource.of(config),
+            "warehouse": WarehouseResource(path=str(root), lock_timeout_s=5),
+            "device": DeviceResource(device="cpu"),
+        }
+
     def execute(*assets, config: TradingConfig, raise_on_error: bool = True):
         return dg.materialize(
             [asset.definition(config) for asset in assets],
-            resources={
-                "trading": ConfigResource.of(config),
-                "warehouse": WarehouseResource(path=str(root), lock_timeout_s=5),
-                "device": DeviceResource(device="cpu"),
-            },
+            resources=resources(config),
             raise_on_error=raise_on_error,
         )
 
+    execute.resources = resources
     execute.warehouse = Warehouse(DataPaths(root), 5)
     return execute

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
+import json
+from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
 import polars as pl
@@ -12,17 +13,12 @@ import pytest
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import quarantine, raw
 from btq_assets.sources import packaged
+from btq_assets.sources.assets import provider_asset
 from btq_assets.sources.macro.assets import macro_sample
-from btq_assets.sources.market.assets import (
-    bars_folder,
-    bars_sample,
-    bars_yahoo,
-    universe_membership,
-)
-from btq_assets.sources.market.providers import yahoo as yahoo_provider
+from btq_assets.sources.market.assets import bars_folder, bars_sample, universe_membership
+from btq_assets.sources.market.registry import ENTRIES, YAHOO
 from btq_assets.sources.market.sensors import file_drop_sensor
 from btq_assets.sources.sentiment.assets import documents_sample
-from btq_assets.warehouse import Step
 
 SAMPLE = (universe_membership, macro_sample, documents_sample)
 
@@ -179,37 +175,119 @@ def test_an_odd_series_is_stored_with_a_warning(run, inbox, folder_config):
 def test_sources_that_are_off_are_absent_from_the_graph():
     config = TradingConfig()
     assert bars_folder.definition(config) is None
-    assert bars_yahoo.definition(config) is None
+    assert all(provider_asset(entry).definition(config) is None for entry in ENTRIES)
 
 
-def test_a_month_of_yahoo_is_fetched_and_fetched_again(yahoo, monkeypatch):
-    config = TradingConfig(sources={"yahoo": {"enabled": True, "symbols": ["SPY"]}})
-    monkeypatch.setattr(
-        yahoo_provider, "fetch_month", partial(yahoo_provider.fetch_month, base_url=yahoo.url)
-    )
-    stored = [raw.BARS_YAHOO.empty()]
+MONTHS = dg.MonthlyPartitionsDefinition(start_date="2024-01-01", timezone="UTC")
 
-    def fetch() -> pl.DataFrame:
-        step = Step(
-            config=config,
-            run_id="test",
-            now=dt.datetime(2024, 6, 1, tzinfo=dt.UTC),
-            log=lambda message: None,
-            code_version="test",
-            data_versions={},
-            read_ledger=lambda contract: stored[-1],
-            artifacts=None,
-            partition_key="2024-03-01",
+
+@pytest.fixture
+def fetch_months(yahoo, run):
+    """Materialize the asset of Yahoo for a month, or from one month to another."""
+
+    def execute(first: str, last: str | None = None, **settings):
+        config = TradingConfig(
+            sources={
+                "yahoo": {
+                    "enabled": True, "symbols": ["SPY"], "base_url": yahoo.url, "max_attempts": 1,
+                    "answers_fresh_hours": 0, "calls_per_minute": 6_000, **settings,
+                }
+            }
+        )  # fmt: skip
+        tags = {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last or first,
+        }
+        asset = provider_asset(YAHOO).definition(config, MONTHS)
+        return dg.materialize(
+            [asset],
+            resources=run.resources(config),
+            raise_on_error=False,
+            **({"tags": tags} if last else {"partition_key": first}),
         )
-        added = bars_yahoo.compute(step).frames
-        stored.append(pl.concat([stored[-1], added]))
-        return added
 
+    return execute
+
+
+def test_a_month_of_yahoo_is_fetched_and_fetched_again(yahoo, run, fetch_months):
     yahoo.answers["SPY"] = yahoo.chart([100.0, 101.0])
-    assert fetch()["close"].to_list() == [100.0, 101.0]
-    assert fetch().is_empty()
+    assert fetch_months("2024-03-01").success
+    assert run.warehouse.read(raw.BARS_YAHOO)["close"].to_list() == [100.0, 101.0]
+    assert fetch_months("2024-03-01").success
+    assert run.warehouse.read(raw.BARS_YAHOO).height == 2
     yahoo.answers["SPY"] = yahoo.chart([100.0, 99.0])
-    assert fetch()["known_at_basis"].to_list() == ["recorded"]
+    assert fetch_months("2024-03-01").success
+    stored = run.warehouse.read(raw.BARS_YAHOO).sort("ts", "known_at")
+    assert stored.select("close", "known_at_basis").rows() == [
+        (100.0, "assumed_lag"), (101.0, "assumed_lag"), (99.0, "recorded"),
+    ]  # fmt: skip
+
+
+def test_a_month_that_fails_leaves_the_others_of_its_range_stored(yahoo, run, fetch_months):
+    opens = [dt.datetime(2024, month, 5, 14, 30, tzinfo=dt.UTC) for month in (1, 2, 3)]
+
+    def respond(path: str):
+        """A bar on the fifth of the month that is asked for; February is down."""
+        if "period1" not in path:
+            return real(path)
+        start = int(parse_qs(urlsplit(path).query)["period1"][0])
+        (opened,) = (o for o in opens if 0 <= o.timestamp() - start < 10 * 86_400)
+        if opened.month == 2 and february_is_down:
+            return 503, "down"
+        answer = yahoo.chart([100.0 + opened.month])
+        answer["chart"]["result"][0]["timestamp"] = [int(opened.timestamp())]
+        return 200, json.dumps(answer)
+
+    real, yahoo.respond = yahoo.respond, respond
+    yahoo.answers["SPY"] = yahoo.chart([1.0])
+    february_is_down = True
+    result = fetch_months("2024-01-01", "2024-03-01")
+    assert not result.success
+    (failure,) = result.get_step_failure_events()
+    said = str(failure.event_specific_data.error_display_string)
+    assert "1 of 3 partitions of raw__bars_yahoo failed, the other 2 are stored" in said
+    assert "2024-02-01: yahoo gave no bars of 'SPY' in 1 attempts" in said
+    assert run.warehouse.read(raw.BARS_YAHOO)["close"].to_list() == [101.0, 103.0]
+    told = [e for e in result.all_events if e.event_type_value == "ASSET_MATERIALIZATION"]
+    assert {(e.asset_key.path[-1], e.partition) for e in told} == {
+        (table, month)
+        for table in ("bars_yahoo", "corporate_actions_yahoo")
+        for month in ("2024-01-01", "2024-03-01")
+    }
+    february_is_down = False
+    assert fetch_months("2024-02-01").success
+    unbroken = run.warehouse.read(raw.BARS_YAHOO)["close"].sort().to_list()
+    assert unbroken == [101.0, 102.0, 103.0]
+
+
+def test_enabled_providers_have_members_in_universes_of_their_own(run):
+    config = TradingConfig(
+        sources={
+            "yahoo": {"enabled": True, "symbols": ["SPY"]},
+            "binance": {"enabled": True, "symbols": ["BTCUSDT"]},
+            "ccxt": {"enabled": True, "symbols": ["BTC/USD", "BTC/USD:USD"]},
+            "ecb": {"enabled": True, "symbols": ["USD"]},
+            "alpha_vantage": {"enabled": True},
+            "nasdaq_data_link": {"enabled": True},
+        }
+    )
+    run(universe_membership, config=config)
+    members = run.warehouse.read(raw.UNIVERSE_MEMBERSHIP).filter(
+        ~pl.col("source").is_in(["sample"])
+    )
+    shown = members.sort("universe", "symbol").select(
+        "universe", "symbol", "source", "dataset", "calendar", "currency", "price_basis"
+    )
+    adjusted, plain = "ohlcv_with_adjusted_close", "unadjusted"
+    assert shown.rows() == [
+        ("alpha_vantage", "IBM", "alpha_vantage", "alpha_vantage", "XNYS", "USD", plain),
+        ("crypto", "BTCUSDT", "binance", "binance_spot", "24/7", "USDT", adjusted),
+        ("crypto_ccxt", "BTC/USD", "ccxt", "ccxt_kraken", "24/7", "USD", adjusted),
+        ("crypto_ccxt", "BTC/USD:USD", "ccxt", "ccxt_kraken", "24/7", "USD", plain),
+        ("fx_ecb", "EURUSD", "ecb", "ecb_reference_rates_web", "24/5", "USD", "reference_rate"),
+        ("wiki", "AAPL", "nasdaq_data_link", "WIKI", "XNYS", "USD", adjusted),
+        ("yahoo", "SPY", "yahoo", "yahoo_chart", "XNYS", "USD", adjusted),
+    ]
 
 
 def test_sensor_starts_one_run_for_files_that_have_settled(inbox, folder_config):

@@ -9,14 +9,22 @@ from functools import partial
 
 import pytest
 
-from btq_assets.config import YahooSourceSection
+from btq_assets.config.sources.market import YahooSourceSection
 from btq_assets.contracts import raw
 from btq_assets.contracts.base import cast_to_contract, violations
-from btq_assets.sources.errors import ProviderUnavailableError, SourceError, UnknownSymbolError
-from btq_assets.sources.market.providers.yahoo import fetch_month
+from btq_assets.sources.answers import AnswerStore
+from btq_assets.sources.errors import (
+    ProviderUnavailableError,
+    SourceError,
+    UnknownSymbolError,
+    WindowError,
+)
+from btq_assets.sources.http import HttpClient
+from btq_assets.sources.market.providers.yahoo import Yahoo
+from btq_assets.sources.provider import Window
 from btq_assets.sources.vintages import new_vintages
 
-MARCH = dt.date(2024, 3, 1)
+MARCH = Window(dt.datetime(2024, 3, 1, tzinfo=dt.UTC), dt.datetime(2024, 4, 1, tzinfo=dt.UTC))
 LATER = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
 
 pytestmark = [
@@ -30,10 +38,30 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def fetch(yahoo, waits):
-    def call(*symbols: str, now: dt.datetime = LATER, **settings):
-        section = YahooSourceSection(symbols=symbols or ("SPY",), **settings)
-        return fetch_month(section, MARCH, now, base_url=yahoo.url, sleep=waits.append)
+def ask(yahoo, waits):
+    """Everything fetched: bars, actions, refused rows, notes."""
+
+    def call(*names, now=LATER, url=None, download=None, answers=None, replay=False, **settings):
+        settings.setdefault("symbols", names or ("SPY",))
+        section = YahooSourceSection(base_url=url or yahoo.url, calls_per_minute=6_000, **settings)
+
+        def sleep(seconds: float) -> None:
+            if seconds >= 1:  # Waits for the pace last a hundredth of a second.
+                waits.append(seconds)
+
+        client = HttpClient(
+            "yahoo", section, now, sleep=sleep, clock=lambda: 0.0, answers=answers, replay=replay
+        )
+        return Yahoo(section, client, download).fetch(MARCH, now)
+
+    return call
+
+
+@pytest.fixture
+def fetch(ask):
+    def call(*symbols, **options):
+        fetched = ask(*symbols, **options)
+        return fetched.frames["raw.bars_yahoo"], fetched.rejected
 
     return call
 
@@ -93,13 +121,12 @@ def test_a_dead_provider_is_named_after_the_last_attempt(yahoo, fetch, waits):
     assert len(waits) == 2
 
 
-def test_a_server_that_is_not_there_is_a_dead_provider(waits):
+def test_a_server_that_is_not_there_is_a_dead_provider(fetch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = YahooSourceSection(symbols=("QQQ",), max_attempts=2)
     with pytest.raises(ProviderUnavailableError, match="in 2 attempts"):
-        fetch_month(settings, MARCH, LATER, base_url=f"http://127.0.0.1:{port}", sleep=waits.append)
+        fetch("QQQ", url=f"http://127.0.0.1:{port}", max_attempts=2)
 
 
 def test_an_unknown_symbol_is_named_at_once(yahoo, fetch, waits):
@@ -109,22 +136,28 @@ def test_an_unknown_symbol_is_named_at_once(yahoo, fetch, waits):
     assert waits == []
 
 
-def test_a_month_before_the_listing_is_empty_not_unknown(yahoo, fetch):
+def test_a_month_before_the_listing_is_empty_not_unknown(yahoo, ask):
     real = yahoo.respond
 
     def respond(path: str):
-        if "period1" in path:
+        if "period1" in path and "/NEW" in path:
             answer = yahoo.refusal(
                 "Data doesn't exist for startDate = 1709269200, endDate = 1711944000"
             )
             return 400, json.dumps(answer)
         return real(path)
 
-    yahoo.answers["NEW"] = yahoo.chart([1.0])
+    yahoo.answers["NEW"] = yahoo.answers["SPY"] = yahoo.chart([1.0])
     yahoo.respond = respond
-    frame, rejected = fetch("NEW")
-    assert frame.is_empty()
-    assert rejected.is_empty()
+    fetched = ask("SPY", "NEW")
+    assert set(fetched.frames["raw.bars_yahoo"]["symbol"]) == {"SPY"}
+    assert fetched.rejected.is_empty()
+    assert fetched.notes["symbols_without_bars"] == ["NEW"]
+    # Nobody had anything: then the window is wrong, and somebody should hear of it.
+    with pytest.raises(
+        WindowError, match=r"no bar of NEW from 2024-03-01.*sources\.yahoo\.start_month"
+    ):
+        ask("NEW")
 
 
 def test_a_symbol_that_trades_elsewhere_is_refused(yahoo, fetch):
@@ -157,7 +190,7 @@ def test_a_bar_of_a_day_without_session_is_refused(yahoo, fetch):
     assert rejected["reason"].to_list() == ["2024-03-29 is not a session of XNYS"]
 
 
-def test_any_download_can_be_injected_and_nan_means_missing():
+def test_any_download_can_be_injected_and_nan_means_missing(fetch):
     import pandas as pd
 
     index = pd.DatetimeIndex([pd.Timestamp("2024-03-04", tz="America/New_York")])
@@ -172,6 +205,58 @@ def test_any_download_can_be_injected_and_nan_means_missing():
         asked.append((symbol, start, end))
         return answer, "America/New_York", "USD"
 
-    frame, _ = fetch_month(YahooSourceSection(symbols=("SPY",)), MARCH, LATER, download=download)
-    assert asked == [("SPY", MARCH, dt.date(2024, 4, 1))]
+    frame, _ = fetch(download=download)
+    assert asked == [("SPY", dt.date(2024, 3, 1), dt.date(2024, 4, 1))]
     assert frame.select("open", "close", "volume").rows() == [(None, 10.0, None)]
+
+
+def test_splits_and_dividends_are_stored_as_they_came(yahoo, ask):
+    """Numbers of the answer; known at the close of the ex-date, 21:00 UTC in winter."""
+    answer = yahoo.chart([100.0, 101.0, 51.0])
+    stamps = answer["chart"]["result"][0]["timestamp"]
+    answer["chart"]["result"][0]["events"] = {
+        "dividends": {str(stamps[1]): {"amount": 0.24, "date": stamps[1]}},
+        "splits": {
+            str(stamps[2]): {
+                "date": stamps[2], "numerator": 2.0, "denominator": 1.0, "splitRatio": "2:1",
+            },
+        },
+    }  # fmt: skip
+    yahoo.answers["SPY"] = answer
+    fetched = ask()
+    assert fetched.frames["raw.bars_yahoo"].height == 3
+    actions = cast_to_contract(
+        fetched.frames["raw.corporate_actions_yahoo"], raw.CORPORATE_ACTIONS_YAHOO
+    )
+    assert violations(actions, raw.CORPORATE_ACTIONS_YAHOO).is_empty()
+    shown = actions.sort("ex_date").select("ex_date", "kind", "value", "known_at", "basis")
+    assert shown.rows() == [
+        (dt.date(2024, 3, 5), "dividend", 0.24, dt.datetime(2024, 3, 5, 21, tzinfo=dt.UTC),
+         "split_adjusted"),
+        (dt.date(2024, 3, 6), "split", 2.0, dt.datetime(2024, 3, 6, 21, tzinfo=dt.UTC),
+         "split_adjusted"),
+    ]  # fmt: skip
+    during = ask(now=dt.datetime(2024, 3, 6, 18, tzinfo=dt.UTC))
+    assert during.frames["raw.corporate_actions_yahoo"]["kind"].to_list() == ["dividend"]
+
+
+def test_own_names_are_stored_and_yahoos_are_asked(yahoo, ask):
+    yahoo.answers["VOD.L"] = yahoo.chart([70.0], zone="Europe/London")
+    fetched = ask(symbols={"vodafone": "VOD.L"})
+    assert fetched.frames["raw.bars_yahoo"]["symbol"].to_list() == ["vodafone"]
+    assert yahoo.asked == ["/v8/finance/chart/VOD.L"]
+
+
+def test_stored_answers_are_played_back_without_asking(yahoo, fetch, tmp_path):
+    yahoo.answers["SPY"] = yahoo.chart([100.0, 101.0])
+    store = AnswerStore(tmp_path / "answers")
+    first, _ = fetch(answers=store)
+    n_asked = len(yahoo.asked)
+    yahoo.answers.clear()
+    replayed, _ = fetch(answers=store, replay=True)
+    assert replayed.equals(first)
+    # The month was over when it was fetched, so the answer serves again.
+    assert fetch(answers=store)[0].equals(first)
+    assert len(yahoo.asked) == n_asked
+    with pytest.raises(SourceError, match="no stored answer"):
+        fetch("QQQ", answers=store, replay=True)

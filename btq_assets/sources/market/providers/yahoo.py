@@ -1,31 +1,33 @@
-"""Daily bars from Yahoo Finance through yfinance, one month at a time.
+"""Daily bars, splits and dividends from Yahoo Finance through yfinance, one month at a time.
 
 Belongs here: asking, asking again, and naming what went wrong. Does not belong here: deciding
 which rows are new (`sources.vintages`).
 
-Yahoo's terms allow personal use. Its prices are split-adjusted, and its adjusted close moves with
-every dividend: what it says about last month today differs from what it said last month, which
-is why changed rows become vintages of their own.
+Yahoo's terms allow personal use. Its prices and dividends are split-adjusted, and its adjusted close
+moves with every dividend: what it says about last month today differs from what it said last
+month, which is why changed rows become vintages of their own.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import polars as pl
 
-from btq_assets.config import YahooSourceSection
+from btq_assets.config.sources.market import YahooSourceSection
 from btq_assets.contracts import raw
-from btq_assets.sources.errors import ProviderUnavailableError, SourceError, UnknownSymbolError
-from btq_assets.sources.market.listing import listing_of
+from btq_assets.sources.errors import SourceError, UnknownSymbolError
+from btq_assets.sources.http import HttpClient, TryAgainError
+from btq_assets.sources.market.actions import DIVIDEND, SPLIT, to_actions
+from btq_assets.sources.market.library_session import ask_patiently, library_session
+from btq_assets.sources.market.listing import Instrument, instruments_of
 from btq_assets.sources.market.parsers import to_bars
 from btq_assets.sources.market.sessions import at_session_close, calendar_facts
+from btq_assets.sources.market.windows import fresh_hours, refuse_empty
+from btq_assets.sources.provider import Fetched, Window
 from btq_assets.sources.rows import Parsed, as_it_came, combine, no_rejects
-from btq_assets.timeline import add_months
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +37,7 @@ DATASET = "yahoo_chart"
 #: A bar is stored this long after its session closed: until then Yahoo may still change it.
 SETTLING_TIME = timedelta(minutes=30)
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
-_NAMES = {
+_PRICES = {
     "Open": "open",
     "High": "high",
     "Low": "low",
@@ -44,68 +45,140 @@ _NAMES = {
     "Adj Close": "adj_close",
     "Volume": "volume",
 }
+_EVENTS = {"Dividends": DIVIDEND, "Stock Splits": SPLIT}
 
 # What yfinance raises from inside when an answer is not JSON or not of the usual shape.
 _MALFORMED_ANSWER = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 #: ``download(symbol, first day, day after the last) -> (bars, exchange's zone, currency)``.
-Download = Callable[[str, date, date], tuple["pd.DataFrame", str, str]]
+Download = Callable[[str, date, date], tuple["pd.DataFrame | None", str, str]]
 
 
-class _TryAgainError(Exception):
-    """An answer that may be better next time."""
-
-
-def fetch_month(
-    settings: YahooSourceSection,
-    month: date,
-    now: datetime,
-    *,
-    base_url: str | None = None,
-    download: Download | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All configured symbols' bars of one month.
+class Yahoo:
+    """Bars, splits and dividends of the configured symbols.
 
     Parameters
     ----------
     settings
         Symbols, timeout and number of attempts.
-    month
-        First day of the month.
-    now
-        Time of the fetch, UTC; bars whose session has not settled by then are left out.
-    base_url
-        Another server to ask instead of Yahoo's hosts.
+    client
+        Pace, stored answers and replay.
     download
         What to ask with; yfinance by default.
-    sleep
-        Called with the seconds to wait between attempts.
-
-    Returns
-    -------
-    tuple of polars.DataFrame
-        Rows of ``raw.bars_yahoo``, and refused rows.
-
-    Raises
-    ------
-    UnknownSymbolError
-        Yahoo does not know a symbol.
-    ProviderUnavailableError
-        Yahoo gave no data after every attempt.
-    SourceError
-        A symbol trades elsewhere than its suffix says.
     """
-    ask = download or yfinance_download(settings.timeout_s, base_url)
-    parts = [_one_symbol(ask, settings, symbol, month, now, sleep) for symbol in settings.symbols]
-    stacked = combine(parts, raw.BARS_YAHOO.empty())
-    return stacked.rows, stacked.rejected
+
+    def __init__(
+        self, settings: YahooSourceSection, client: HttpClient, download: Download | None = None
+    ) -> None:
+        self.settings = settings
+        self.client = client
+        self._given = download
+
+    def fetch(self, window: Window, now: datetime) -> Fetched:
+        """Sessions of the window's days that have settled.
+
+        Raises
+        ------
+        UnknownSymbolError
+            Yahoo does not know a symbol.
+        ProviderUnavailableError
+            Yahoo gave no data after every attempt.
+        WindowError
+            No symbol has a bar in a window that is over.
+        SourceError
+            A symbol trades elsewhere than its suffix says.
+        """
+        hours = fresh_hours(self.settings, window, timedelta(days=1), now)
+        ask = self._given or yfinance_download(self.client, hours)
+        instruments = instruments_of("yahoo", self.settings)
+        pairs = [self._one_symbol(ask, one, window, now) for one in instruments]
+        bars = combine([part for part, _ in pairs], raw.BARS_YAHOO.empty())
+        if bars.rows.is_empty() and bars.rejected.is_empty():
+            refuse_empty("yahoo", [one.symbol for one in instruments], window, now)
+        actions = pl.concat([raw.CORPORATE_ACTIONS_YAHOO.empty(), *(events for _, events in pairs)])
+        silent = [
+            one.symbol
+            for one, (part, _) in zip(instruments, pairs, strict=True)
+            if part.rows.is_empty()
+        ]
+        return Fetched(
+            {raw.BARS_YAHOO.table: bars.rows, raw.CORPORATE_ACTIONS_YAHOO.table: actions},
+            bars.rejected,
+            {"symbols_without_bars": silent},
+        )
+
+    def _one_symbol(
+        self, ask: Download, one: Instrument, window: Window, now: datetime
+    ) -> tuple[Parsed, pl.DataFrame]:
+        first, after = window.start.date(), window.end.date()
+        frame, zone, currency = ask_patiently(
+            self.client, lambda: ask(one.asked_as, first, after), f"bars of {one.asked_as!r}"
+        )
+        if frame is None or frame.empty:
+            return Parsed(raw.BARS_YAHOO.empty()), raw.CORPORATE_ACTIONS_YAHOO.empty()
+        home = calendar_facts(one.listing.calendar).zone
+        if zone != home:
+            raise SourceError(
+                f"Yahoo says that {one.asked_as!r} trades in {zone}, its suffix says {home}; take it "
+                "out of sources.yahoo.symbols or add its exchange to sources/market/listing.py"
+            )
+        return read_history(frame, one, currency or one.listing.currency, now)
 
 
-def yfinance_download(timeout_s: float, base_url: str | None = None) -> Download:
-    """The yfinance way to ask for one symbol; see `Download`."""
+def read_history(
+    frame: pd.DataFrame, one: Instrument, currency: str, now: datetime
+) -> tuple[Parsed, pl.DataFrame]:
+    """Bars and corporate actions of what yfinance made of an answer.
 
-    def download(symbol: str, start: date, end: date) -> tuple[pd.DataFrame, str, str]:
+    Parameters
+    ----------
+    frame
+        Index of local days; prices, volume, dividends and splits, ``NaN`` where there is none.
+    one, currency
+        The instrument and the currency of its prices.
+    now
+        Time of the fetch; sessions that have not settled by then are left out.
+    """
+    names = {name: new for name, new in {**_PRICES, **_EVENTS}.items() if name in frame.columns}
+    columns = {new: frame[name].astype(float).to_numpy() for name, new in names.items()}
+    table = as_it_came(
+        pl.DataFrame(
+            {"session": [stamp.date() for stamp in frame.index], "symbol": one.symbol, **columns}
+        )
+    )
+    # NaN is how pandas says "no value"; the contract would take it for a number gone wrong.
+    timed = at_session_close(
+        table.with_columns(pl.col(*columns).fill_nan(None)), one.listing.calendar
+    )
+    settled = timed.rows.filter(pl.col("ts") + SETTLING_TIME <= now)
+    # A day that is there for its dividend alone is no bar.
+    priced = settled.filter(pl.any_horizontal(pl.col("close", "adj_close").is_not_null()))
+    bars = to_bars(priced, dataset=DATASET, currency=currency)
+    labelled = settled.with_columns(dataset=pl.lit(DATASET), currency=pl.lit(currency))
+    actions = [
+        to_actions(labelled.filter(pl.col(kind) > 0), kind, kind, basis="split_adjusted")
+        for kind in (DIVIDEND, SPLIT)
+        if kind in settled.columns
+    ]
+    return (
+        Parsed(bars.sort("ts"), pl.concat([no_rejects(), timed.rejected])),
+        pl.concat([raw.CORPORATE_ACTIONS_YAHOO.empty(), *actions]),
+    )
+
+
+def yfinance_download(client: HttpClient, hours: float = 0.0) -> Download:
+    """The yfinance way to ask for one symbol; see `Download`.
+
+    Parameters
+    ----------
+    client
+        Pace, address, stored answers and replay.
+    hours
+        Age up to which a stored answer is used.
+    """
+    session = _session(client, hours)
+
+    def download(symbol: str, start: date, end: date) -> tuple[pd.DataFrame | None, str, str]:
         import yfinance
         from yfinance import exceptions
         from yfinance.data import YfData
@@ -113,7 +186,6 @@ def yfinance_download(timeout_s: float, base_url: str | None = None) -> Download
         yfinance.config.debug.hide_exceptions = False
         # yfinance remembers answers about the past, errors included, as long as the process lives.
         YfData.cache_get.cache_clear()
-        session = redirecting_session(base_url) if base_url else None
         ticker = yfinance.Ticker(symbol, session=session)
         try:
             frame = ticker.history(
@@ -121,8 +193,8 @@ def yfinance_download(timeout_s: float, base_url: str | None = None) -> Download
                 end=end.isoformat(),
                 interval="1d",
                 auto_adjust=False,
-                actions=False,
-                timeout=timeout_s,
+                actions=True,
+                timeout=client.settings.timeout_s,
             )
         except exceptions.YFTzMissingError:
             raise _unknown(symbol, "no such symbol") from None
@@ -132,7 +204,7 @@ def yfinance_download(timeout_s: float, base_url: str | None = None) -> Download
             if "delisted" in reason or "not found" in reason.lower():
                 raise _unknown(symbol, reason) from None
             if not reason and "exchangeTimezoneName" not in ticker.history_metadata:
-                raise _TryAgainError("an answer without prices and without a reason") from error
+                raise TryAgainError("an answer without prices and without a reason") from error
             frame = None
         except (
             exceptions.YFRateLimitError,
@@ -143,87 +215,27 @@ def yfinance_download(timeout_s: float, base_url: str | None = None) -> Download
             # yfinance looks an unknown symbol up elsewhere, and that page does not exist.
             if getattr(getattr(error, "response", None), "status_code", None) == 404:
                 raise _unknown(symbol, "no such page") from None
-            raise _TryAgainError(f"{type(error).__name__}: {error}") from error
+            raise TryAgainError(f"{type(error).__name__}: {error}") from error
         facts = ticker.history_metadata if frame is not None else {}
         return frame, facts.get("exchangeTimezoneName", ""), facts.get("currency", "")
 
     return download
 
 
-def redirecting_session(base_url: str) -> Any:
-    """A `requests.Session` that sends every request to `base_url`, path and query unchanged."""
-    import requests
-    from requests.adapters import HTTPAdapter
+def _session(client: HttpClient, hours: float) -> Any:
+    """Yahoo itself wants a browser's handshake, which yfinance's own backend can imitate."""
 
-    target = urlsplit(base_url)
+    def keeps(path: str) -> bool:
+        return "/finance/chart/" in path
 
-    class Redirect(HTTPAdapter):
-        def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-            asked = urlsplit(request.url)
-            request.url = urlunsplit(
-                (target.scheme, target.netloc, asked.path, asked.query, asked.fragment)
-            )
-            return super().send(request, *args, **kwargs)
+    if client.settings.base_url or client.replay:
+        session = library_session(client, keeps=keeps)
+    else:
+        from curl_cffi import requests as curl
 
-    session = requests.Session()
-    session.trust_env = False
-    for prefix in ("https://", "http://"):
-        session.mount(prefix, Redirect())
+        session = library_session(client, keeps=keeps, parent=curl.Session, impersonate="chrome")
+    session.fresh_hours = hours
     return session
-
-
-def _one_symbol(
-    ask: Download,
-    settings: YahooSourceSection,
-    symbol: str,
-    month: date,
-    now: datetime,
-    sleep: Callable[[float], None],
-) -> Parsed:
-    listing = listing_of(symbol)
-    frame, zone, currency = _with_retries(
-        lambda: ask(symbol, month, add_months(month, 1)), symbol, settings.max_attempts, sleep
-    )
-    if frame is None or frame.empty:
-        return Parsed(raw.BARS_YAHOO.empty())
-    home = calendar_facts(listing.calendar).zone
-    if zone != home:
-        raise SourceError(
-            f"Yahoo says that {symbol!r} trades in {zone}, its suffix says {home}; take it out of "
-            "sources.yahoo.symbols or add its exchange to sources/market/listing.py"
-        )
-    columns = {new: frame[name].astype(float).to_numpy() for name, new in _NAMES.items()}
-    table = as_it_came(
-        pl.DataFrame(
-            {"session": [stamp.date() for stamp in frame.index], "symbol": symbol, **columns}
-        )
-    )
-    # NaN is how pandas says "no value"; the contract would take it for a number gone wrong.
-    timed = at_session_close(table.with_columns(pl.col(*columns).fill_nan(None)), listing.calendar)
-    settled = timed.rows.filter(pl.col("ts") + SETTLING_TIME <= now)
-    bars = to_bars(settled, dataset=DATASET, currency=currency or listing.currency)
-    return Parsed(bars.sort("ts"), pl.concat([no_rejects(), timed.rejected]))
-
-
-def _with_retries(
-    attempt: Callable[[], Any], symbol: str, max_attempts: int, sleep: Callable[[float], None]
-) -> Any:
-    import tenacity
-
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(_TryAgainError),
-        stop=tenacity.stop_after_attempt(max_attempts),
-        wait=tenacity.wait_exponential_jitter(initial=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
-        sleep=sleep,
-        reraise=True,
-    )
-    try:
-        return retrying(attempt)
-    except _TryAgainError as error:
-        raise ProviderUnavailableError(
-            f"Yahoo gave no bars of {symbol!r} in {max_attempts} attempts, last: {error}. Nothing "
-            "was stored; run the month again later, or raise sources.yahoo.max_attempts"
-        ) from error
 
 
 def _unknown(symbol: str, reason: str) -> UnknownSymbolError:
