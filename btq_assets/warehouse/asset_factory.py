@@ -289,7 +289,9 @@ class _Execution:
         self.now = datetime.now(UTC)
         self.code = code_version(asset.code)
 
-    def events(self) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    def events(
+        self,
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult | dg.AssetMaterialization]:
         """Work, and tell Dagster what happened."""
         asset = self.asset
         if asset.partitions and not self.context.has_partition_key and not self._has_range():
@@ -351,7 +353,7 @@ class _Execution:
             )
             done.append(committed)
             if len(keys) > 1:
-                self._say_committed(key, committed)
+                yield from self._said_committed(key, committed)
         if given_up:
             raise dg.Failure(
                 f"{len(given_up)} of {len(keys)} partitions of {asset.name} failed, the other "
@@ -381,15 +383,19 @@ class _Execution:
             "reused": False,
         }
 
-    def _say_committed(self, key: str | None, committed: _Committed) -> None:
-        """Tell Dagster at once, so that a range broken off goes on where it ended."""
+    def _said_committed(
+        self, key: str | None, committed: _Committed
+    ) -> Iterator[dg.AssetMaterialization]:
+        """Tell Dagster at once, so that a range broken off goes on where it ended.
+
+        Yielded, not logged through the context: what is logged waits for the next event, and is
+        lost when the step fails.
+        """
         for contract in self.asset.outputs:
-            self.context.log_event(
-                dg.AssetMaterialization(
-                    asset_key=list(contract.asset_key),
-                    partition=key,
-                    metadata=self._metadata(contract, committed),
-                )
+            yield dg.AssetMaterialization(
+                asset_key=list(contract.asset_key),
+                partition=key,
+                metadata=self._metadata(contract, committed),
             )
 
     def _partition_keys(self) -> list[str | None]:
