@@ -54,6 +54,7 @@ def make_bars(
                     "ts": stamps,
                     "session": [stamp.date() for stamp in stamps],
                     "known_at": stamps,
+                    "revised_at": None,
                     **raw,
                     "adj_open": raw["open"],
                     "adj_high": raw["high"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.base import UTC_TIMESTAMP, Column, TableContract
 from btq_assets.contracts.columns import (
     KNOWN_AT,
     SYMBOL,
@@ -44,7 +44,16 @@ _BAR_COLUMNS = (
     SYMBOL,
     TS,
     day("session", "Trading session the bar belongs to."),
-    KNOWN_AT,
+    Column(
+        "known_at",
+        UTC_TIMESTAMP,
+        "When a participant could first have known the bar, UTC: that of its first vintage.",
+    ),
+    stamp(
+        "revised_at",
+        "When the values shown became known, UTC, where they are not those of the first vintage.",
+        nullable=True,
+    ),
     number(
         "open",
         "Raw first price; null where the source has none.",
@@ -82,7 +91,7 @@ _BAR_COLUMNS = (
 BARS_1D = TableContract(
     layer="core",
     name="bars_1d",
-    description="Daily bars of every universe, latest vintage, raw and adjusted. Missing stays missing.",
+    description="Daily bars of every universe, latest vintage, raw and back-adjusted; core.bars_1d_as_of(time) shows what was known at a time. Missing stays missing.",
     columns=_BAR_COLUMNS,
     key=("universe", "symbol", "ts"),
     writer="dbt",
@@ -96,6 +105,75 @@ BARS_1W = TableContract(
     description="Weekly bars resampled from daily ones; a week that has not ended is absent.",
     columns=(*_BAR_COLUMNS, count("n_sessions", "Daily bars in the week.", minimum=1)),
     key=("universe", "symbol", "ts"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+CORPORATE_ACTIONS = TableContract(
+    layer="core",
+    name="corporate_actions",
+    description="Splits and cash dividends of every source, latest vintage of each.",
+    columns=(
+        text("source", "Raw table without its prefix."),
+        text("dataset", "Dataset within it, as in the bars it belongs to."),
+        SYMBOL,
+        day("ex_date", "First session without the right."),
+        text("kind", "What happened.", allowed=("split", "dividend")),
+        KNOWN_AT,
+        stamp(
+            "revised_at",
+            "When the value shown became known, UTC, where it is not the first one reported.",
+            nullable=True,
+        ),
+        number(
+            "value",
+            "Shares after for one before (split), or cash per share (dividend).",
+            nullable=False,
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+        text("currency", "Currency of a dividend."),
+        text("basis", "Whether the source has restated prices for later splits."),
+    ),
+    key=("source", "dataset", "symbol", "ex_date", "kind"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+ADJUSTMENT_FACTORS = TableContract(
+    layer="core",
+    name="adjustment_factors",
+    description="For each bar that an action falls on: what prices before it are multiplied by.",
+    columns=(
+        text("source", "Raw bars table without its prefix."),
+        text("dataset", "Dataset within it."),
+        SYMBOL,
+        day("session", "First session with a close on or after the ex-date."),
+        number(
+            "split",
+            "Shares after for one before; 1 where there is no split, or the source has restated.",
+            nullable=False,
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+        number(
+            "dividend",
+            "Cash per share held into the ex-date; 0 where there is none.",
+            nullable=False,
+            minimum=0,
+        ),
+        number("close", "Close of the bar.", nullable=False, minimum=0, exclusive_minimum=True),
+        number(
+            "factor",
+            "close / (close * split + dividend), so that adjusted returns are total returns.",
+            nullable=False,
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+    ),
+    key=("source", "dataset", "symbol", "session"),
     writer="dbt",
     owner="team:data",
     kinds=("duckdb", "dbt"),

@@ -29,6 +29,7 @@ select
     max(ts) as ts,
     cast(max(session) as date) as session,
     max(known_at) as known_at,
+    max(revised_at) as revised_at,
     first(open order by ts) as open,
     case when count(high) = count(*) then max(high) end as high,
     case when count(low) = count(*) then min(low) end as low,

@@ -1,3 +1,4 @@
+{{ config(post_hook="{{ create_macro_as_of() }}") }}
 -- Every vintage of every macro series; a value is current from known_at until superseded_at.
 select
     series_id,

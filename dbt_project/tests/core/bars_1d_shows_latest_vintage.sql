@@ -1,8 +1,8 @@
 {{ config(meta={
-    'description': "No raw vintage of a daily bar is newer than the one shown.",
+    'description': "No raw vintage of a daily bar is newer than the one shown, and none was known before its known_at.",
     'dagster': {'ref': {'name': 'bars_1d'}},
 }) }}
-select shown.universe, shown.symbol, shown.ts, shown.known_at, max(bars.known_at) as newest
+select shown.universe, shown.symbol, shown.ts, shown.known_at, shown.revised_at, max(bars.known_at) as newest
 from {{ ref('bars_1d') }} as shown
 inner join {{ ref('instruments') }} as instruments using (universe, symbol)
 inner join (
@@ -17,4 +17,6 @@ inner join (
     and bars.symbol = shown.symbol
     and bars.ts = shown.ts
 group by all
-having max(bars.known_at) <> shown.known_at
+having
+    max(bars.known_at) <> coalesce(shown.revised_at, shown.known_at)
+    or min(bars.known_at) <> shown.known_at

@@ -100,11 +100,13 @@ def _raw_tables() -> dict[base.TableContract, pl.DataFrame]:
         *(("us20", symbol, "closes", "adjusted_close_only") for symbol in "ABCD"),
         ("us_ohlcv", "A", "ohlcv", "ohlcv_with_adjusted_close"),
         ("benchmark", "^SP500", "index", "price_index"),
+        ("unadjusted", "U", "raw", "unadjusted"),
     ]
     membership = pl.DataFrame(
         [
-            (universe, symbol, SESSIONS[0], None, "sample", dataset, "XNYS", "USD", basis, None, "")
+            (universe, symbol, SESSIONS[0], None, source, dataset, "XNYS", "USD", basis, None, "")
             for universe, symbol, dataset, basis in members
+            for source in ["yahoo" if dataset == "raw" else "sample"]
         ],
         schema=raw.UNIVERSE_MEMBERSHIP.schema,
         orient="row",
@@ -112,14 +114,53 @@ def _raw_tables() -> dict[base.TableContract, pl.DataFrame]:
         # D leaves the universe at the end of January.
         valid_to=pl.when(pl.col("symbol") == "D").then(dt.date(2020, 1, 31))
     )
+    # An unadjusted series that is split two for one on 3 February, as was said at first wrongly.
+    unadjusted = _bars("U", 11, "raw", ohlcv=True).with_columns(
+        pl.col("open", "high", "low", "close")
+        / pl.when(pl.col("ts") >= dt.datetime(2020, 2, 3, tzinfo=dt.UTC)).then(2.0).otherwise(1.0),
+        adj_close=pl.lit(None, dtype=pl.Float64),
+    )
+    actions = pl.DataFrame(
+        [
+            _row(
+                raw.CORPORATE_ACTIONS_YAHOO,
+                dataset="raw",
+                symbol="U",
+                ex_date=dt.date(2020, 2, 3),
+                kind="split",
+                known_at=known_at,
+                known_at_basis="recorded",
+                value=value,
+                currency="USD",
+                basis="as_traded",
+            )
+            for known_at, value in ((CLOSES[0], 3.0), (LATER, 2.0))
+        ],
+        schema=raw.CORPORATE_ACTIONS_YAHOO.schema,
+        orient="row",
+    )
     return {
+        raw.BARS_YAHOO: unadjusted,
+        raw.CORPORATE_ACTIONS_YAHOO: actions,
         raw.BARS_SAMPLE: pl.concat([*bars, revised, intraday]),
         raw.UNIVERSE_MEMBERSHIP: membership,
         raw.MACRO_SAMPLE: _macro(),
         raw.MACRO_TREASURY: _curves(),
         raw.MACRO_FRED: _another_cpi(),
         raw.DOCUMENTS_SAMPLE: pl.DataFrame(
-            [("d1", "A", CLOSES[0], CLOSES[1], "assumed_lag", "A reports", "SYNTHETIC", "test")],
+            [
+                _row(
+                    raw.DOCUMENTS_SAMPLE,
+                    doc_id="d1",
+                    symbol="A",
+                    published_at=CLOSES[0],
+                    known_at=CLOSES[1],
+                    known_at_basis="assumed_lag",
+                    headline="A reports",
+                    label="SYNTHETIC",
+                    dataset="test",
+                )
+            ],
             schema=raw.DOCUMENTS_SAMPLE.schema,
             orient="row",
         ),

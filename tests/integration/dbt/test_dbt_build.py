@@ -69,14 +69,16 @@ def test_bars_1d_is_the_latest_vintage_while_a_member(warehouse) -> None:
         "us20 D": in_january,
         "us_ohlcv A": n_sessions,
         "benchmark ^SP500": n_sessions,
+        "unadjusted U": n_sessions,
     }
-    shown, first, known_at = query(
+    shown, first, known_at, revised_at = query(
         warehouse,
         """
         select
             any_value(bars.adj_close),
             min(raw.adj_close) filter (raw.known_at_basis = 'assumed_lag'),
-            any_value(bars.known_at)
+            any_value(bars.known_at),
+            any_value(bars.revised_at)
         from core.bars_1d bars
         join raw.bars_sample raw using (symbol, ts)
         where bars.universe = 'us20' and raw.dataset = 'closes' and raw.freq = '1d'
@@ -84,7 +86,8 @@ def test_bars_1d_is_the_latest_vintage_while_a_member(warehouse) -> None:
         """,
     )[0]
     assert shown == pytest.approx(1.05 * first)
-    assert known_at == utc(3, 24, 12)
+    assert known_at == utc(1, 9)
+    assert revised_at == utc(3, 24, 12)
 
 
 def test_prices_are_adjusted_by_one_factor_and_never_invented(warehouse) -> None:
@@ -264,7 +267,7 @@ def test_data_health_tells_absent_from_empty(warehouse) -> None:
     }
     assert set(rows) == watched
     assert rows["regimes.states"] == (False, 0, 0, None, None)
-    assert rows["raw.bars_yahoo"] == (True, 0, 0, None, None)
+    assert rows["raw.bars_folder"] == (True, 0, 0, None, None)
     present, n_rows, n_quarantined, first_at, emptiest = rows["raw.bars_sample"]
     assert present
     assert n_rows == query(warehouse, "select count(*) from raw.bars_sample")[0][0]

@@ -48,6 +48,7 @@ def inputs() -> dict[str, pl.DataFrame]:
                     "ts": ts,
                     "session": ts.dt.date(),
                     "known_at": ts,
+                    "revised_at": None,
                     **dict.fromkeys(("open", "high", "low", "close", "volume")),
                     **dict.fromkeys(("adj_open", "adj_high", "adj_low")),
                     "adj_close": close,

@@ -1,0 +1,1 @@
+{{ union_tables('raw', raw_corporate_actions_tables(), 'corporate_actions_', 'source') }}
