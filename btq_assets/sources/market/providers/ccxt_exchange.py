@@ -117,9 +117,13 @@ class CcxtExchange:
     def _open(self, hours: float) -> Any:
         if self._exchange is None:
             self._exchange = open_exchange(self.settings, self.client)
-        if hasattr(self._exchange, "session"):
-            self._exchange.session.fresh_hours = hours
+        session = getattr(self._exchange, "session", None)
+        # What is traded does not depend on the month: a range of months asks for it once.
+        if hasattr(session, "fresh_hours"):
+            session.fresh_hours = self.settings.answers_fresh_hours
         self._ask(self._exchange.load_markets, "list of markets")
+        if hasattr(session, "fresh_hours"):
+            session.fresh_hours = hours
         return self._exchange
 
     def _refuse_unknown(self, exchange: Any, instruments: Sequence[Instrument]) -> None:
@@ -197,7 +201,10 @@ class CcxtExchange:
     def _fundings(self, exchange: Any, one: Instrument, window: Window, now: datetime) -> Parsed:
         if not exchange.has.get("fetchFundingRateHistory"):
             return Parsed(raw.FUNDING_RATES_CCXT.empty())
-        since, after = epoch_ms(window.start), min(epoch_ms(window.end), epoch_ms(now))
+        start, after = epoch_ms(window.start), min(epoch_ms(window.end), epoch_ms(now))
+        # Some exchanges give the newest rows of a span that ccxt ends a page after its start, both
+        # ends included: a millisecond earlier, the page holds no row too many, and loses none.
+        since = start - 1
         rows: list[Any] = []
         while since < after:
             page = self._ask(
@@ -211,7 +218,7 @@ class CcxtExchange:
             if not stamps or max(stamps) < since:
                 break
             since = max(stamps) + 1
-        return parse_fundings(rows, self.dataset, one.symbol, epoch_ms(window.start), after)
+        return parse_fundings(rows, self.dataset, one.symbol, start, after)
 
     def _ask(self, attempt: Callable[[], Result], what: str) -> Result:
         return ask_patiently(
