@@ -228,16 +228,24 @@ MACRO_ASOF = TableContract(
 DOCUMENTS = TableContract(
     layer="core",
     name="documents",
-    description="Documents of all sources, one row each.",
+    description="Documents of all sources: one row per document, vintage and symbol the source itself names. Whom a text is about besides is in features.document_scores.",
     columns=(
-        text("doc_id", "Hash of source, symbol, time and text."),
-        SYMBOL,
+        text("doc_id", "Hash over source and the source's own name of the document."),
+        text("symbol", "Instrument the source itself names; empty where it names none."),
         stamp("published_at", "Time of publication, UTC."),
         KNOWN_AT,
         text("headline", "Text of the headline."),
+        text("text", "Body as plain text, where the source gives one.", nullable=True),
+        text("url", "Where it can be read.", nullable=True),
+        text("language", "ISO 639-1 code the source states.", nullable=True),
+        text("author", "Site, subreddit, account or form it came by.", nullable=True),
+        number(
+            "relevance", "How much it is about the symbol, by the source.", minimum=0, maximum=1
+        ),
+        text("source", "Source: raw.documents_<source>."),
         text("label", "SYNTHETIC or REAL."),
     ),
-    key=("doc_id",),
+    key=("doc_id", "symbol", "known_at"),
     writer="dbt",
     owner="team:data",
     kinds=("duckdb", "dbt"),

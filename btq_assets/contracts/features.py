@@ -9,8 +9,20 @@ its value is undefined. A window of ``n`` sessions counts the symbol's own bars.
 
 from __future__ import annotations
 
-from btq_assets.contracts.base import Column, TableContract
-from btq_assets.contracts.columns import SYMBOL, TS, UNIVERSE, count, flag, number, text
+import polars as pl
+
+from btq_assets.contracts.base import Column, RowRule, TableContract
+from btq_assets.contracts.columns import (
+    KNOWN_AT,
+    SYMBOL,
+    TS,
+    UNIVERSE,
+    count,
+    flag,
+    number,
+    stamp,
+    text,
+)
 
 FAMILIES = (
     "technical",
@@ -279,6 +291,43 @@ SENTIMENT = _family(
             "is_synthetic",
             "Whether any document behind the row is SYNTHETIC: no evidence of anything.",
         ),
+    ),
+)
+
+DOCUMENT_SCORES = TableContract(
+    layer="features",
+    name="document_scores",
+    description="How each document sounds, whom it is about, and whether its story was told before: one row per document, vintage and symbol.",
+    columns=(
+        text("doc_id", "Document in core.documents."),
+        text("symbol", "Instrument it is about; empty where none was found."),
+        stamp("published_at", "Time of publication, UTC."),
+        KNOWN_AT,
+        text("headline", "Text of the headline."),
+        text("source", "Source: raw.documents_<source>."),
+        text("language", "ISO 639-1 code, stated or detected; null if unsure.", nullable=True),
+        text(
+            "linked_by",
+            "How the symbol was found: stated by the source, or in the text.",
+            nullable=True,
+            allowed=("source", "cashtag", "exchange", "ticker", "name"),
+        ),
+        number(
+            "score",
+            "-1 bad to 1 good; null where the text is in a language the scorer does not read.",
+            minimum=-1,
+            maximum=1,
+        ),
+        text("scorer", "Scorer and its version."),
+        text("cluster_id", "Story: the document and time it began with."),
+        stamp("first_known_at", "When the story was first known, UTC."),
+        flag("is_repeat", "Whether the story had been told about this symbol before: counts once."),
+        text("label", "SYNTHETIC or REAL."),
+    ),
+    key=("doc_id", "symbol", "known_at"),
+    rules=(
+        RowRule("before its story began", pl.col("known_at") < pl.col("first_known_at")),
+        RowRule("known before it was published", pl.col("known_at") < pl.col("published_at")),
     ),
 )
 

@@ -15,6 +15,7 @@ from btq_assets.contracts import features as contracts
 from btq_assets.contracts.base import TableContract
 from btq_assets.features.checks import (
     RECURSIVE_MEMORY,
+    STORIES_CHECK,
     null_shares,
     presence_check,
     truncation_gate,
@@ -214,17 +215,61 @@ def cross_asset(step: Step, bars: pl.DataFrame) -> TableOutput:
     return _output(step, frame, contracts.CROSS_ASSET, "universe_beta")
 
 
+def _document_score_files(config: Any) -> str:
+    from btq_assets.sources.sentiment.scoring.base import files_fingerprint
+
+    return files_fingerprint(config.sources.documents)
+
+
+@table_asset(
+    outputs=(contracts.DOCUMENT_SCORES,),
+    inputs={"documents": core.DOCUMENTS},
+    config=("sources.documents",),
+    code=("btq_assets.sources.sentiment", "btq_assets.features.checks"),
+    checks=(STORIES_CHECK,),
+    group=_GROUP,
+    source_version=_document_score_files,
+)
+def document_scores(step: Step, documents: pl.DataFrame) -> TableOutput:
+    """Score every document, find whom it is about, and which stories are told again."""
+    from btq_assets import plots
+    from btq_assets.sources.sentiment.scored import score
+
+    frame = score(documents, step.config.sources.documents)
+    by_source = frame.group_by("source", "label").agg(
+        documents=pl.col("doc_id").n_unique(),
+        linked=pl.col("doc_id").filter(pl.col("symbol") != "").n_unique(),
+        repeats=pl.col("is_repeat").sum(),
+        not_read=pl.col("score").is_null().sum(),
+    )
+    synthetic = "SYNTHETIC " if (frame["label"] == "SYNTHETIC").any() else ""
+    return TableOutput(
+        frame,
+        metadata={
+            "scorer": frame["scorer"][0] if frame.height else step.config.sources.documents.scorer,
+            "by_source": by_source.sort("source", "label"),
+            "linked_by": frame.group_by("linked_by").len().sort("linked_by"),
+            "languages": frame.group_by("language").len().sort("len", descending=True).head(12),
+        },
+        plots={
+            f"{synthetic}scores": plots.histogram(
+                frame["score"].drop_nulls(), f"{synthetic}document scores", "score"
+            )
+        },
+    )
+
+
 def _sentiment(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import sentiment as family
 
-    return family.compute(inputs["bars"], inputs["documents"], config.features)
+    return family.compute(inputs["bars"], inputs["scores"], config.features)
 
 
 @table_asset(
     outputs=(contracts.SENTIMENT,),
-    inputs={"bars": core.BARS_1D, "documents": core.DOCUMENTS},
+    inputs={"bars": core.BARS_1D, "scores": contracts.DOCUMENT_SCORES},
     config=("features",),
-    code=_code("features.sentiment", "features.lexicon", "timeline"),
+    code=_code("features.sentiment", "timeline"),
     checks=(
         features_suite(contracts.SENTIMENT),
         truncation_gate(contracts.SENTIMENT, _sentiment, symbols=1),
@@ -232,16 +277,16 @@ def _sentiment(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     ),
     group=_GROUP,
 )
-def sentiment(step: Step, bars: pl.DataFrame, documents: pl.DataFrame) -> TableOutput:
-    """Score the headlines known at each session; synthetic ones are marked as such."""
-    frame = _sentiment({"bars": bars, "documents": documents}, step.config)
+def sentiment(step: Step, bars: pl.DataFrame, scores: pl.DataFrame) -> TableOutput:
+    """Average the scores known at each session; synthetic ones are marked as such."""
+    frame = _sentiment({"bars": bars, "scores": scores}, step.config)
     output = _output(step, frame, contracts.SENTIMENT, "sentiment_score")
     synthetic = frame["is_synthetic"].sum()
     return TableOutput(
         frame,
         metadata={
             **output.metadata,
-            "n_documents": documents.height,
+            "n_documents": scores["doc_id"].n_unique(),
             "rows_from_synthetic_documents": synthetic,
         },
         plots={

@@ -109,3 +109,36 @@ def presence_check(
         run,
         blocking=False,
     )
+
+
+def _stories_begin_with_their_first_document(context: CheckContext) -> CheckOutcome:
+    frame = context.frame
+    first = frame.group_by("cluster_id").agg(earliest=pl.col("known_at").min())
+    judged = frame.join(first, on="cluster_id").with_columns(
+        counted=(~pl.col("is_repeat")).sum().over("symbol", "cluster_id"),
+        first_counts=pl.col("is_repeat")
+        .sort_by("known_at", "doc_id")
+        .first()
+        .over("symbol", "cluster_id")
+        .not_(),
+    )
+    wrong = judged.filter(
+        (pl.col("earliest") != pl.col("first_known_at"))
+        | (pl.col("counted") != 1)
+        | ~pl.col("first_counts")
+    )
+    return CheckOutcome(
+        "stories_count_once",
+        wrong.is_empty(),
+        f"{wrong.height} of {frame.height} rows belong to a story that does not begin with its "
+        "earliest document, or does not count exactly once for a symbol"
+        + (f", first {wrong['cluster_id'][0]}" if wrong.height else ""),
+        {"stories": frame["cluster_id"].n_unique()},
+    )
+
+
+STORIES_CHECK = frame_check(
+    "stories_count_once",
+    "A story begins with its earliest document, and counts once for each symbol, by that one.",
+    _stories_begin_with_their_first_document,
+)

@@ -1,24 +1,18 @@
-"""Sentiment family: what the headlines known at a session say, decaying since they came.
+"""Sentiment family: what the documents known at a session say, decaying since they came.
 
-Belongs here: scoring text and averaging it per symbol and session. Does not belong here: fetching
-documents (`sources`). A row behind which any document is SYNTHETIC says so in ``is_synthetic``.
+Belongs here: averaging scores per symbol and session. Does not belong here: fetching documents,
+linking and scoring them (`sources.sentiment`). A story told again counts once, by its first
+document about the symbol. A row behind which any document is SYNTHETIC says so in
+``is_synthetic``.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from functools import cache
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from btq_assets.config import FeaturesSection
 from btq_assets.features.definitions import KEY, SYMBOL, Feature, prepare, ratio, undefined_to_null
-from btq_assets.features.lexicon import FINANCE_LEXICON
 from btq_assets.timeline import asof_join
-
-if TYPE_CHECKING:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 #: Compound scores from here down count as negative, VADER's own threshold.
 NEGATIVE_AT = -0.05
@@ -28,17 +22,17 @@ STALE_VOLUME = 0.03
 SYNTHETIC = "SYNTHETIC"
 
 _TERMS = (
-    "s scores of documents known at t, weights d = 2^(-age / half-life), age in the symbol's "
-    "sessions since the first one that knew the document"
+    "s scores of stories known at t, weights d = 2^(-age / half-life), age in the symbol's "
+    "sessions since the first one that knew the story"
 )
-_NEEDS = ("headline", "known_at", "label")
+_NEEDS = ("score", "known_at", "is_repeat", "label")
 
 
 def _feature(name: str, formula: str, source: str, unit: str, lookback: int) -> Feature:
     return Feature(name, "sentiment", formula, source, unit, lookback, _NEEDS)
 
 
-_VADER = "Hutto and Gilbert (2014) compound score, own finance lexicon, own decay"
+_VADER = "score of the configured scorer (default: Hutto and Gilbert 2014, own lexicon), own decay"
 
 FEATURES: tuple[Feature, ...] = (
     _feature(
@@ -76,36 +70,8 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
-def score_headlines(headlines: Iterable[str]) -> dict[str, float]:
-    """Compound score of each distinct headline.
-
-    Parameters
-    ----------
-    headlines
-        Texts; repeats are scored once.
-
-    Returns
-    -------
-    dict
-        Headline → score from -1 (bad) to 1 (good).
-    """
-    analyzer = _analyzer()
-    return {
-        text: float(analyzer.polarity_scores(text)["compound"]) for text in dict.fromkeys(headlines)
-    }
-
-
-@cache
-def _analyzer() -> SentimentIntensityAnalyzer:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
-    analyzer = SentimentIntensityAnalyzer()
-    analyzer.lexicon.update(FINANCE_LEXICON)
-    return analyzer
-
-
 def compute(
-    bars: pl.DataFrame, documents: pl.DataFrame, features: FeaturesSection | None = None
+    bars: pl.DataFrame, scores: pl.DataFrame, features: FeaturesSection | None = None
 ) -> pl.DataFrame:
     """Compute the sentiment family.
 
@@ -113,8 +79,8 @@ def compute(
     ----------
     bars
         Rows of `core.bars_1d`; only their sessions are read.
-    documents
-        Rows of `core.documents`.
+    scores
+        Rows of `features.document_scores`.
     features
         Configuration: half-life in sessions, and the switch. Switched off, there are no rows.
 
@@ -126,8 +92,8 @@ def compute(
     """
     features = features or FeaturesSection()
     if not features.alternative_data.sentiment_analysis:
-        documents = documents.clear()
-    scored = _running_sums(documents)
+        scores = scores.clear()
+    scored = _running_sums(scores)
     wanted = bars.join(scored.select("symbol").unique(), on="symbol", how="semi")
     joined = asof_join(prepare(wanted).select(KEY), scored, by="symbol")
     per_session = joined.filter(pl.col("_n").is_not_null()).sort(KEY)
@@ -151,21 +117,19 @@ def compute(
     return undefined_to_null(_columns(decayed)).sort(KEY)
 
 
-def _running_sums(documents: pl.DataFrame) -> pl.DataFrame:
+def _running_sums(scores: pl.DataFrame) -> pl.DataFrame:
     """Per symbol and knowledge time, sums over all documents known by then."""
-    scores = score_headlines(documents["headline"])
-    score = pl.col("headline").replace_strict(scores, return_dtype=pl.Float64)
+    score = pl.col("score")
     return (
-        documents.filter(pl.col("headline").is_not_null())
-        .with_columns(_score=score if scores else pl.lit(0.0))
+        scores.filter(score.is_not_null() & ~pl.col("is_repeat"))
         .sort("symbol", "known_at", "doc_id")
         .select(
             "symbol",
             "known_at",
             _n=pl.int_range(1, pl.len() + 1).over("symbol").cast(pl.Float64),
-            _s=pl.col("_score").cum_sum().over("symbol"),
-            _s2=pl.col("_score").pow(2).cum_sum().over("symbol"),
-            _negative=(pl.col("_score") <= NEGATIVE_AT).cast(pl.Float64).cum_sum().over("symbol"),
+            _s=score.cum_sum().over("symbol"),
+            _s2=score.pow(2).cum_sum().over("symbol"),
+            _negative=(score <= NEGATIVE_AT).cast(pl.Float64).cum_sum().over("symbol"),
             is_synthetic=(pl.col("label") == SYNTHETIC).cum_max().over("symbol"),
         )
     )

@@ -142,8 +142,14 @@ def sources(make_bars) -> Tables:
             "published_at": [days[int(i)] for i in random.integers(0, len(days), 600)],
             "headline": [words[int(i)] for i in random.integers(0, 4, 600)],
             "label": "REAL",
+            "source": "sample",
+            "language": "en",
+            "relevance": 1.0,
         }
-    ).with_columns(known_at=pl.col("published_at"))
+    ).with_columns(
+        known_at=pl.col("published_at"),
+        **{name: pl.lit(None, pl.String) for name in ("text", "url", "author")},
+    )
     return {
         core.BARS_1D.table: cast_to_contract(bars, core.BARS_1D).sort(core.BARS_1D.key),
         core.MACRO_VINTAGES.table: macro,

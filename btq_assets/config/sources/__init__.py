@@ -39,8 +39,17 @@ from btq_assets.config.sources.market import (
     SampleSourceSection,
     YahooSourceSection,
 )
-
 from btq_assets.config.sources.repairs import RepairsSection
+from btq_assets.config.sources.sentiment import (
+    AlphaVantageNewsSourceSection,
+    DocumentsSection,
+    EdgarSourceSection,
+    GdeltSourceSection,
+    RedditSourceSection,
+    ReportsSourceSection,
+    RssSourceSection,
+    XSourceSection,
+)
 from btq_assets.config.sources.stream import StreamSourceSection
 from btq_assets.config.sources.synthetic import SyntheticSourceSection
 
@@ -75,12 +84,21 @@ class SourcesSection(Section):
     fear_greed: FearGreedSourceSection = FearGreedSourceSection()
     options_sample: OptionsSampleSection = OptionsSampleSection()
     option_metrics: OptionMetricsSection = OptionMetricsSection()
+    documents: DocumentsSection = DocumentsSection()
+    rss: RssSourceSection = RssSourceSection()
+    gdelt: GdeltSourceSection = GdeltSourceSection()
+    alpha_vantage_news: AlphaVantageNewsSourceSection = AlphaVantageNewsSourceSection()
+    reddit: RedditSourceSection = RedditSourceSection()
+    x: XSourceSection = XSourceSection()
+    edgar: EdgarSourceSection = EdgarSourceSection()
+    reports: ReportsSourceSection = ReportsSourceSection()
     stream: StreamSourceSection = StreamSourceSection()
     synthetic: SyntheticSourceSection = SyntheticSourceSection()
 
 
 __all__ = [
     "AlfredSourceSection",
+    "AlphaVantageNewsSourceSection",
     "AlphaVantageSourceSection",
     "BarsProviderSection",
     "BinanceSourceSection",
@@ -89,18 +107,24 @@ __all__ = [
     "CoinMetricsSourceSection",
     "DefiLlamaSourceSection",
     "DeribitSourceSection",
+    "DocumentsSection",
     "EcbRatesSourceSection",
     "EcbSourceSection",
+    "EdgarSourceSection",
     "FearGreedSourceSection",
     "FinraAtsSourceSection",
     "FinraShortVolumeSourceSection",
     "FolderSourceSection",
     "FredSourceSection",
+    "GdeltSourceSection",
     "NasdaqDataLinkSourceSection",
     "OptionMetricsSection",
     "OptionsSampleSection",
     "ProviderSection",
+    "RedditSourceSection",
     "RepairsSection",
+    "ReportsSourceSection",
+    "RssSourceSection",
     "SampleSourceSection",
     "SourcesSection",
     "StablecoinsSourceSection",
@@ -108,5 +132,6 @@ __all__ = [
     "SyntheticSourceSection",
     "TreasurySourceSection",
     "VixSourceSection",
+    "XSourceSection",
     "YahooSourceSection",
 ]

@@ -40,7 +40,18 @@ from btq_assets.contracts.raw.market import (
     corporate_actions_contract,
     funding_contract,
 )
-from btq_assets.contracts.raw.sentiment import DOCUMENTS_SAMPLE
+from btq_assets.contracts.raw.sentiment import (
+    DOCUMENTS_ALPHA_VANTAGE,
+    DOCUMENTS_EDGAR,
+    DOCUMENTS_GDELT,
+    DOCUMENTS_REDDIT,
+    DOCUMENTS_REPORTS,
+    DOCUMENTS_RSS,
+    DOCUMENTS_SAMPLE,
+    DOCUMENTS_X,
+    OBSERVED_DOCUMENTS,
+    documents_contract,
+)
 from btq_assets.contracts.raw.stream import (
     BOOK_STREAM,
     QUOTES_STREAM,
@@ -65,7 +76,14 @@ __all__ = [
     "CORE_CPI",
     "CORPORATE_ACTIONS_NASDAQ_DATA_LINK",
     "CORPORATE_ACTIONS_YAHOO",
+    "DOCUMENTS_ALPHA_VANTAGE",
+    "DOCUMENTS_EDGAR",
+    "DOCUMENTS_GDELT",
+    "DOCUMENTS_REDDIT",
+    "DOCUMENTS_REPORTS",
+    "DOCUMENTS_RSS",
     "DOCUMENTS_SAMPLE",
+    "DOCUMENTS_X",
     "FREQUENCIES",
     "FUNDING_RATES_CCXT",
     "MACRO_ALFRED",
@@ -78,6 +96,7 @@ __all__ = [
     "MOODYS_AAA",
     "MOODYS_BAA",
     "NOWCAST_PREFIX",
+    "OBSERVED_DOCUMENTS",
     "QUOTES_STREAM",
     "RISK_FREE_RATE",
     "SIZE_FACTOR",
@@ -90,6 +109,7 @@ __all__ = [
     "WTI_SPOT",
     "bars_contract",
     "corporate_actions_contract",
+    "documents_contract",
     "funding_contract",
     "macro_contract",
 ]

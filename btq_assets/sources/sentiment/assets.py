@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from btq_assets.config import TradingConfig
 from btq_assets.contracts import raw
-from btq_assets.sources.sentiment.checks import CHECKS
+from btq_assets.contracts.raw.sentiment import COMPARED
+from btq_assets.sources.sentiment.checks import CHECKS, OBSERVED_CHECKS
 from btq_assets.warehouse import Step, TableOutput, table_asset
 from data_quality import documents_suite
 
@@ -52,5 +54,55 @@ def documents_sample(step: Step, membership: pl.DataFrame) -> TableOutput:
                 "SYNTHETIC headlines a year",
                 "documents",
             )
+        },
+    )
+
+
+def _reports_version(config: TradingConfig) -> str:
+    from btq_assets.sources.sentiment.providers.reports import reports_version
+
+    return reports_version(config.sources.reports) if config.sources.reports.enabled else ""
+
+
+@table_asset(
+    outputs=(raw.DOCUMENTS_REPORTS,),
+    config=("sources.reports", "sources.documents.companies"),
+    code=(
+        "btq_assets.sources.sentiment",
+        "btq_assets.sources.vintages",
+        "data_quality.suites",
+        "data_quality.macro_views",
+        "data_quality.runner",
+    ),
+    checks=(*OBSERVED_CHECKS, documents_suite(raw.DOCUMENTS_REPORTS)),
+    group="raw",
+    optional=lambda config: config.sources.reports.enabled,
+    source_version=_reports_version,
+)
+def documents_reports(step: Step) -> TableOutput:
+    """Read every report of the folder and append what is new or has changed."""
+    from btq_assets.sources.sentiment.providers.reports import read_reports
+    from btq_assets.sources.vintages import new_vintages
+
+    settings = step.config.sources
+    parsed = read_reports(settings.reports, settings.documents.companies, step.now)
+    fresh = new_vintages(
+        step.read_ledger(raw.DOCUMENTS_REPORTS),
+        parsed.rows,
+        step.now,
+        key=("doc_id", "symbol"),
+        values=COMPARED,
+    )
+    step.log(
+        f"{parsed.rows.height:,} reports, {fresh.height:,} new or changed, "
+        f"{parsed.rejected.height:,} files refused"
+    )
+    return TableOutput(
+        fresh,
+        rejected=parsed.rejected,
+        metadata={
+            "reports_read": parsed.rows.height,
+            "reports_new": fresh.height,
+            "refused": parsed.rejected.head(20),
         },
     )

@@ -6,6 +6,8 @@ scores.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import polars as pl
 
 from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check
@@ -35,6 +37,30 @@ def _delivered_after_publication(context: CheckContext) -> CheckOutcome:
         {"early": early.height},
     )
 
+
+def _real_and_dated(context: CheckContext) -> CheckOutcome:
+    frame = next(iter(context.frames.values()))
+    wrong = frame.filter((pl.col("label") != "REAL") | (pl.col("published_at") < _FIRST_POSSIBLE))
+    return CheckOutcome(
+        "real_and_dated",
+        wrong.is_empty(),
+        f"{wrong.height} of {frame.height} documents are not labelled REAL or are dated before "
+        f"{_FIRST_POSSIBLE:%Y}" + (f", first {wrong['doc_id'][0]}" if wrong.height else ""),
+        {"documents": frame.height},
+    )
+
+
+#: No source here has anything older: an earlier date is the zero of some clock.
+_FIRST_POSSIBLE = datetime(1980, 1, 1, tzinfo=UTC)
+
+#: Checks of every table of observed documents.
+OBSERVED_CHECKS = (
+    frame_check(
+        "real_and_dated",
+        "Every observed document says REAL, and none is dated by a clock that stood at zero.",
+        _real_and_dated,
+    ),
+)
 
 CHECKS = (
     frame_check(

@@ -15,10 +15,13 @@ from btq_assets.contracts.checks import CheckContext
 from btq_assets.features import assets as features
 from btq_assets.features.definitions import SYMBOL
 from btq_assets.regimes import assets as regimes
+from btq_assets.sources.sentiment import scored
 from btq_assets.warehouse import Step, table_assets_of
 
 PNG = b"\x89PNG"
 FAMILIES = ("technical", "volatility", "microstructure", "quantum", "cross_asset", "sentiment")
+
+_GIVEN = ("doc_id", "symbol", "published_at", "known_at", "headline", "label", "source")
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +56,13 @@ def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
             "known_at": stamps[10:610:10],
             "headline": ["profit beats forecasts", "fraud probe", "annual meeting"] * 20,
             "label": "SYNTHETIC",
+            "source": "sample",
         },
-        schema=core.DOCUMENTS.schema,
+        schema={name: core.DOCUMENTS.schema[name] for name in _GIVEN},
+    )
+    missing = [name for name in core.DOCUMENTS.column_names if name not in _GIVEN]
+    documents = documents.with_columns(
+        pl.lit(None, core.DOCUMENTS.schema[name]).alias(name) for name in missing
     )
     vintages = pl.DataFrame(
         {
@@ -68,7 +76,7 @@ def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
         },
         schema=core.MACRO_VINTAGES.schema,
     )
-    return {"bars": bars, "documents": documents, "vintages": vintages}
+    return {"bars": bars, "scores": scored.score(documents), "vintages": vintages}
 
 
 def _step(config: TradingConfig) -> Step:
@@ -180,7 +188,7 @@ def test_regimes_switched_off_are_an_empty_table(inputs):
 
 def test_every_asset_has_a_blocking_check_and_one_table():
     assets = [*table_assets_of(features), *table_assets_of(regimes)]
-    assert len(assets) == 9
+    assert len(assets) == 10
     for asset in assets:
         assert len(asset.outputs) == 1
         blocking = [spec for group in asset.checks for spec in group.specs if spec.blocking]

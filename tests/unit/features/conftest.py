@@ -20,6 +20,7 @@ from btq_assets.features import (
     technical,
     volatility,
 )
+from btq_assets.sources.sentiment import scored
 
 FX_SYMBOLS = ("EURUSD", "EURJPY", "EURGBP")
 
@@ -84,6 +85,7 @@ def _documents(sessions: pl.Series) -> pl.DataFrame:
                 "known_at": known_at,
                 "headline": texts[random.integers(0, 3)],
                 "label": "SYNTHETIC" if number % 3 else "REAL",
+                "source": "sample",
             }
         )
     return pl.DataFrame(rows, schema=core.DOCUMENTS.schema)
@@ -123,7 +125,7 @@ def families() -> dict[str, Callable[[dict[str, pl.DataFrame], TradingConfig], p
         "quantum": lambda given, config: quantum.compute(given["bars"], config.features),
         "cross_asset": lambda given, config: cross_asset.compute(given["bars"], config),
         "sentiment": lambda given, config: sentiment.compute(
-            given["bars"], given["documents"], config.features
+            given["bars"], scored.score(given["documents"]), config.features
         ),
         "macro": lambda given, config: macro.compute(
             given["bars"], given["vintages"], config.features

@@ -11,7 +11,8 @@ import pytest
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core
 from btq_assets.features import sentiment
-from btq_assets.features.lexicon import FINANCE_LEXICON
+from btq_assets.sources.sentiment import scored
+from btq_assets.sources.sentiment.scoring.vader import VaderScorer
 
 GOOD, BAD = "profit beats forecasts", "shares plunge on fraud probe"
 
@@ -24,7 +25,7 @@ def bars(make_bars) -> pl.DataFrame:
 def _documents(bars: pl.DataFrame, *rows: tuple[str, int, str, str, float]) -> pl.DataFrame:
     """``(symbol, session, headline, label, hours before that session's close)``."""
     sessions = bars["ts"].unique().sort()
-    return pl.DataFrame(
+    documents = pl.DataFrame(
         [
             {
                 "doc_id": f"d{number}",
@@ -33,16 +34,18 @@ def _documents(bars: pl.DataFrame, *rows: tuple[str, int, str, str, float]) -> p
                 "known_at": sessions[session] - dt.timedelta(hours=hours),
                 "headline": headline,
                 "label": label,
+                "source": "sample",
             }
             for number, (symbol, session, headline, label, hours) in enumerate(rows)
         ],
         schema=core.DOCUMENTS.schema,
     )
+    return scored.score(documents)
 
 
 def _scores() -> tuple[float, float]:
-    scores = sentiment.score_headlines([GOOD, BAD])
-    return scores[GOOD], scores[BAD]
+    good, bad = VaderScorer().score([GOOD, BAD])
+    return good, bad
 
 
 def test_two_documents_decay_by_the_half_life(bars):
@@ -100,16 +103,3 @@ def test_without_documents_there_are_no_rows(documents, bars):
     config = TradingConfig(use_sentiment=documents == "none")
     given = given.clear() if documents == "none" else given
     assert sentiment.compute(bars, given, config.features).is_empty()
-
-
-def test_finance_words_are_read_as_a_trader_would():
-    texts = {
-        "Regulator opens probe, shares slump": -1,
-        "Company slashes guidance": -1,
-        "Analyst upgrade lifts outlook, stock rallies": 1,
-        "Board approves buyback": 1,
-        "Shares in United Security Trust trade": 0,
-    }
-    scores = sentiment.score_headlines(texts)
-    assert {text: (s > 0.05) - (s < -0.05) for text, s in scores.items()} == texts
-    assert all(-4 <= valence <= 4 for valence in FINANCE_LEXICON.values())

@@ -88,7 +88,7 @@ def test_tone_says_nothing_about_later_or_earlier_returns(horizon_sessions):
         per_symbol_year=SETTINGS.synthetic_documents_per_symbol_year,
     )
     joined = (
-        documents.with_columns(tone=_tone(pl.col("headline")))
+        documents.select("symbol", "known_at", tone=_tone(pl.col("headline")))
         .sort("known_at")
         .join_asof(
             returns.sort("ts"),

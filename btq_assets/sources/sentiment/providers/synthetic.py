@@ -112,8 +112,13 @@ def headlines(
             doc_id=pl.Series(ids, dtype=pl.String),
             known_at=pl.col("published_at") + DELIVERY_LAG,
             known_at_basis=pl.lit(ASSUMED_LAG),
+            language=pl.lit("en"),
             label=pl.lit("SYNTHETIC"),
             dataset=pl.lit(DATASET),
+            **{
+                name: pl.lit(None, raw.DOCUMENTS_SAMPLE.schema[name])
+                for name in ("text", "url", "author", "relevance", "source_score")
+            },
         )
         .unique("doc_id", keep="first", maintain_order=True)
         .sort("published_at", "symbol")
