@@ -13,10 +13,18 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "documents_suite": "suites",
+    "corporate_actions_suite": "alternative_suites",
+    "documents_suite": "document_suites",
     "features_suite": "feature_suites",
-    "macro_suite": "suites",
+    "funding_suite": "alternative_suites",
+    "macro_suite": "macro_suites",
     "raw_bars_suite": "suites",
+    "raw_dark_pool_suite": "alternative_suites",
+    "raw_documents_suite": "document_suites",
+    "raw_macro_suite": "macro_suites",
+    "raw_onchain_suite": "alternative_suites",
+    "raw_options_suite": "alternative_suites",
+    "raw_short_volume_suite": "alternative_suites",
 }
 
 __all__ = sorted(_EXPORTS)

@@ -1,6 +1,6 @@
-"""Views of raw macro series and raw documents.
+"""Views of raw macro series.
 
-Belongs here: statistics of releases, vintages and texts. Does not belong here: thresholds.
+Belongs here: statistics of releases, vintages and values. Does not belong here: thresholds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import polars as pl
 #: Median absolute deviation of a normal distribution times this is its standard deviation.
 _MAD_TO_SIGMA = 1.4826
 
+#: Periods of the recent stretch whose changes are compared with the rest.
+_RECENT_PERIODS = 24
+
 
 def releases(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per vintage: days from the start of its period to known_at, where that is assumed."""
@@ -18,6 +21,16 @@ def releases(frame: pl.DataFrame) -> pl.DataFrame:
         "series_id",
         pl.col("period").cast(pl.String),
         assumed_lag_days=(pl.col("known_at") - start).dt.total_seconds() / 86_400,
+    )
+
+
+def vintages(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row per vintage: days by which it was known before its period began (negative: after)."""
+    start = pl.col("period").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return frame.select(
+        "series_id",
+        pl.col("period").cast(pl.String),
+        known_lead_days=(start - pl.col("known_at")).dt.total_seconds() / 86_400,
     )
 
 
@@ -45,6 +58,7 @@ def series(frame: pl.DataFrame) -> pl.DataFrame:
             gap_ratio=_gap_days().max() / _gap_days().median(),
             longest_stale_run=pl.col("value").rle_id().unique_counts().max().cast(pl.Int64),
             spread=pl.col("value").std(),
+            change_ratio=_change_ratio(),
         )
     )
     revisions = (
@@ -63,44 +77,12 @@ def series(frame: pl.DataFrame) -> pl.DataFrame:
             "gap_ratio",
             "longest_stale_run",
             "n_units",
+            "change_ratio",
             largest_revision_in_sigmas=pl.when(pl.col("spread") > 0).then(
                 pl.col("largest") / pl.col("spread")
             ),
         )
         .sort("series_id")
-    )
-
-
-def documents(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per document: delay until it was known, length of its text, its label."""
-    return frame.select(
-        "doc_id",
-        "symbol",
-        "label",
-        published_at=pl.col("published_at").dt.strftime("%Y-%m-%d %H:%M"),
-        delay_hours=(pl.col("known_at") - pl.col("published_at")).dt.total_seconds() / 3_600,
-        headline_length=pl.col("headline").str.len_chars().cast(pl.Int64),
-    )
-
-
-def headlines(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per text: how many documents of one symbol on one day repeat it."""
-    return (
-        frame.with_columns(day=pl.col("published_at").dt.date().cast(pl.String))
-        .group_by("symbol", "day", "headline")
-        .agg(n_repeats=pl.len().cast(pl.Int64))
-    )
-
-
-def coverage(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per symbol: its share of all documents times the number of symbols (1 is even)."""
-    return (
-        frame.group_by("symbol")
-        .agg(n_documents=pl.len().cast(pl.Int64))
-        .with_columns(
-            relative_share=pl.col("n_documents") / pl.col("n_documents").sum() * pl.len(),
-        )
-        .sort("symbol")
     )
 
 
@@ -114,3 +96,12 @@ def _latest(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _gap_days() -> pl.Expr:
     return pl.col("period").diff().dt.total_days().drop_nulls()
+
+
+def _change_ratio() -> pl.Expr:
+    """Mean absolute change of the last periods over that of all earlier ones."""
+    change = pl.col("value").diff().abs()
+    recent, earlier = change.tail(_RECENT_PERIODS), change.head(pl.len() - _RECENT_PERIODS)
+    return pl.when((pl.len() > 3 * _RECENT_PERIODS) & (earlier.mean() > 0)).then(
+        recent.mean() / earlier.mean()
+    )

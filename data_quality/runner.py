@@ -8,7 +8,7 @@ seconds to import, so it is imported when a suite runs and not before.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -29,11 +29,25 @@ class SuiteError(RuntimeError):
 
 def check_group(suite: Suite) -> CheckGroup:
     """Checks of a suite: one per expectation, all answered by one run over the table's frame."""
+    return group_of(suite, lambda _: suite)
+
+
+def group_of(suite: Suite, suite_for: Callable[[CheckContext], Suite]) -> CheckGroup:
+    """Checks of a suite that is known in full only when the step runs.
+
+    Parameters
+    ----------
+    suite
+        Names, descriptions and severities.
+    suite_for
+        The same expectations, on views that may depend on the configuration and on what else the
+        step wrote.
+    """
     specs = tuple(
         CheckSpec(expectation.name, expectation.description, expectation.blocking)
         for expectation in suite.expectations
     )
-    return CheckGroup(specs, lambda context: run_suite(suite, _frame(suite, context)))
+    return CheckGroup(specs, lambda context: run_suite(suite_for(context), _frame(suite, context)))
 
 
 def run_suite(suite: Suite, frame: pl.DataFrame) -> list[CheckOutcome]:

@@ -41,7 +41,7 @@ def split_faults(bars: pl.DataFrame, actions: pl.DataFrame) -> Iterator[Fault]:
     bars
         What `series.observed` returns.
     actions
-        ``source``, ``dataset``, ``symbol``, ``ex_date``, ``kind``, ``value``, latest vintage.
+        What `latest_actions` returns.
     """
     daily = _with_volume(moves(bars.filter(pl.col("freq") == "1d")))
     announced = actions.filter(pl.col("kind") == "split").select(
@@ -50,6 +50,7 @@ def split_faults(bars: pl.DataFrame, actions: pl.DataFrame) -> Iterator[Fault]:
         "symbol",
         pl.col("ex_date").alias("session"),
         pl.col("value").alias("announced"),
+        "basis",
     )
     daily = daily.join(
         announced, on=["source", "dataset", "symbol", "session"], how="left", maintain_order="left"
@@ -72,6 +73,8 @@ def split_faults(bars: pl.DataFrame, actions: pl.DataFrame) -> Iterator[Fault]:
 def _announced(row: dict[str, Any]) -> tuple[str, float, float, str] | None:
     """Kind, ratio, confidence and evidence of a jump on the day of an announced split."""
     ratio, move = row["announced"], row["move"]
+    if row["adj_close"] is None and row["basis"] == "as_traded":
+        return None  # a price as traded moves by the split, and core adjusts for it
     for kind, sign in (("missed_split", -1.0), ("double_split", 1.0)):
         misfit = abs(move - sign * math.log(ratio))
         # Nearer to the whole jump than to none.
@@ -221,6 +224,7 @@ def latest_actions(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         "ex_date": pl.Date,
         "kind": pl.String,
         "value": pl.Float64,
+        "basis": pl.String,
     }
     parts = [
         frame.sort("known_at")

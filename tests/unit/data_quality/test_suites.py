@@ -16,7 +16,15 @@ from btq_assets.contracts import features, raw
 from btq_assets.contracts.base import TableContract, cast_to_contract
 from btq_assets.contracts.checks import CheckContext, CheckOutcome
 from btq_assets.contracts.columns import SYMBOL, TS, UNIVERSE, number
-from data_quality import feature_suites, runner, suites
+from btq_assets.contracts.raw import alternative as raw_alternative
+from data_quality import (
+    alternative_suites,
+    document_suites,
+    feature_suites,
+    macro_suites,
+    runner,
+    suites,
+)
 from data_quality.declarations import Suite, View, between
 
 Corruption = Callable[[pl.DataFrame], pl.DataFrame]
@@ -84,20 +92,192 @@ def clean_macro() -> pl.DataFrame:
 
 
 def clean_documents() -> pl.DataFrame:
-    rows = [
-        (
-            f"d{i}",
-            "ABCDEFGH"[i % 8],
-            START + dt.timedelta(days=i),
-            START + dt.timedelta(days=i, minutes=5),
-            "assumed_lag",
-            f"SYNTHETIC: headline number {i}",
-            "SYNTHETIC",
-            "test",
+    values = {
+        "doc_id": [f"d{i}" for i in range(80)],
+        "symbol": ["ABCDEFGH"[i % 8] for i in range(80)],
+        "published_at": [START + dt.timedelta(days=i) for i in range(80)],
+        "known_at": [START + dt.timedelta(days=i, minutes=5) for i in range(80)],
+        "known_at_basis": "assumed_lag",
+        "headline": [f"SYNTHETIC: headline number {i}" for i in range(80)],
+        "text": [f"A text of more than twenty characters, number {i}" for i in range(80)],
+        "language": ["en" if i % 4 else "de" for i in range(80)],
+        "label": "SYNTHETIC",
+        "dataset": "test",
+    }
+    return of_contract(raw.DOCUMENTS_SAMPLE, values)
+
+
+def of_contract(contract: TableContract, values: dict[str, object]) -> pl.DataFrame:
+    """A frame of the contract; columns not named are null."""
+    frame = pl.DataFrame(values)
+    absent = [name for name in contract.column_names if name not in values]
+    return cast_to_contract(frame.with_columns(pl.lit(None).alias(n) for n in absent), contract)
+
+
+def clean_intraday() -> pl.DataFrame:
+    """Minutes of a market that never closes, a week from Monday on."""
+    random = np.random.default_rng(8)
+    n = 60 * 24 * 7
+    stamps = [START.replace(hour=0) + dt.timedelta(minutes=i + 1) for i in range(n)]
+    close = 100 * np.exp(np.cumsum(random.normal(0, 1e-3, n)))
+    return of_contract(
+        raw.BARS_SAMPLE,
+        {
+            "dataset": "test",
+            "symbol": "BTC",
+            "freq": "1m",
+            "ts": stamps,
+            "known_at": stamps,
+            "known_at_basis": "assumed_lag",
+            "open": close,
+            "high": close * 1.001,
+            "low": close * 0.999,
+            "close": close,
+            "volume": 1.0,
+            "currency": "USD",
+        },
+    )
+
+
+def clean_chain() -> pl.DataFrame:
+    """Forty strikes of one expiry, priced by intrinsic value and a constant."""
+    rows = []
+    for kind in ("call", "put"):
+        for strike in range(80, 120):
+            intrinsic = max(0.0, (100 - strike) * (1 if kind == "call" else -1))
+            mid = intrinsic + 30.0 / (1 + abs(strike - 100) / 40)
+            rows.append((kind, float(strike), mid - 0.05, mid + 0.05))
+    return of_contract(
+        raw_alternative.OPTION_QUOTES_CBOE,
+        {
+            "dataset": "test",
+            "underlying": "SPX",
+            "contract_id": [f"{kind}{strike}" for kind, strike, _, _ in rows],
+            "root": "SPX",
+            "kind": [row[0] for row in rows],
+            "strike": [row[1] for row in rows],
+            "expiry": (START + dt.timedelta(days=30)).date(),
+            "expires_at": START + dt.timedelta(days=30),
+            "ts": START,
+            "known_at": START + dt.timedelta(minutes=15),
+            "known_at_basis": "recorded",
+            "bid": [row[2] for row in rows],
+            "ask": [row[3] for row in rows],
+            "volume": 10.0,
+            "open_interest": 100.0,
+            "iv_provider": 0.2,
+            "underlying_price": 100.0,
+            "underlying_basis": "spot",
+            "premium_unit": "currency",
+            "currency": "USD",
+            "multiplier": 100.0,
+        },
+    )
+
+
+def clean_onchain() -> pl.DataFrame:
+    random = np.random.default_rng(9)
+    stamps = [START + dt.timedelta(days=i) for i in range(100)]
+    return of_contract(
+        raw_alternative.ONCHAIN_COINMETRICS,
+        {
+            "dataset": "test",
+            "asset": "btc",
+            "metric": "AdrActCnt",
+            "ts": stamps,
+            "known_at": [stamp + dt.timedelta(days=1) for stamp in stamps],
+            "known_at_basis": "assumed_lag",
+            "value": 1e6 + random.normal(0, 1e4, 100),
+            "unit": "addresses",
+        },
+    )
+
+
+def clean_dark_pool() -> pl.DataFrame:
+    weeks = [dt.date(2020, 1, 6) + dt.timedelta(weeks=i) for i in range(10) for _ in range(10)]
+    return of_contract(
+        raw_alternative.DARK_POOL_FINRA,
+        {
+            "dataset": "test",
+            "symbol": [f"S{i % 10}" for i in range(100)],
+            "week": weeks,
+            "venue": "UBSA",
+            "known_at": [
+                dt.datetime(w.year, w.month, w.day, tzinfo=dt.UTC) + dt.timedelta(days=21)
+                for w in weeks
+            ],
+            "known_at_basis": "recorded",
+            "tier": "T1",
+            "shares": 20_000.0,
+            "trades": 100.0,
+        },
+    )
+
+
+def clean_short_volume() -> pl.DataFrame:
+    days = [stamp.date() for stamp in weekdays(10) for _ in range(10)]
+    return of_contract(
+        raw_alternative.SHORT_VOLUME_FINRA,
+        {
+            "dataset": "test",
+            "symbol": [f"S{i % 10}" for i in range(100)],
+            "session": days,
+            "known_at": START + dt.timedelta(days=60),
+            "known_at_basis": "recorded",
+            "short_volume": 500.0,
+            "total_volume": 1_000.0,
+        },
+    )
+
+
+def clean_funding() -> pl.DataFrame:
+    stamps = [START + dt.timedelta(hours=8 * i) for i in range(50)]
+    return of_contract(
+        raw.market.FUNDING_RATES_CCXT,
+        {
+            "dataset": "test",
+            "symbol": "BTC/USDT:USDT",
+            "ts": stamps,
+            "known_at": stamps,
+            "known_at_basis": "assumed_lag",
+            "funding_rate": 1e-4,
+            "interval_hours": 8.0,
+        },
+    )
+
+
+def clean_actions() -> pl.DataFrame:
+    """A split of A at its hundredth bar and a dividend of B at its two hundredth."""
+    days = weekdays(N_BARS)
+    return of_contract(
+        raw.market.CORPORATE_ACTIONS_YAHOO,
+        {
+            "dataset": "test",
+            "symbol": ["A", "B", "B"],
+            "ex_date": [days[100].date(), days[200].date(), days[260].date()],
+            "kind": ["split", "dividend", "dividend"],
+            "known_at": [days[100], days[200], days[260]],
+            "known_at_basis": "assumed_lag",
+            "value": [2.0, 1.0, 1.0],
+            "currency": "USD",
+            "basis": "split_adjusted",
+        },
+    )
+
+
+def adjusted_bars() -> pl.DataFrame:
+    """Clean bars whose adjusted close contains the dividends of `clean_actions`."""
+    frame = clean_bars()
+    paid = pl.lit(1.0)
+    number = pl.int_range(pl.len()).over("symbol")
+    for at_bar in (200, 260):
+        before = pl.col("close").filter(pl.col("symbol") == "B").get(at_bar - 1)
+        paid = (
+            pl.when((pl.col("symbol") == "B") & (number < at_bar))
+            .then(paid * (1 - 1 / before))
+            .otherwise(paid)
         )
-        for i in range(80)
-    ]
-    return pl.DataFrame(rows, schema=raw.DOCUMENTS_SAMPLE.schema, orient="row")
+    return frame.with_columns(adj_close=pl.col("close") * paid)
 
 
 #: A family whose contract bounds nothing, so that every bound is the suite's.
@@ -216,16 +396,53 @@ def _one_symbol(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-BARS = suites.raw_bars_declaration(raw.BARS_SAMPLE)
-MACRO = suites.macro_declaration(raw.MACRO_SAMPLE)
-DOCUMENTS = suites.documents_declaration(raw.DOCUMENTS_SAMPLE)
+def _swapped(frame: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([frame.head(500), frame.slice(501, 1), frame.slice(500, 1), frame.slice(502)])
+
+
+def _late(frame: pl.DataFrame) -> pl.DataFrame:
+    """A tenth of the bars of A known a week later, as recorded."""
+    late = (pl.int_range(pl.len()) < N_BARS) & (pl.int_range(pl.len()) % 10 == 0)
+    return frame.with_columns(
+        known_at=pl.when(late).then(pl.col("known_at") + pl.duration(days=7)).otherwise("known_at"),
+        known_at_basis=pl.when(late).then(pl.lit("recorded")).otherwise("known_at_basis"),
+    )
+
+
+def _lots(frame: pl.DataFrame) -> pl.DataFrame:
+    return rows(N_BARS - 60, N_BARS, volume=pl.col("volume") / 100)(frame)
+
+
+def times(column: str, factor: float) -> Corruption:
+    return lambda frame: frame.with_columns(pl.col(column) * factor)
+
+
+BARS = suites.raw_bars_declaration(raw.BARS_SAMPLE, freq="1d", actions=clean_actions())
+INTRADAY = suites.raw_bars_declaration(raw.BARS_SAMPLE, freq="intraday")
+MACRO = macro_suites.macro_declaration(raw.MACRO_SAMPLE)
+DOCUMENTS = document_suites.documents_declaration(raw.DOCUMENTS_SAMPLE)
 TESTED = feature_suites.features_declaration(FEATURES)
 
 CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]] = {
     "bars": (
         BARS,
-        clean_bars,
+        adjusted_bars,
         {
+            "no_spike_against_the_cross_section": rows(
+                500, 501, adj_close=pl.col("adj_close") * 1.3
+            ),
+            "one_currency": at(7, currency="EUR"),
+            "stamps_come_in_order": _swapped,
+            "no_column_vanishes": rows(N_BARS - 20, N_BARS, open=pl.lit(None)),
+            "known_soon_after_the_bar": at(7, known_at=START + dt.timedelta(days=30)),
+            "few_late_arrivals": _late,
+            "volume_has_not_shifted": _lots,
+            "splits_are_adjusted_once": rows(
+                0, 100, **{n: pl.col(n) * 2 for n in ("open", "high", "low", "close", "adj_close")}
+            ),
+            "dividends_are_adjusted_once": rows(
+                N_BARS, N_BARS + 200, adj_close=pl.col("adj_close") * 1.01
+            ),
             "no_unit_error": _scaled_prices(500, 100.0),
             "no_split_sized_return": _scaled_prices(500, 1 / 3),
             "no_gap_in_sessions": drop(500, 510),
@@ -253,6 +470,15 @@ CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]
             "one_unit": at(7, unit="percent"),
             "no_outlier": at(7, value=10_000.0),
             "revisions_are_small": _revised,
+            "known_after_its_period_began": at(7, known_at=dt.datetime(1999, 1, 1, tzinfo=dt.UTC)),
+            "changes_have_not_shifted": lambda frame: frame.with_columns(
+                value=pl.when(
+                    (pl.int_range(pl.len()).over("series_id") >= 96)
+                    & (pl.int_range(pl.len()) % 2 == 0)
+                )
+                .then(pl.col("value") + 60)
+                .otherwise("value")
+            ),
         },
     ),
     "documents": (
@@ -265,6 +491,98 @@ CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]
                 0, 8, headline=pl.lit("Same again"), symbol=pl.lit("A"), published_at=pl.lit(START)
             ),
             "no_symbol_dominates": _one_symbol,
+            "no_flood_of_documents": lambda frame: frame.with_columns(
+                published_at=pl.when(pl.int_range(pl.len()) < 60)
+                .then(pl.lit(START))
+                .otherwise("published_at")
+            ),
+            "no_long_silence": rows(40, 80, published_at=pl.col("published_at") + dt.timedelta(35)),
+            "texts_are_not_empty": rows(0, 8, text=pl.lit("Subscribe!")),
+            "one_language_prevails": lambda frame: frame.with_columns(
+                language=pl.Series(["en", "de", "fr"]).gather(pl.Series(range(80)) % 3)
+            ),
+            "not_dated_ahead": at(7, known_at=START),
+        },
+    ),
+    "intraday": (
+        INTRADAY,
+        clean_intraday,
+        {
+            "covers_the_intraday_grid": lambda frame: frame.filter(pl.int_range(pl.len()) % 8 != 0),
+            "no_long_hole_in_a_session": drop(500, 561),
+            "no_stale_intraday_prices": rows(500, 621, close=pl.lit(100.0)),
+            "intraday_volume_is_not_zero": rows(0, 6_000, volume=pl.lit(0.0)),
+            "stamps_are_on_the_grid": rows(0, 2_100, ts=pl.col("ts") - pl.duration(seconds=1)),
+            # What is expected of every bar is judged with the daily ones.
+            **dict.fromkeys([e.name for e in INTRADAY.expectations if e in BARS.expectations]),
+        },
+    ),
+    "options": (
+        alternative_suites.options_declaration(raw_alternative.OPTION_QUOTES_CBOE),
+        clean_chain,
+        {
+            "no_expired_contract": at(3, expires_at=START),
+            "few_crossed_quotes": rows(0, 3, bid=pl.col("ask") + 0.01),
+            "most_quotes_have_two_sides": rows(0, 75, bid=pl.lit(None)),
+            "spreads_are_plausible": rows(0, 80, bid=pl.lit(0.01)),
+            "contracts_are_not_idle": rows(0, 80, volume=pl.lit(0.0), open_interest=pl.lit(None)),
+            "volatilities_are_plausible": times("iv_provider", 100),
+            "both_rights_are_there": rows(0, 80, kind=pl.lit("call")),
+            "prices_follow_the_strike": lambda frame: frame.with_columns(
+                pl.col("bid", "ask") + 9 * (pl.int_range(pl.len()) % 10 == 5)
+            ),
+        },
+    ),
+    "onchain": (
+        alternative_suites.onchain_declaration(raw_alternative.ONCHAIN_COINMETRICS),
+        clean_onchain,
+        {
+            "one_unit": at(7, unit="USD"),
+            "no_gap_in_days": drop(50, 56),
+            "no_stale_values": rows(50, 65, value=pl.lit(1e6)),
+            "values_are_not_negative": at(7, value=-1.0),
+            "known_soon": at(7, known_at=START + dt.timedelta(days=20)),
+            "level_has_not_shifted": rows(70, 100, value=pl.col("value") * 11),
+            "no_outlier": at(7, value=1e8),
+        },
+    ),
+    "dark_pool": (
+        alternative_suites.dark_pool_declaration(raw_alternative.DARK_POOL_FINRA),
+        clean_dark_pool,
+        {
+            "trades_have_a_trades_size": times("shares", 1e4),
+            "published_when_it_can_be": at(3, known_at=dt.datetime(2020, 1, 12, tzinfo=dt.UTC)),
+            "as_many_symbols_as_usual": drop(30, 36),
+            "no_week_is_missing": drop(30, 40),
+        },
+    ),
+    "short_volume": (
+        alternative_suites.short_volume_declaration(raw_alternative.SHORT_VOLUME_FINRA),
+        clean_short_volume,
+        {
+            "short_share_is_plausible": rows(0, 10, short_volume=pl.lit(990.0)),
+            "as_many_symbols_as_usual": drop(30, 36),
+            "no_session_is_missing": drop(20, 50),
+        },
+    ),
+    "funding": (
+        alternative_suites.funding_declaration(raw.market.FUNDING_RATES_CCXT),
+        clean_funding,
+        {
+            "rates_are_plausible": at(7, funding_rate=0.0501),
+            "fundings_are_regular": drop(20, 24),
+        },
+    ),
+    "actions": (
+        alternative_suites.corporate_actions_declaration(raw.market.CORPORATE_ACTIONS_YAHOO),
+        clean_actions,
+        {
+            "split_ratio_is_plausible": at(0, value=150.0),
+            "told_once": lambda frame: frame.with_columns(
+                ex_date=pl.when(pl.int_range(pl.len()) == 2)
+                .then(pl.col("ex_date").get(1) + dt.timedelta(days=1))
+                .otherwise("ex_date")
+            ),
         },
     ),
     "features": (
@@ -290,7 +608,12 @@ CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]
     ),
 }
 
-FAULTS = [(family, name) for family, (_, _, cases) in CASES.items() for name in cases]
+FAULTS = [
+    (family, name)
+    for family, (_, _, cases) in CASES.items()
+    for name, corruption in cases.items()
+    if corruption is not None
+]
 
 
 def judge(suite: Suite, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
@@ -347,6 +670,10 @@ def test_only_named_expectations_block() -> None:
     assert blocking == {
         "no_unit_error",
         "no_copied_series",
+        "one_currency",
+        "known_after_its_period_began",
+        "no_expired_contract",
+        "published_when_it_can_be",
         "one_unit",
         "no_constant_feature",
         "values_are_possible",
@@ -367,6 +694,7 @@ def test_the_check_group_answers_each_spec_with_plain_metadata() -> None:
     assert {spec.name for spec in group.specs if spec.blocking} == {
         "no_unit_error",
         "no_copied_series",
+        "one_currency",
     }
 
 
@@ -396,7 +724,7 @@ def test_the_sample_is_short_however_many_rows_fail() -> None:
 
 
 def test_a_suite_on_the_wrong_table_is_an_error() -> None:
-    group = suites.macro_suite(raw.MACRO_SAMPLE)
+    group = macro_suites.macro_suite(raw.MACRO_SAMPLE)
     with pytest.raises(runner.SuiteError, match=r"raw\.macro_sample was attached to"):
         group.answer(CheckContext({"raw.bars_sample": clean_bars()}, {}, config=None))
 
