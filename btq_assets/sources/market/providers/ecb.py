@@ -65,7 +65,6 @@ class Ecb:
             (pl.col("ts").dt.date() >= first)
             & (pl.col("ts") >= window.start)
             & (pl.col("ts") < window.end)
-            & (pl.col("ts") <= now)
         )
         return Fetched({raw.BARS_ECB.table: rates}, parsed.rejected)
 
