@@ -269,19 +269,22 @@ def violations(frame: pl.DataFrame, contract: TableContract) -> pl.DataFrame:
         The impossible rows, with an extra ``reason`` column that joins every reason by ``; ``, and
         ``row_index`` (their position in `frame`). Empty when all rows are possible.
     """
-    reasons = [
-        pl.when(expression.fill_null(False)).then(pl.lit(reason))
-        for reason, expression in _rules(contract)
-    ]
-    reasons.append(
-        pl.when(pl.struct(contract.key).is_duplicated()).then(
-            pl.lit(f"duplicate key ({', '.join(contract.key)})")
-        )
-    )
+    rules = [(reason, broken.fill_null(False)) for reason, broken in _rules(contract)]
+    repeated = pl.struct(contract.key).is_duplicated()
+    rules.append((f"duplicate key ({', '.join(contract.key)})", pl.col("_repeated")))
+    # Reasons are spelled out for the few rows that have any.
     return (
         frame.with_row_index("row_index")
-        .with_columns(reason=pl.concat_str(reasons, separator="; ", ignore_nulls=True))
-        .filter(pl.col("reason").str.len_chars() > 0)
+        .with_columns(_repeated=repeated)
+        .filter(pl.any_horizontal(broken for _, broken in rules))
+        .with_columns(
+            reason=pl.concat_str(
+                [pl.when(broken).then(pl.lit(reason)) for reason, broken in rules],
+                separator="; ",
+                ignore_nulls=True,
+            )
+        )
+        .drop("_repeated")
     )
 
 

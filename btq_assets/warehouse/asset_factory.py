@@ -612,7 +612,7 @@ class _Execution:
             if not contract.append_only and contract.slice_by is None
         }
         with self.warehouse.transaction() as connection:
-            done = commit_frames(connection, produced)
+            done = commit_frames(connection, produced, distinct=True)
             for contract, frame in ledgers.items():
                 append_new(connection, contract, frame)
             append_new(connection, quarantine.ROWS, refused)

@@ -309,13 +309,26 @@ def append_new(
 
 
 def append_rows(
-    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+    connection: duckdb.DuckDBPyConnection,
+    contract: TableContract,
+    frame: pl.DataFrame,
+    *,
+    distinct: bool = False,
 ) -> pl.DataFrame:
-    """Add the rows whose key is not stored yet; returns them."""
+    """Add the rows whose key is not stored yet; returns them.
+
+    Parameters
+    ----------
+    connection, contract, frame
+        The open database, the table and the rows.
+    distinct
+        The rows are known to have different keys: nobody need look again.
+    """
     ensure_table(connection, contract)
     if frame.is_empty():
         return frame
-    frame = frame.unique(contract.key, keep="first", maintain_order=True)
+    if not distinct:
+        frame = frame.unique(contract.key, keep="first", maintain_order=True)
     places = _stored_places(connection, contract, frame)
     if places:
         number = pl.int_range(pl.len(), dtype=pl.Int64)
@@ -388,16 +401,20 @@ def _count(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> in
 
 
 def commit_frames(
-    connection: duckdb.DuckDBPyConnection, frames: Mapping[TableContract, pl.DataFrame]
+    connection: duckdb.DuckDBPyConnection,
+    frames: Mapping[TableContract, pl.DataFrame],
+    *,
+    distinct: bool = False,
 ) -> dict[str, dict[str, object]]:
     """Write each frame the way its contract says; returns what was done, by table.
 
-    ``added`` holds the rows that an append-only table did not have.
+    ``added`` holds the rows that an append-only table did not have. `distinct` says that no frame
+    repeats a key, as is so after `quarantine.split_violations`.
     """
     done: dict[str, dict[str, object]] = {}
     for contract, frame in frames.items():
         if contract.append_only or contract.writer == "ledger":
-            added = append_rows(connection, contract, frame)
+            added = append_rows(connection, contract, frame, distinct=distinct)
             done[contract.table] = {"rows_added": added.height, "added": added}
         elif contract.slice_by is not None:
             done[contract.table] = {"slices": replace_slices(connection, contract, frame)}
