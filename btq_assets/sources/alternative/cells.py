@@ -88,6 +88,18 @@ def unix_time(row: Mapping[str, Any], name: str, *, unit_s: float = 1.0) -> date
     return _EPOCH + timedelta(seconds=seconds)
 
 
+def iso_time(row: Mapping[str, Any], name: str) -> datetime:
+    """Cell `name` as a time: ISO text in UTC, of which anything below a second is dropped."""
+    text = word(row, name)
+    try:
+        found = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
+    except ValueError:
+        raise RowError(f"{name} {text[:40]!r} is not a time") from None
+    if not _EARLIEST <= found < _LATEST:
+        raise RowError(f"{name} {text[:40]!r} is not a time between 1990 and 2100")
+    return found
+
+
 def refusal(error: RowError, row: Any) -> tuple[str, str]:
     """Reason and row as it came, for the quarantine."""
     return str(error), json.dumps(row, default=str, ensure_ascii=False)[:_KEPT_CHARACTERS]

@@ -14,10 +14,14 @@ from zoneinfo import ZoneInfo
 from btq_assets.sources.alternative.cells import RowError
 
 _NEW_YORK = ZoneInfo("America/New_York")
-_OCC = re.compile(r"(?P<root>[A-Z][A-Z0-9]{0,5}) *(?P<day>\d{6})(?P<kind>[CP])(?P<strike>\d{8})")
+_OCC = re.compile(
+    r"(?P<root>[A-Z][A-Z0-9]{0,5}) *(?P<day>\d{6})(?P<kind>[CP])(?P<strike>\d{8})",
+    re.ASCII,
+)
 _DERIBIT = re.compile(
     r"(?P<base>[A-Z0-9]+)(?:_(?P<quote>[A-Z]+))?-(?P<day>\d{1,2})(?P<month>[A-Z]{3})(?P<year>\d{2})"
-    r"-(?P<strike>\d+(?:d\d+)?)-(?P<kind>[CP])"
+    r"-(?P<strike>\d+(?:d\d+)?)-(?P<kind>[CP])",
+    re.ASCII,
 )
 _KINDS = {"C": "call", "P": "put"}
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")

@@ -10,11 +10,19 @@ from btq_assets.sources.alternative.checks import (
     SHORT_VOLUME_CHECKS,
 )
 from btq_assets.sources.provider import ProviderEntry
+from data_quality import (
+    raw_dark_pool_suite,
+    raw_onchain_suite,
+    raw_options_suite,
+    raw_short_volume_suite,
+)
 
 _PROVIDERS = "btq_assets.sources.alternative.providers"
 _CODE = (
     "btq_assets.sources.alternative.cells",
     "btq_assets.sources.alternative.checks",
+    "data_quality.alternative_suites",
+    "data_quality.alternative_views",
 )
 _OPTION_CODE = (*_CODE, "btq_assets.sources.alternative.contract_names")
 
@@ -29,7 +37,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener=f"{_PROVIDERS}.cboe:Cboe",
         homepage="https://www.cboe.com/delayed_quotes",
         terms="Delayed quotes for personal, non-commercial use; no redistribution.",
-        checks=OPTION_CHECKS,
+        checks=(*OPTION_CHECKS, raw_options_suite(raw.OPTION_QUOTES_CBOE)),
         code=_OPTION_CODE,
     ),
     ProviderEntry(
@@ -39,7 +47,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener=f"{_PROVIDERS}.deribit:Deribit",
         homepage="https://docs.deribit.com",
         terms="Public market data under Deribit's terms of service.",
-        checks=OPTION_CHECKS,
+        checks=(*OPTION_CHECKS, raw_options_suite(raw.OPTION_QUOTES_DERIBIT)),
         code=_OPTION_CODE,
     ),
     ProviderEntry(
@@ -50,7 +58,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         partitions="month",
         homepage="https://developer.finra.org",
         terms="FINRA's terms for OTC transparency data: personal use, no redistribution for a fee.",
-        checks=DARK_POOL_CHECKS,
+        checks=(*DARK_POOL_CHECKS, raw_dark_pool_suite(raw.DARK_POOL_FINRA)),
         code=_CODE,
     ),
     ProviderEntry(
@@ -61,7 +69,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         partitions="month",
         homepage="https://www.finra.org/finra-data/browse-catalog/short-sale-volume-data",
         terms="FINRA's terms for short sale volume data: personal use, no redistribution for a fee.",
-        checks=SHORT_VOLUME_CHECKS,
+        checks=(*SHORT_VOLUME_CHECKS, raw_short_volume_suite(raw.SHORT_VOLUME_FINRA)),
         code=_CODE,
     ),
     ProviderEntry(
@@ -72,7 +80,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         partitions="month",
         homepage="https://docs.coinmetrics.io",
         terms="Community data: CC BY-NC 4.0.",
-        checks=ONCHAIN_CHECKS,
+        checks=(*ONCHAIN_CHECKS, raw_onchain_suite(raw.ONCHAIN_COINMETRICS)),
         code=_CODE,
         tolerance=_TOLERANCE,
     ),
@@ -83,7 +91,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener=f"{_PROVIDERS}.defillama:DefiLlama",
         homepage="https://api-docs.defillama.com",
         terms="Open interface; be gentle.",
-        checks=ONCHAIN_CHECKS,
+        checks=(*ONCHAIN_CHECKS, raw_onchain_suite(raw.ONCHAIN_DEFILLAMA)),
         code=_CODE,
         tolerance=_TOLERANCE,
     ),
@@ -94,7 +102,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener=f"{_PROVIDERS}.defillama:Stablecoins",
         homepage="https://api-docs.defillama.com",
         terms="Open interface; be gentle.",
-        checks=ONCHAIN_CHECKS,
+        checks=(*ONCHAIN_CHECKS, raw_onchain_suite(raw.ONCHAIN_STABLECOINS)),
         code=_CODE,
         tolerance=_TOLERANCE,
     ),
@@ -105,7 +113,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener=f"{_PROVIDERS}.fear_greed:FearGreed",
         homepage="https://alternative.me/crypto/fear-and-greed-index",
         terms="Free with attribution to alternative.me beside the data.",
-        checks=ONCHAIN_CHECKS,
+        checks=(*ONCHAIN_CHECKS, raw_onchain_suite(raw.ONCHAIN_FEAR_GREED)),
         code=_CODE,
     ),
 )

@@ -8,7 +8,7 @@ corrected later.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -152,12 +152,7 @@ def _value(row: Mapping[str, Any], metric: str) -> dict[str, Any] | None:
     value = cells.number(row, metric)
     if value is None:
         return None
-    text = cells.word(row, "time")
-    try:
-        # Nanoseconds are written; none are needed.
-        start = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
-    except ValueError:
-        raise cells.RowError(f"time {text[:40]!r} is not a time") from None
+    start = cells.iso_time(row, "time")
     return {
         "dataset": DATASET,
         "asset": cells.word(row, "asset"),

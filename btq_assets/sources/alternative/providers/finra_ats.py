@@ -150,7 +150,7 @@ def _row(row: Mapping[str, Any], week: date) -> dict[str, Any]:
         "venue": cells.word(row, "MPID"),
         "known_at": known_at,
         "known_at_basis": basis,
-        "venue_name": row.get("marketParticipantName"),
+        "venue_name": name if isinstance(name := row.get("marketParticipantName"), str) else None,
         "tier": str(tier),
         "shares": cells.required(row, "totalWeeklyShareQuantity"),
         "trades": cells.number(row, "totalWeeklyTradeCount"),
@@ -159,11 +159,8 @@ def _row(row: Mapping[str, Any], week: date) -> dict[str, Any]:
 
 
 def _day(row: Mapping[str, Any], *names: str) -> date:
-    text = next((row[name] for name in names if row.get(name)), None)
-    try:
-        return date.fromisoformat(str(text)[:10])
-    except ValueError:
-        raise cells.RowError(f"{names[0]} {str(text)[:40]!r} is not a date") from None
+    name = next((name for name in names if row.get(name)), names[0])
+    return cells.iso_time(row, name).date()
 
 
 def known_time(week: date, tier: str, published: date | None) -> tuple[datetime, str]:

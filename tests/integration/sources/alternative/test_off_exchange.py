@@ -233,7 +233,7 @@ def test_bad_lines_are_refused_and_the_others_kept(web, ask):
     def respond(request):
         day = request.path[-12:-4]
         lines = [
-            f"{day}|B|x|0|100|Q", f"{day}|C||0|100|Q", f"19990101|D|1|0|100|Q",
+            f"{day}|B|x|0|100|Q", f"{day}|C||0|100|Q", "19990101|D|1|0|100|Q",
             f"{day}|E|1|0|100|Q|extra", "nonsense", f"{day}|A|600|10|1000|Q",
         ]  # fmt: skip
         return Reply(daily(request.path, "", lines))
