@@ -62,15 +62,21 @@ def daily(
         execution_timezone=config.automation.timezone,
         description="Once a day; a day already stored adds only what changed.",
     )
-    def ingest_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def ingest_daily(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
         day = context.scheduled_execution_time.date()
-        key = None
+        yesterday = day - timedelta(days=1)
+        keys: list[str | None] = [None]
         if isinstance(partitions, dg.MonthlyPartitionsDefinition):
-            key = f"{day:%Y-%m}-01"
+            # On the first of a month, what came after yesterday's tick is in the month before.
+            months = sorted({f"{yesterday:%Y-%m}-01", f"{day:%Y-%m}-01"})
+            keys = [month for month in months if month >= f"{partitions.start:%Y-%m-%d}"]
         elif partitions is not None:
             # The day before is over in every zone that matters, the current one is not.
-            key = (day - timedelta(days=1)).isoformat()
-        return dg.RunRequest(run_key=f"{job.name}-{day}", partition_key=key)
+            keys = [yesterday.isoformat()]
+        return [
+            dg.RunRequest(run_key=f"{job.name}-{day}-{key or 'all'}", partition_key=key)
+            for key in keys
+        ]
 
     return ingest_daily
 

@@ -23,7 +23,13 @@ CODE = (
 )
 
 #: Bars are judged by a suite of statistics too, so a change of it makes them new.
-BAR_CODE = (*CODE, "data_quality.suites", "data_quality.bar_views", "data_quality.runner")
+BAR_CODE = (
+    *CODE,
+    "data_quality.suites",
+    "data_quality.bar_views",
+    "data_quality.stamp_views",
+    "data_quality.runner",
+)
 
 
 def _sample_version(_: TradingConfig) -> str:

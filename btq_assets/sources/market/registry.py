@@ -5,7 +5,7 @@ from __future__ import annotations
 from btq_assets.contracts import raw
 from btq_assets.sources.market.checks import FIRST_SIGHT_CHECKS, warning_only
 from btq_assets.sources.provider import ProviderEntry
-from data_quality import raw_bars_suite
+from data_quality import corporate_actions_suite, funding_suite, raw_bars_suite
 
 #: Yahoo's adjusted closes move in their seventh digit from one answer to the next.
 _ADJUSTED_TOLERANCE = 1e-6
@@ -16,7 +16,10 @@ _CODE = (
     "btq_assets.timeline",
     # Bars are judged by a suite of statistics too, so a change of it makes them new.
     "data_quality.suites",
+    "data_quality.action_views",
+    "data_quality.alternative_suites",
     "data_quality.bar_views",
+    "data_quality.stamp_views",
     "data_quality.runner",
 )
 
@@ -28,7 +31,11 @@ YAHOO = ProviderEntry(
     partitions="month",
     homepage="https://finance.yahoo.com",
     terms="Personal use, under Yahoo's terms.",
-    checks=(*FIRST_SIGHT_CHECKS, raw_bars_suite(raw.BARS_YAHOO)),
+    checks=(
+        *FIRST_SIGHT_CHECKS,
+        raw_bars_suite(raw.BARS_YAHOO),
+        corporate_actions_suite(raw.CORPORATE_ACTIONS_YAHOO),
+    ),
     code=_CODE,
     tolerance=_ADJUSTED_TOLERANCE,
 )
@@ -54,7 +61,11 @@ CCXT = ProviderEntry(
     partitions="month",
     homepage="https://github.com/ccxt/ccxt",
     terms="The library is MIT; the data are under the terms of the exchange.",
-    checks=(*FIRST_SIGHT_CHECKS, warning_only(raw_bars_suite(raw.BARS_CCXT))),
+    checks=(
+        *FIRST_SIGHT_CHECKS,
+        warning_only(raw_bars_suite(raw.BARS_CCXT)),
+        funding_suite(raw.FUNDING_RATES_CCXT),
+    ),
     code=_CODE,
 )
 
@@ -81,7 +92,11 @@ NASDAQ_DATA_LINK = ProviderEntry(
     key_page="https://data.nasdaq.com/account/profile",
     homepage="https://data.nasdaq.com",
     terms="Each dataset has its own licence; WIKI is public domain and ended on 2018-03-27.",
-    checks=(*FIRST_SIGHT_CHECKS, raw_bars_suite(raw.BARS_NASDAQ_DATA_LINK)),
+    checks=(
+        *FIRST_SIGHT_CHECKS,
+        raw_bars_suite(raw.BARS_NASDAQ_DATA_LINK),
+        corporate_actions_suite(raw.CORPORATE_ACTIONS_NASDAQ_DATA_LINK),
+    ),
     code=_CODE,
     tolerance=_ADJUSTED_TOLERANCE,
 )

@@ -42,6 +42,25 @@ def test_on_an_exchange_holiday_nothing_is_asked_for(with_yahoo):
     assert "no session" in data.skip_message
 
 
+def test_on_the_first_of_a_month_the_month_before_is_completed():
+    """What came after the tick of 31 January lies in January, and nobody else asks for it."""
+    definitions = build_definitions(TradingConfig(sources={"binance": {"enabled": True}}))
+    schedule = definitions.resolve_schedule_def("ingest_binance_daily")
+
+    def asked(*day: int) -> list[str | None]:
+        context = dg.build_schedule_context(
+            scheduled_execution_time=dt.datetime(*day, 6, tzinfo=NEW_YORK),
+            repository_def=definitions.get_repository_def(),
+        )
+        return [request.partition_key for request in schedule.evaluate_tick(context).run_requests]
+
+    assert asked(2024, 1, 31) == ["2024-01-01"]
+    # Nothing before sources.binance.start_month.
+    assert asked(2020, 1, 1) == ["2020-01-01"]
+    assert asked(2024, 2, 1) == ["2024-01-01", "2024-02-01"]
+    assert asked(2024, 2, 2) == ["2024-02-01"]
+
+
 def test_schedules_and_sensors_name_their_zone_and_wait_for_a_person(with_yahoo):
     for schedule in with_yahoo.schedules:
         assert schedule.execution_timezone == "America/New_York"

@@ -240,6 +240,19 @@ def test_splits_and_dividends_are_stored_as_they_came(yahoo, ask):
     assert during.frames["raw.corporate_actions_yahoo"]["kind"].to_list() == ["dividend"]
 
 
+def test_a_day_that_ends_at_midnight_belongs_to_the_month_it_ends_in(yahoo, ask):
+    """29 February of a coin ends with the first instant of March, 31 March after its last."""
+    answer = yahoo.chart([1.0, 2.0, 3.0], zone="UTC")
+    days = [dt.datetime(2024, *day, tzinfo=dt.UTC) for day in ((2, 29), (3, 1), (3, 31))]
+    answer["chart"]["result"][0]["timestamp"] = [int(day.timestamp()) for day in days]
+    yahoo.answers["BTC-USD"] = answer
+    bars = ask("BTC-USD").frames["raw.bars_yahoo"]
+    assert bars["ts"].to_list() == [
+        dt.datetime(2024, 3, 1, tzinfo=dt.UTC),
+        dt.datetime(2024, 3, 2, tzinfo=dt.UTC),
+    ]
+
+
 def test_own_names_are_stored_and_yahoos_are_asked(yahoo, ask):
     yahoo.answers["VOD.L"] = yahoo.chart([70.0], zone="Europe/London")
     fetched = ask(symbols={"vodafone": "VOD.L"})

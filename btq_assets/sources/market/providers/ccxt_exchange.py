@@ -117,7 +117,7 @@ class CcxtExchange:
     def _open(self, hours: float) -> Any:
         if self._exchange is None:
             self._exchange = open_exchange(self.settings, self.client)
-        session = getattr(self._exchange, "session", None)
+        session: Any = getattr(self._exchange, "session", None)
         # What is traded does not depend on the month: a range of months asks for it once.
         if hasattr(session, "fresh_hours"):
             session.fresh_hours = self.settings.answers_fresh_hours

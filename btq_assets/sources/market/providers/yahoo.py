@@ -75,7 +75,7 @@ class Yahoo:
         self._given = download
 
     def fetch(self, window: Window, now: datetime) -> Fetched:
-        """Sessions of the window's days that have settled.
+        """Sessions that end in the window and have settled.
 
         Raises
         ------
@@ -111,6 +111,10 @@ class Yahoo:
         self, ask: Download, one: Instrument, window: Window, now: datetime
     ) -> tuple[Parsed, pl.DataFrame]:
         first, after = window.start.date(), window.end.date()
+        if one.listing.calendar == "24/7":
+            # Where markets never close, the last day of January ends with the first instant of
+            # February, and belongs there.
+            first -= timedelta(days=1)
         frame, zone, currency = ask_patiently(
             self.client, lambda: ask(one.asked_as, first, after), f"bars of {one.asked_as!r}"
         )
@@ -122,11 +126,11 @@ class Yahoo:
                 f"Yahoo says that {one.asked_as!r} trades in {zone}, its suffix says {home}; take it "
                 "out of sources.yahoo.symbols or add its exchange to sources/market/listing.py"
             )
-        return read_history(frame, one, currency or one.listing.currency, now)
+        return read_history(frame, one, currency or one.listing.currency, window, now)
 
 
 def read_history(
-    frame: pd.DataFrame, one: Instrument, currency: str, now: datetime
+    frame: pd.DataFrame, one: Instrument, currency: str, window: Window, now: datetime
 ) -> tuple[Parsed, pl.DataFrame]:
     """Bars and corporate actions of what yfinance made of an answer.
 
@@ -136,8 +140,9 @@ def read_history(
         Index of local days; prices, volume, dividends and splits, ``NaN`` where there is none.
     one, currency
         The instrument and the currency of its prices.
-    now
-        Time of the fetch; sessions that have not settled by then are left out.
+    window, now
+        Sessions that end outside the window, or have not settled by the time of the fetch, are
+        left out.
     """
     names = {name: new for name, new in {**_PRICES, **_EVENTS}.items() if name in frame.columns}
     columns = {new: frame[name].astype(float).to_numpy() for name, new in names.items()}
@@ -150,7 +155,10 @@ def read_history(
     timed = at_session_close(
         table.with_columns(pl.col(*columns).fill_nan(None)), one.listing.calendar
     )
-    settled = timed.rows.filter(pl.col("ts") + SETTLING_TIME <= now)
+    settled = timed.rows.filter(
+        pl.col("ts").is_between(window.start, window.end, closed="left")
+        & (pl.col("ts") + SETTLING_TIME <= now)
+    )
     # A day that is there for its dividend alone is no bar.
     priced = settled.filter(pl.any_horizontal(pl.col("close", "adj_close").is_not_null()))
     bars = to_bars(priced, dataset=DATASET, currency=currency)
