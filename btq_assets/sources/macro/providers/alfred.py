@@ -80,7 +80,7 @@ class Alfred:
         for name in dict.fromkeys(self.settings.series):
             unit = self._unit(name)
             spans = spans_of(self._vintage_days(name))
-            found = [(span, self._observations(name, span)) for span in spans]
+            found = [self._observations(name, span) for span in spans]
             parts.append(parse_spans(found, series_id=name, unit=unit))
         rows = pl.concat([raw.MACRO_ALFRED.empty(), *(part.rows for part in parts)])
         notes = {
@@ -179,19 +179,17 @@ def _named(error: RefusedRequestError, name: str) -> SourceError:
     return error
 
 
-def parse_spans(
-    spans: Sequence[tuple[Span, Sequence[Any]]], *, series_id: str, unit: str
-) -> Parsed:
+def parse_spans(spans: Sequence[Sequence[Any]], *, series_id: str, unit: str) -> Parsed:
     """Rows of the contract of one series, out of the observations of adjoining spans.
 
     Parameters
     ----------
     spans
-        In order of time, without gaps; observations as the API gives them.
+        Observations of each span as the API gives them.
     """
     refused: list[tuple[str, object]] = []
     table: list[tuple[date, date, float | None]] = []
-    for number, (span, observations) in enumerate(spans):
+    for observations in spans:
         for found in observations:
             try:
                 period, first, value = _row(found)
@@ -199,7 +197,7 @@ def parse_spans(
                 refused.append((f"not an observation ({type(error).__name__}: {error})", found))
                 continue
             # A later span repeats, from its own first day, what was current before it.
-            table.append((period, first if number == 0 else max(first, span.first), value))
+            table.append((period, first, value))
     values = _changes(table).filter(pl.col("value").is_not_null())
     rows = vintage_rows(
         values.with_columns(
