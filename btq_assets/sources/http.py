@@ -8,17 +8,16 @@ an answer means.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 from btq_assets.config import ProviderSection
 from btq_assets.sources.answers import Answer, AnswerStore
+from btq_assets.sources.blotting import blot_bytes, blot_text
 from btq_assets.sources.errors import (
     AnswerShapeError,
     NotFoundError,
@@ -40,7 +39,6 @@ _SHOWN_FROM = 1 << 16
 _MEBIBYTE = 1 << 20
 #: An answer that takes so many times the timeout in all is given up: a slow drip never ends.
 _DRIP_FACTOR = 6
-_HIDDEN = "***"
 
 
 class TryAgainError(Exception):
@@ -241,9 +239,7 @@ class HttpClient:
 
     def blot(self, text: str) -> str:
         """`text` without the key, in whatever way addresses and JSON write it."""
-        for written in _ways_to_write(self.key):
-            text = text.replace(written, _HIDDEN)
-        return text
+        return blot_text(text, self.key)
 
     def _with_retries(self, attempt: Callable[[], bytes], address: str) -> bytes:
         import tenacity
@@ -331,12 +327,7 @@ class HttpClient:
             judge(body)
         kept = {name.lower(): value for name, value in response.headers.items()}
         # Some providers repeat the key, for example in the address of the next page.
-        self._keep(Answer(address, self.now, kept, self._blot_bytes(body)))
-        return body
-
-    def _blot_bytes(self, body: bytes) -> bytes:
-        for written in _ways_to_write(self.key):
-            body = body.replace(written.encode(), _HIDDEN.encode())
+        self._keep(Answer(address, self.now, kept, blot_bytes(body, self.key)))
         return body
 
     def _keep(self, answer: Answer) -> None:
@@ -424,16 +415,3 @@ def _retry_after(response: requests.Response, now: datetime) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - since).total_seconds())
     except (TypeError, ValueError):
         return None
-
-
-def _ways_to_write(key: str) -> list[str]:
-    """The key as it is, percent-encoded for addresses, and escaped for JSON; longest first."""
-    if not key:
-        return []
-    encoded = {quote(key, safe=""), quote(key), quote_plus(key)}
-    ways = {key, json.dumps(key)[1:-1], *encoded, *(_lower_escapes(way) for way in encoded)}
-    return sorted(ways, key=len, reverse=True)
-
-
-def _lower_escapes(text: str) -> str:
-    return re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), text)
