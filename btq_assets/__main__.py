@@ -1,10 +1,11 @@
-"""Small commands around a run: ``python -m btq_assets summary | docs | clean``."""
+"""Small commands around a run: ``python -m btq_assets summary | docs | clean | record | replay``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,8 +17,26 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands.add_parser("docs", help="regenerate the generated pages of docs/")
     commands.add_parser("clean", help="drop computed tables; raw data and ledgers stay")
+    _stream_commands(commands)
     chosen = parser.parse_args(arguments)
+    if chosen.command == "record":
+        return record(chosen.supervise, chosen.seconds)
+    if chosen.command == "replay":
+        return replay(chosen.folder, chosen.speed, chosen.port, chosen.minutes)
     return {"summary": summary, "docs": docs, "clean": clean}[chosen.command]()
+
+
+def _stream_commands(commands: Any) -> None:
+    recording = commands.add_parser(
+        "record", help="record the live stream (sources.stream) into its inbox; stop with SIGTERM"
+    )
+    recording.add_argument("--supervise", action="store_true", help="start again when it dies")
+    recording.add_argument("--seconds", type=float, help="stop after so many seconds")
+    replaying = commands.add_parser("replay", help="play a recorded or generated stream, locally")
+    replaying.add_argument("--folder", type=Path, help="a recorded inbox; without: SYNTHETIC")
+    replaying.add_argument("--speed", type=float, default=1.0, help="0 plays as fast as it is read")
+    replaying.add_argument("--port", type=int, default=9443)
+    replaying.add_argument("--minutes", type=int, default=60, help="of the generated market")
 
 
 def summary() -> int:
@@ -74,6 +93,47 @@ def clean() -> int:
     )
     print(f"dropped {len(dropped)} computed tables; raw tables, quarantine and ledgers stay")
     return 0
+
+
+def record(supervise: bool, seconds: float | None) -> int:
+    """Record the configured stream; touches neither Dagster nor the database."""
+    from btq_assets.config import ConfigError, TradingConfig
+    from btq_assets.sources.stream import commands
+    from btq_assets.sources.stream.inbox import inbox_folder
+    from btq_assets.sources.stream.supervise import GIVE_UP, supervise as keep_running
+    from btq_assets.warehouse.paths import DataPaths
+
+    try:
+        config = TradingConfig.load()
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return GIVE_UP
+    if supervise:
+        return keep_running([sys.executable, "-m", "btq_assets", "record"])
+    settings = config.sources.stream
+    folder = inbox_folder(settings.folder, DataPaths.of(config.warehouse.path).root)
+    return commands.record(settings, folder, seconds)
+
+
+def replay(folder: Path | None, speed: float, port: int, minutes: int) -> int:
+    """Play a recorded inbox, or one session of the configured SYNTHETIC market."""
+    from btq_assets.config import TradingConfig
+    from btq_assets.sources.stream import commands
+    from btq_assets.sources.stream.replay import events_of, recorded
+    from btq_assets.sources.synthetic import generate
+    from btq_assets.sources.synthetic.settings import spec_of
+    from btq_assets.sources.synthetic.ticks import session_ticks
+
+    if folder is not None:
+        events = recorded(folder)
+    else:
+        market = generate(spec_of(TradingConfig.load().sources.synthetic))
+        ticks = session_ticks(market, minutes=minutes)
+        events = events_of(ticks.trades, ticks.quotes, ticks.book)
+    if not events:
+        sys.stderr.write(f"{folder} holds no recorded events\n")
+        return 1
+    return commands.replay(events, speed, port)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts import all_contracts
 from btq_assets.contracts.base import TableContract
 from btq_assets.sources.market.sensors import file_drop_sensor
+from btq_assets.sources.stream.inbox import inbox_folder
+from btq_assets.sources.stream.sensors import stream_sensor
 from btq_assets.warehouse.asset_factory import TableAsset, table_assets_of
 from btq_assets.warehouse.dbt_layer import DbtLayer, dbt_resource, tables_read
 from btq_assets.warehouse.metadata import table_schema
@@ -28,6 +30,7 @@ ASSET_MODULES = (
     "btq_assets.sources.macro.assets",
     "btq_assets.sources.sentiment.assets",
     "btq_assets.sources.synthetic.assets",
+    "btq_assets.sources.stream.assets",
     "btq_assets.sources.repairs.assets",
     "btq_assets.features.assets",
     "btq_assets.regimes.assets",
@@ -113,6 +116,10 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
     ingest = next(job for job in staged if job.name == "ingest")
     all_jobs = [research, *staged]
     all_schedules: list[Any] = [schedules.weekly_retrain(config, research)]
+    all_sensors = [
+        file_drop_sensor(config, ingest),
+        sensors.run_failure_recorder(warehouse.paths()),
+    ]
     for name, provided in sorted(remote.items()):
         job = jobs.provider_job(name, provided, cuts[name])
         all_jobs.append(job)
@@ -121,14 +128,14 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
             if name in CLOSES_WITH_THE_EXCHANGE
             else schedules.daily(config, job, cuts[name])
         )
+        if name == "stream":
+            inbox = inbox_folder(config.sources.stream.folder, warehouse.paths().root)
+            all_sensors.append(stream_sensor(config, inbox, job))
     return dg.Definitions(
         assets=[*tables, published_asset(keys), *_ledger_specs()],
         jobs=all_jobs,
         schedules=all_schedules,
-        sensors=[
-            file_drop_sensor(config, ingest),
-            sensors.run_failure_recorder(warehouse.paths()),
-        ],
+        sensors=all_sensors,
         resources={
             "trading": ConfigResource.of(config),
             "warehouse": warehouse,

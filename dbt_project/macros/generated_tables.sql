@@ -33,7 +33,14 @@
 
 {% macro raw_documents_tables() %}
 {{ return([
-    "documents_sample"
+    "documents_alpha_vantage_news",
+    "documents_edgar",
+    "documents_gdelt",
+    "documents_reddit",
+    "documents_reports",
+    "documents_rss",
+    "documents_sample",
+    "documents_x"
 ]) }}
 {% endmacro %}
 
@@ -96,7 +103,7 @@
     {"layer": "core", "name": "bars_1w", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "revised_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close", "n_sessions"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "corporate_actions", "is_model": true, "time_column": "ex_date", "columns": ["source", "dataset", "symbol", "ex_date", "kind", "known_at", "revised_at", "value", "currency", "basis"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "dark_pool", "is_model": true, "time_column": "week", "columns": ["source", "symbol", "week", "venue", "known_at", "superseded_at", "shares", "trades", "venue_share"], "vintages": none, "rhythm": none},
-    {"layer": "core", "name": "documents", "is_model": true, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "headline", "label"], "vintages": none, "rhythm": none},
+    {"layer": "core", "name": "documents", "is_model": true, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "headline", "text", "url", "language", "author", "relevance", "source", "label"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "instruments", "is_model": true, "time_column": "first_ts", "columns": ["universe", "symbol", "source", "dataset", "calendar", "currency", "price_basis", "sector", "caveat", "first_ts", "last_ts", "n_bars"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "macro_asof", "is_model": true, "time_column": "ts", "columns": ["ts", "series_id", "period", "known_at", "value", "age_days"], "vintages": none, "rhythm": "series_id"},
     {"layer": "core", "name": "macro_vintages", "is_model": true, "time_column": "period", "columns": ["series_id", "period", "known_at", "superseded_at", "value", "unit", "revision"], "vintages": none, "rhythm": "series_id"},
@@ -113,6 +120,7 @@
     {"layer": "evidence", "name": "trials", "is_model": false, "time_column": "first_ts", "columns": ["trial_id", "question", "purpose", "strategy", "universe", "first_ts", "last_ts", "n_returns", "sharpe_per_period", "skewness", "kurtosis", "config_json", "data_hash", "code_version", "seed", "run_id", "recorded_at"], "vintages": none, "rhythm": none},
     {"layer": "features", "name": "catalogue", "is_model": false, "time_column": none, "columns": ["name", "family", "formula", "source", "unit", "lookback_sessions", "needs", "scale_invariant", "enabled"], "vintages": none, "rhythm": none},
     {"layer": "features", "name": "cross_asset", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "universe_beta", "idiosyncratic_volatility_annual", "residual_momentum_12_1", "mean_correlation", "eigenvector_centrality", "pc1_loading", "momentum_rank", "return_21d_rank", "usd_beta", "usd_correlation"], "vintages": none, "rhythm": none},
+    {"layer": "features", "name": "document_scores", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "headline", "source", "language", "linked_by", "score", "scorer", "cluster_id", "first_known_at", "is_repeat", "label"], "vintages": none, "rhythm": none},
     {"layer": "features", "name": "macro", "is_model": false, "time_column": "ts", "columns": ["universe", "ts", "vix_level", "vix_change_21d", "credit_spread_baa_aaa", "credit_spread_change_3m", "wti_return_63d", "core_cpi_yoy", "industrial_production_yoy", "payrolls_yoy", "unemployment_change_12m"], "vintages": none, "rhythm": none},
     {"layer": "features", "name": "microstructure", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "amihud_21", "roll_spread_63", "corwin_schultz_spread_21", "abdi_ranaldo_spread_21", "kyle_lambda_63", "price_impact_63", "dollar_volume_z_63", "distance_vwap_21", "money_flow_21"], "vintages": none, "rhythm": none},
     {"layer": "features", "name": "quantum", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "oscillator_energy", "oscillator_phase", "collapse_concentration", "collapse_change", "entanglement_entropy", "entanglement_contribution", "entanglement_mutual_information"], "vintages": none, "rhythm": none},
@@ -147,7 +155,14 @@
     {"layer": "raw", "name": "corporate_actions_nasdaq_data_link", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"], "vintages": ["dataset", "symbol", "ex_date", "kind"], "rhythm": "dataset"},
     {"layer": "raw", "name": "corporate_actions_yahoo", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"], "vintages": ["dataset", "symbol", "ex_date", "kind"], "rhythm": "dataset"},
     {"layer": "raw", "name": "dark_pool_finra", "is_model": false, "time_column": "week", "columns": ["dataset", "symbol", "week", "venue", "known_at", "known_at_basis", "venue_name", "tier", "shares", "trades", "published"], "vintages": ["dataset", "symbol", "week", "venue"], "rhythm": "dataset"},
-    {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "label", "dataset"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_alpha_vantage_news", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_edgar", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_gdelt", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_reddit", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_reports", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_rss", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_x", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
     {"layer": "raw", "name": "funding_rates_ccxt", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "ts", "known_at", "known_at_basis", "funding_rate", "interval_hours"], "vintages": ["dataset", "symbol", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "iv_surfaces_sample", "is_model": false, "time_column": "session", "columns": ["dataset", "underlying", "session", "days", "delta", "strike", "implied_volatility", "forward", "spot"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "macro_alfred", "is_model": false, "time_column": "period", "columns": ["series_id", "period", "known_at", "known_at_basis", "value", "unit", "revision", "dataset"], "vintages": ["series_id", "period"], "rhythm": "series_id"},
@@ -165,7 +180,7 @@
     {"layer": "raw", "name": "quotes_stream", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "update_id", "ts", "known_at", "known_at_basis", "received_at", "bid_price", "bid_quantity", "ask_price", "ask_quantity"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "short_volume_finra", "is_model": false, "time_column": "session", "columns": ["dataset", "symbol", "session", "known_at", "known_at_basis", "short_volume", "short_exempt_volume", "total_volume", "markets"], "vintages": ["dataset", "symbol", "session"], "rhythm": "dataset"},
     {"layer": "raw", "name": "stream_files", "is_model": false, "time_column": "ts", "columns": ["file", "ts", "status", "reason", "n_rows", "n_bytes"], "vintages": none, "rhythm": none},
-    {"layer": "raw", "name": "stream_gaps", "is_model": false, "time_column": "ts", "columns": ["dataset", "stream", "symbol", "ts", "reason", "outcome", "first_missing", "last_missing", "dark_since"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "raw", "name": "stream_gaps", "is_model": false, "time_column": "ts", "columns": ["dataset", "stream", "symbol", "ts", "reason", "part", "outcome", "first_missing", "last_missing", "dark_since"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "trades_stream", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "trade_id", "ts", "known_at", "known_at_basis", "received_at", "price", "quantity", "buyer_is_maker", "via"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "universe_membership", "is_model": false, "time_column": "valid_from", "columns": ["universe", "symbol", "valid_from", "valid_to", "source", "dataset", "calendar", "currency", "price_basis", "sector", "caveat"], "vintages": none, "rhythm": "dataset"},
     {"layer": "regimes", "name": "states", "is_model": false, "time_column": "ts", "columns": ["scope", "ts", "p_calm", "p_turbulent", "state", "trend", "calm_volatility_annual", "turbulent_volatility_annual", "fitted_until", "converged"], "vintages": none, "rhythm": none},

@@ -122,6 +122,7 @@ STREAM_GAPS = TableContract(
         SYMBOL,
         stamp("ts", "When the hole was noticed, UTC."),
         text("reason", "What was noticed.", allowed=GAP_REASONS),
+        count("part", "Position among the holes of one symbol that were noticed at once."),
         text("outcome", "What became of it.", allowed=GAP_OUTCOMES),
         count(
             "first_missing", "First number missing, where numbers are consecutive.", nullable=True
@@ -129,7 +130,7 @@ STREAM_GAPS = TableContract(
         count("last_missing", "Last number missing.", nullable=True),
         stamp("dark_since", "Last message before the hole; null at the start.", nullable=True),
     ),
-    key=("dataset", "stream", "symbol", "ts", "reason"),
+    key=("dataset", "stream", "symbol", "ts", "reason", "part"),
     append_only=True,
     max_rejected_fraction=1.0,
     owner="team:data",
@@ -147,7 +148,7 @@ STREAM_FILES = TableContract(
         count("n_rows", "Rows in the file."),
         count("n_bytes", "Size of the file."),
     ),
-    key=("file",),
+    key=("ts", "file"),
     append_only=True,
     owner="team:data",
 )
