@@ -140,6 +140,7 @@ def implied_volatility(
     low, high = np.full(w.shape, _LOWEST), np.full(w.shape, _HIGHEST)
     # The inflection of the price in volatility (Manaster and Koehler 1982): Newton converges from it.
     guess = np.clip(np.sqrt(2 * np.abs(np.log(f / k)) / t), 1e-2, 2.0)
+    settled = np.zeros(w.shape, dtype=bool)
     for _ in range(_MOST_STEPS):
         gap = black_price(w, f, k, t, guess) - target
         high = np.where(gap > 0, guess, high)
@@ -149,9 +150,11 @@ def implied_volatility(
             step = guess - gap / slope
         inside = np.isfinite(step) & (step > low) & (step < high)
         following = np.where(inside, step, 0.5 * (low + high))
-        done = np.abs(following - guess) <= 1e-12 * guess
-        guess = np.where(gap == 0, guess, following)
-        if bool(np.all(done | (gap == 0))):
+        # Each price stops by itself: its answer does not depend on its company.
+        exact = settled | (gap == 0)
+        settled = exact | (np.abs(following - guess) <= 1e-12 * guess)
+        guess = np.where(exact, guess, following)
+        if bool(settled.all()):
             break
     at_edge = (guess <= 2 * _LOWEST) | (guess >= 0.99 * _HIGHEST)
     result[possible] = np.where(at_edge, np.nan, guess)

@@ -41,6 +41,8 @@ _ONE_MONTH, _THREE_MONTHS = 30 / DAYS_PER_YEAR, 90 / DAYS_PER_YEAR
 _WING_DELTA = 0.25
 #: Earlier days without which "unusual" has no meaning.
 _FEWEST_DAYS = 5
+#: Of what is fitted: the last bits of a logarithm depend on the machine.
+_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,9 @@ def _smile(
     before: Mapping[str, Mapping[str, Any]],
     code_version: str,
 ) -> tuple[Smile, str]:
-    k, iv, weights = (part[name].to_numpy() for name in ("log_moneyness", "iv", "vega"))
+    k, iv, weights = (
+        np.round(part[name].to_numpy(), _DIGITS) for name in ("log_moneyness", "iv", "vega")
+    )
     years = float(part["years"][0])
     state = hashlib.sha256(f"{code_version}:{settings.surface}:{years!r}".encode())
     for values in (k, iv, weights):
