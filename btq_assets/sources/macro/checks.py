@@ -86,22 +86,6 @@ def _known_after_the_close(context: CheckContext) -> CheckOutcome:
     )
 
 
-def _one_unit_a_series(context: CheckContext) -> CheckOutcome:
-    """A series has one unit."""
-    mixed = (
-        context.frame.group_by("series_id")
-        .agg(pl.col("unit").unique())
-        .filter(pl.col("unit").list.len() > 1)
-    )
-    return CheckOutcome(
-        "one_unit_a_series",
-        mixed.is_empty(),
-        f"{mixed.height} series come in several units"
-        + (f", first {mixed.row(0)}; changes of unit need a new series" if mixed.height else ""),
-        {"series": context.frame["series_id"].n_unique()},
-    )
-
-
 #: For yields of a day that are out on its evening.
 MARKET_CHECKS = (
     frame_check(
@@ -109,7 +93,4 @@ MARKET_CHECKS = (
         "No yield is known before 18:00 New York time of its day.",
         _known_after_the_close,
     ),
-)
-REMOTE_CHECKS = (
-    frame_check("one_unit_a_series", "All values of a series have one unit.", _one_unit_a_series),
 )

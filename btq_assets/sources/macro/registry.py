@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from btq_assets.contracts import raw
-from btq_assets.sources.macro.checks import CHECKS, MARKET_CHECKS, REMOTE_CHECKS, VINTAGE_CHECKS
+from btq_assets.sources.macro.checks import CHECKS, MARKET_CHECKS, VINTAGE_CHECKS
 from btq_assets.sources.provider import ProviderEntry
+from data_quality import macro_suite
 
 _CODE = (
     "btq_assets.sources.macro.tables",
     "btq_assets.sources.macro.series",
     "btq_assets.sources.macro.releases",
     "btq_assets.sources.macro.checks",
+    "data_quality.macro_suites",
+    "data_quality.macro_views",
 )
 
 ENTRIES: tuple[ProviderEntry, ...] = (
@@ -21,7 +24,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener="btq_assets.sources.macro.providers.fred:Fred",
         homepage="https://fred.stlouisfed.org",
         terms="Free with attribution; single series belong to their publishers.",
-        checks=(*CHECKS, *REMOTE_CHECKS),
+        checks=(*CHECKS, macro_suite(raw.MACRO_FRED)),
         code=_CODE,
     ),
     ProviderEntry(
@@ -34,7 +37,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         key_page="https://fred.stlouisfed.org/docs/api/api_key.html",
         homepage="https://alfred.stlouisfed.org",
         terms="Free with a free key and attribution; single series belong to their publishers.",
-        checks=(*VINTAGE_CHECKS, *REMOTE_CHECKS),
+        checks=(*VINTAGE_CHECKS, macro_suite(raw.MACRO_ALFRED)),
         code=_CODE,
     ),
     ProviderEntry(
@@ -45,7 +48,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         partitions="month",
         homepage="https://home.treasury.gov",
         terms="Public domain.",
-        checks=(*MARKET_CHECKS, *REMOTE_CHECKS),
+        checks=(*MARKET_CHECKS, macro_suite(raw.MACRO_TREASURY)),
         code=_CODE,
     ),
     ProviderEntry(
@@ -55,7 +58,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener="btq_assets.sources.macro.providers.cboe:VolatilityIndices",
         homepage="https://www.cboe.com",
         terms="Cboe's terms of use: personal use, no redistribution.",
-        checks=(*CHECKS, *REMOTE_CHECKS),
+        checks=(*CHECKS, macro_suite(raw.MACRO_CBOE)),
         code=_CODE,
     ),
     ProviderEntry(
@@ -65,7 +68,7 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         opener="btq_assets.sources.macro.providers.ecb:EcbSeries",
         homepage="https://data.ecb.europa.eu",
         terms="Free re-use with attribution.",
-        checks=(*CHECKS, *REMOTE_CHECKS),
+        checks=(*CHECKS, macro_suite(raw.MACRO_ECB)),
         code=_CODE,
     ),
 )

@@ -140,3 +140,23 @@ def test_checks_fail_on_early_releases_and_on_assumed_vintages(macro):
     panel = macro.filter(pl.col("revision") == "VINTAGE").head(5)
     assert passed(vintage_group, panel)
     assert not passed(vintage_group, panel.with_columns(known_at_basis=pl.lit("assumed_lag")))
+
+
+def test_a_yield_known_before_its_evening_is_caught():
+    """18:00 in New York is 22:00 UTC in summer and 23:00 UTC in winter."""
+
+    def answer(*known_at: dt.datetime) -> bool:
+        frame = pl.DataFrame(
+            {
+                "series_id": "BC_2YEAR",
+                "period": [at.date() for at in known_at],
+                "known_at": known_at,
+            }
+        )
+        (group,) = checks.MARKET_CHECKS
+        (outcome,) = group.answer(CheckContext({"raw.macro_treasury": frame}, {}, None))
+        return outcome.passed
+
+    assert answer(utc(2024, 7, 1, 22), utc(2024, 1, 2, 23))
+    assert not answer(utc(2024, 7, 1, 21, 59))
+    assert not answer(utc(2024, 7, 1, 22), utc(2024, 1, 2, 22))
