@@ -18,8 +18,8 @@ from data_quality import documents_suite
     config=("sources.sample", "universe.main"),
     code=(
         "btq_assets.sources.sentiment",
-        "data_quality.suites",
-        "data_quality.macro_views",
+        "data_quality.document_suites",
+        "data_quality.document_views",
         "data_quality.runner",
     ),
     checks=(*CHECKS, documents_suite(raw.DOCUMENTS_SAMPLE)),
@@ -70,8 +70,8 @@ def _reports_version(config: TradingConfig) -> str:
     code=(
         "btq_assets.sources.sentiment",
         "btq_assets.sources.vintages",
-        "data_quality.suites",
-        "data_quality.macro_views",
+        "data_quality.document_suites",
+        "data_quality.document_views",
         "data_quality.runner",
     ),
     checks=(*OBSERVED_CHECKS, documents_suite(raw.DOCUMENTS_REPORTS)),

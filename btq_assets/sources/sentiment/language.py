@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 FEWEST_LETTERS = 20
 LEAST_PROBABILITY = 0.8
 
+#: Languages news is written in; dialects beside them would only share out the probability.
+LANGUAGES = (
+    "ar", "bg", "cs", "da", "de", "el", "en", "es", "fi", "fr", "he", "hi", "hr", "hu", "id", "it",
+    "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sr", "sv", "th", "tr", "uk", "vi", "zh",
+)  # fmt: skip
+
 _NOT_WORDS = re.compile(r"https?://\S+|[$@#]\w+|\b[A-Z]{2,6}\b|\d+")
 
 
@@ -38,4 +44,6 @@ def language_of(text: str) -> str | None:
 def _identifier() -> LanguageIdentifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(list(LANGUAGES))
+    return identifier

@@ -35,7 +35,11 @@ def _entry(
         homepage=homepage,
         terms=terms,
         checks=(*OBSERVED_CHECKS, documents_suite(contract)),
-        code=(f"{_PACKAGE}.documents", "data_quality.suites", "data_quality.macro_views"),
+        code=(
+            f"{_PACKAGE}.documents",
+            "data_quality.document_suites",
+            "data_quality.document_views",
+        ),
         compared=COMPARED,
     )
 

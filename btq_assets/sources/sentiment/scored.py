@@ -115,7 +115,7 @@ def _linked(documents: pl.DataFrame, settings: DocumentsSection) -> pl.DataFrame
         .drop("_way")
     )
     return (
-        once.drop("symbol")
+        once.drop("symbol", "language")
         .join(strongest, on=_IDENTITY, how="left")
         .with_columns(symbol=pl.col("symbol").fill_null(""))
     )
