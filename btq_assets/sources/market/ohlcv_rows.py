@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from btq_assets.contracts import raw
+from btq_assets.sources.market.cells import LATEST_MS, as_text
 from btq_assets.sources.market.parsers import to_bars
 from btq_assets.sources.market.windows import BAR_LENGTHS, opens_of
 from btq_assets.sources.provider import Window
@@ -54,7 +55,7 @@ def parse_ohlcv_rows(
     ).unique(maintain_order=True)
     step = round(BAR_LENGTHS[freq].total_seconds() * 1_000)
     stamped = table.with_columns(_open=pl.col("open_ms").cast(pl.Int64, strict=False))
-    usable = pl.col("_open").is_between(0, 4_102_444_800_000)
+    usable = pl.col("_open").is_between(0, LATEST_MS)
     timed = split(
         stamped,
         pl.when(pl.col("open_ms").is_null())
@@ -96,11 +97,4 @@ def _texts(row: Any) -> tuple[str | None, ...]:
     came = json.dumps(row, default=str)
     if not isinstance(row, (list, tuple)) or len(row) < len(_CELLS) or row[0] is None:
         return (*(None for _ in _CELLS), came)
-    return (*(None if cell is None else _text(cell) for cell in row[: len(_CELLS)]), came)
-
-
-def _text(cell: Any) -> str:
-    # 1577836800000.0 is as good a stamp as 1577836800000.
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
-        return str(int(cell))
-    return str(cell) if isinstance(cell, (str, int, float)) else json.dumps(cell, default=str)
+    return (*(as_text(cell) for cell in row[: len(_CELLS)]), came)

@@ -22,6 +22,7 @@ from btq_assets.config.sources.market import AlphaVantageSourceSection
 from btq_assets.contracts import raw
 from btq_assets.sources.errors import UnknownSymbolError, WrongKeyError
 from btq_assets.sources.http import HttpClient, TryAgainError
+from btq_assets.sources.market.cells import as_text
 from btq_assets.sources.market.listing import Instrument, instruments_of
 from btq_assets.sources.market.parsers import to_bars
 from btq_assets.sources.market.sessions import at_session_close
@@ -156,7 +157,7 @@ def series_table(series: dict[str, Any]) -> Parsed:
     series
         Time → ``{"1. open": "100.0", …}``.
     """
-    rows = [(time, *_fields(bar), json.dumps({time: bar})) for time, bar in series.items()]
+    rows = [(as_text(time), *_fields(bar), json.dumps({time: bar})) for time, bar in series.items()]
     names = ("time", *_FIELDS.values(), ROW_JSON)
     table = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row").with_columns(
         session=pl.col("time").str.head(10).str.to_date("%Y-%m-%d", strict=False)
@@ -199,4 +200,4 @@ def _series_of(answer: Any) -> dict[str, Any] | None:
 def _fields(bar: Any) -> tuple[str | None, ...]:
     if not isinstance(bar, dict):
         return (None,) * len(_FIELDS)
-    return tuple(None if bar.get(name) is None else str(bar[name]) for name in _FIELDS)
+    return tuple(as_text(bar.get(name)) for name in _FIELDS)

@@ -23,6 +23,7 @@ from btq_assets.config.sources.market import CcxtSourceSection
 from btq_assets.contracts import raw
 from btq_assets.sources.errors import SourceError, UnknownSymbolError, WindowError, WrongKeyError
 from btq_assets.sources.http import HttpClient, TryAgainError
+from btq_assets.sources.market.cells import is_stamp
 from btq_assets.sources.market.library_session import ask_patiently, library_session
 from btq_assets.sources.market.listing import Instrument, instruments_of, is_perpetual
 from btq_assets.sources.market.ohlcv_rows import SETTLING_TIME, parse_ohlcv_rows
@@ -327,19 +328,15 @@ def _begins_late(rows: Sequence[Any], window: Window, freq: str) -> datetime | N
 
 
 def _has_stamp(row: Any) -> bool:
-    return isinstance(row, (list, tuple)) and bool(row) and _is_stamp(row[0])
+    return isinstance(row, (list, tuple)) and bool(row) and is_stamp(row[0])
 
 
 def _has_time(row: Any) -> bool:
-    return isinstance(row, dict) and _is_stamp(row.get("timestamp"))
-
-
-def _is_stamp(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(row, dict) and is_stamp(row.get("timestamp"))
 
 
 def _rate(value: Any) -> float | None:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -26,6 +26,7 @@ from btq_assets.sources.errors import (
 )
 from btq_assets.sources.http import HttpClient
 from btq_assets.sources.market.actions import DIVIDEND, SPLIT, to_actions
+from btq_assets.sources.market.cells import as_text
 from btq_assets.sources.market.listing import Instrument, instruments_of
 from btq_assets.sources.market.parsers import PRICE_COLUMNS, to_bars
 from btq_assets.sources.market.sessions import at_session_close
@@ -183,7 +184,7 @@ def dataset_table(names: list[str], data: list[Any]) -> Parsed:
     rows = []
     for row in data:
         fits = isinstance(row, list) and len(row) == len(names)
-        cells = [_text(row[i]) if fits else None for i in (0, *ours.values())]
+        cells = [as_text(row[i]) if fits else None for i in (0, *ours.values())]
         rows.append((*cells, fits, json.dumps(row, default=str)))
     schema = {
         **dict.fromkeys(("Date", *ours), pl.String),
@@ -210,7 +211,3 @@ def _is_date_first(names: Any) -> bool:
         and all(isinstance(name, str) for name in names)
         and names[0].lower() == "date"
     )
-
-
-def _text(cell: Any) -> str | None:
-    return None if cell is None else str(cell)
