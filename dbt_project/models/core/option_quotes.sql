@@ -1,4 +1,3 @@
-{{ config(materialized="view") }}
 -- Option quotes of every source as they were first known. A second vintage of a quote (open interest
 -- cleared overnight, volume counted again) is knowledge of a later day, and stays in raw.
 select
@@ -27,3 +26,4 @@ select
     multiplier
 from {{ ref('stg_option_quotes') }}
 qualify row_number() over (partition by source, dataset, contract_id, ts order by known_at) = 1
+order by source, dataset, contract_id, ts

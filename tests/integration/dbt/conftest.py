@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from btq_assets.contracts import backtest, base, evidence, models, portfolio, raw, risk
+from btq_assets.contracts.raw import alternative as raw_alternative
 from data_quality import dbt_files
 
 PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
@@ -147,6 +148,7 @@ def _raw_tables() -> dict[base.TableContract, pl.DataFrame]:
         raw.MACRO_SAMPLE: _macro(),
         raw.MACRO_TREASURY: _curves(),
         raw.MACRO_FRED: _another_cpi(),
+        **_alternative(),
         raw.DOCUMENTS_SAMPLE: pl.DataFrame(
             [
                 _row(
@@ -225,6 +227,47 @@ def _another_cpi() -> pl.DataFrame:
         schema=raw.MACRO_FRED.schema,
         orient="row",
     )
+
+
+def _alternative() -> dict[base.TableContract, pl.DataFrame]:
+    """A row of each kind of alternative data, known twice: at CLOSES[1], and changed at LATER."""
+    contracts = (
+        raw_alternative.OPTION_QUOTES_CBOE, raw_alternative.DARK_POOL_FINRA,
+        raw_alternative.SHORT_VOLUME_FINRA, raw_alternative.ONCHAIN_COINMETRICS,
+    )  # fmt: skip
+    given = {
+        "dataset": "test", "symbol": "A", "underlying": "A", "asset": "btc", "metric": "TxCnt",
+        "contract_id": "A200619C00100000", "root": "A", "kind": "call", "strike": 100.0,
+        "expiry": dt.date(2020, 6, 19), "expires_at": dt.datetime(2020, 6, 19, 20, tzinfo=dt.UTC),
+        "ts": CLOSES[0], "session": SESSIONS[0], "week": SESSIONS[0], "venue": "V", "tier": "T1",
+        "known_at_basis": "recorded", "underlying_basis": "spot", "premium_unit": "currency",
+        "currency": "USD", "multiplier": 100.0, "unit": "transactions",
+        "total_volume": 100.0,
+    }  # fmt: skip
+    return {
+        contract: pl.DataFrame(
+            [
+                _row(
+                    contract,
+                    **{
+                        name: value
+                        for name, value in {
+                            **given, "known_at": known_at, "bid": number, "value": number,
+                            "shares": number, "short_volume": number, "venue": venue,
+                        }.items()
+                        if name in contract.column_names
+                    },
+                )
+                for known_at, number, venue in (
+                    (CLOSES[1], 10.0, "V"), (LATER, 30.0, "V"), (CLOSES[1], 10.0, "W"),
+                )
+                if venue == "V" or contract is raw_alternative.DARK_POOL_FINRA
+            ],
+            schema=contract.schema,
+            orient="row",
+        )
+        for contract in contracts
+    }  # fmt: skip
 
 
 def _backtest_tables() -> dict[base.TableContract, pl.DataFrame]:

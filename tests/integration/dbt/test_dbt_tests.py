@@ -53,6 +53,16 @@ CORRUPTIONS = {
         update core.yield_curve set superseded_at = known_at where superseded_at is null
     """,
     "documents_keep_every_document": "delete from core.documents",
+    "option_quotes_show_first_vintage": "delete from core.option_quotes",
+    "dark_pool_vintages_are_superseded_in_order": """
+        update core.dark_pool set superseded_at = null
+    """,
+    "short_volume_vintages_are_superseded_in_order": """
+        update core.short_volume set superseded_at = known_at where superseded_at is not null
+    """,
+    "onchain_metrics_vintages_are_superseded_in_order": """
+        delete from core.onchain_metrics where superseded_at is null
+    """,
     "leaderboard_has_one_row_per_run": "delete from mart.leaderboard where strategy = 'ridge'",
     "leaderboard_metrics_are_there": """
         update backtest.metrics set metric = 'sharpe_ratio' where metric = 'sharpe'
@@ -98,6 +108,10 @@ MORE_CORRUPTIONS = [
         select * replace (date '2020-03-25' as session) from core.bars_1w
         where symbol = 'B' and session = date '2020-03-20'
     """,
+    ),
+    (
+        "option_quotes_show_first_vintage",
+        "update core.option_quotes set known_at = known_at + interval 1 day",
     ),
     ("targets_within_limits", "update mart.targets set weight = 0.251"),
     ("targets_are_backtested", "update mart.targets set symbol = 'Z' where symbol = 'A'"),
