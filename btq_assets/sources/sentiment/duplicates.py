@@ -19,10 +19,11 @@ from itertools import pairwise
 
 import polars as pl
 
-#: Permutations of the MinHash, and the similarity from which it proposes a pair: so far below any
-#: allowed threshold that few alike pairs are missed (band arithmetic of the LSH).
+#: Permutations of the MinHash.
 PERMUTATIONS = 128
-_PROPOSE_FROM = 0.4
+#: Share of alike pairs that may fail to be proposed.
+MISSED = 1e-6
+_LONGEST_BAND = 8
 _PAIR = 2
 
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
@@ -109,7 +110,7 @@ def _alike(
     hashes = _minhashes(distinct)
     from datasketch import MinHashLSH
 
-    index = MinHashLSH(threshold=_PROPOSE_FROM, num_perm=PERMUTATIONS)
+    index = MinHashLSH(num_perm=PERMUTATIONS, params=bands(threshold))
     for number, hashed in enumerate(hashes):
         index.insert(number, hashed)
     return {
@@ -120,6 +121,19 @@ def _alike(
         ]
         for number, own in enumerate(distinct)
     }
+
+
+def bands(threshold: float) -> tuple[int, int]:
+    """Number and length of the bands: the longest that miss hardly a pair at the threshold.
+
+    A pair of similarity s is proposed with probability 1 - (1 - s^r)^b by b bands of r (Leskovec,
+    Rajaraman and Ullman, Mining of Massive Datasets, 3.4.2). Longer bands propose less in vain.
+    """
+    for length in range(_LONGEST_BAND, 1, -1):
+        number = PERMUTATIONS // length
+        if (1 - threshold**length) ** number <= MISSED:
+            return number, length
+    return PERMUTATIONS, 1
 
 
 def _minhashes(sets: Sequence[frozenset[str]]) -> list:

@@ -7,6 +7,9 @@ import math
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core
@@ -22,7 +25,9 @@ def bars(make_bars) -> pl.DataFrame:
     return make_bars(2, 80)
 
 
-def _documents(bars: pl.DataFrame, *rows: tuple[str, int, str, str, float]) -> pl.DataFrame:
+def _documents(
+    bars: pl.DataFrame, *rows: tuple[str, int, str, str, float], score: bool = True
+) -> pl.DataFrame:
     """``(symbol, session, headline, label, hours before that session's close)``."""
     sessions = bars["ts"].unique().sort()
     documents = pl.DataFrame(
@@ -40,7 +45,7 @@ def _documents(bars: pl.DataFrame, *rows: tuple[str, int, str, str, float]) -> p
         ],
         schema=core.DOCUMENTS.schema,
     )
-    return scored.score(documents)
+    return scored.score(documents) if score else documents
 
 
 def _scores() -> tuple[float, float]:
@@ -103,3 +108,43 @@ def test_without_documents_there_are_no_rows(documents, bars):
     config = TradingConfig(use_sentiment=documents == "none")
     given = given.clear() if documents == "none" else given
     assert sentiment.compute(bars, given, config.features).is_empty()
+
+
+def test_a_story_told_again_counts_once_and_a_foreign_text_not_at_all(bars):
+    once = sentiment.compute(bars, _documents(bars, ("S00", 10, GOOD, "REAL", 2)))
+    again = _documents(
+        bars,
+        ("S00", 10, GOOD, "REAL", 2),
+        ("S00", 11, GOOD + " - Reuters", "REAL", 2),
+        ("S00", 12, "Der Gewinn übertrifft deutlich alle Erwartungen der Analysten", "REAL", 2),
+    )
+    assert_frame_equal(sentiment.compute(bars, again), once)
+
+
+_HEADLINES = (GOOD, BAD, "annual meeting", GOOD + " again today")
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(["S00", "S01"]),
+            st.integers(5, 70),
+            st.sampled_from(_HEADLINES),
+            st.sampled_from(["REAL", "SYNTHETIC"]),
+            st.integers(-40, 40),
+        ),
+        max_size=8,
+    ),
+    session=st.integers(5, 70),
+)
+@settings(max_examples=30, deadline=None)
+def test_no_document_counts_before_it_is_known(make_bars, rows, session):
+    """Documents unknown at a close may be there or not: rows up to that close are the same."""
+    bars = make_bars(2, 80)
+    documents = _documents(bars, *rows, score=False)
+    close = bars["ts"].unique().sort()[session]
+    known = documents.filter(pl.col("known_at") <= close)
+    with_later = sentiment.compute(bars, scored.score(documents))
+    without = sentiment.compute(bars, scored.score(known))
+    upto = pl.col("ts") <= close
+    assert_frame_equal(with_later.filter(upto), without.filter(upto))

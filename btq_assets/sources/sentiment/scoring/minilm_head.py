@@ -64,7 +64,9 @@ class MiniLmScorer:
         if not texts:
             return []
         odds = self._head.predict_proba(self._encoder.embed(texts))
-        return np.clip(odds @ self._head.classes_.astype(float), -1.0, 1.0).tolist()
+        scores = np.clip(odds @ self._head.classes_.astype(float), -1.0, 1.0)
+        # Padding moves the last digits; a score must be a function of its text alone.
+        return scores.round(5).tolist()
 
 
 def fit_head(embeddings: Floats, labels: Sequence[int]) -> LogisticRegression:

@@ -73,7 +73,8 @@ class TransformerScorer:
             with torch.inference_mode():
                 odds = self._model(**batch).logits.softmax(dim=-1)
             scores += (odds @ values).tolist()
-        return [min(max(score, -1.0), 1.0) for score in scores]
+        # Padding moves the last digits; a score must be a function of its text alone.
+        return [round(min(max(score, -1.0), 1.0), 5) for score in scores]
 
 
 def label_values(labels: Mapping[Any, str], model: str) -> list[float]:

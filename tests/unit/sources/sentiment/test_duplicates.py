@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from btq_assets.sources.sentiment.duplicates import shingles, similarity, stories
+from btq_assets.sources.sentiment.duplicates import bands, shingles, similarity, stories
 
 START = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -55,6 +55,16 @@ def test_similarity_by_hand():
     # {a b, b c, c d} and {b c, c d, d e}: 2 shared of 4.
     assert similarity(shingles("A b c d"), shingles("b c, d e")) == 0.5
     assert similarity(shingles(""), shingles("")) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [(0.5, (64, 2)), (0.7, (42, 3)), (0.9, (21, 6)), (1.0, (16, 8))]
+)
+def test_bands_miss_less_than_one_pair_in_a_million(threshold, expected):
+    # (1 - 0.5^2)^64 = 1e-8, (1 - 0.7^3)^42 = 2e-8, (1 - 0.9^6)^21 = 1.2e-7, by hand.
+    assert bands(threshold) == expected
+    number, length = expected
+    assert (1 - threshold**length) ** number <= 1e-6
 
 
 def test_a_story_told_again_after_the_window_is_a_new_one():
