@@ -29,6 +29,7 @@ ASSET_MODULES = (
     "btq_assets.sources.market.assets",
     "btq_assets.sources.macro.assets",
     "btq_assets.sources.sentiment.assets",
+    "btq_assets.sources.alternative.assets",
     "btq_assets.sources.synthetic.assets",
     "btq_assets.sources.stream.assets",
     "btq_assets.sources.repairs.assets",
@@ -74,7 +75,7 @@ def _dbt_layer(name: str, *, writes: str, reads_also: tuple[str, ...] = ()) -> D
         name,
         " ".join(schemas),
         tuple(contract for contract in contracts if contract.table in read),
-        tuple(contract for contract in contracts if contract.layer == writes),
+        tuple(c for c in contracts if c.layer == writes and c.writer == "dbt"),
     )
 
 
