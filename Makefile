@@ -7,7 +7,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all ui check format bench coverage docs clean init install install-dev summary
+.PHONY: help run test test-all ui check format bench coverage data-docs docs clean init install install-dev summary
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,9 +69,13 @@ bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_startup.py
 	$(BIN)/python tests/performance/bench_features.py
 	$(BIN)/python tests/performance/bench_engine.py
+	$(BIN)/python tests/performance/bench_quality.py
 
 coverage: install-dev ## Coverage of the fast suite
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov=btq_assets --cov=data_quality --cov-report=term:skip-covered
+
+data-docs: init ## Write the answers of all checks as a site, data/data_docs/index.html
+	$(BIN)/python -m data_quality.site
 
 docs: install-dev ## Regenerate the generated pages of docs/
 	$(BIN)/python -m btq_assets docs

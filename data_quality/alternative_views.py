@@ -17,16 +17,13 @@ CHAIN = ("dataset", "underlying", "quoted_at")
 def chains(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per underlying and snapshot of its option chain.
 
-    ``crossed_fraction`` (bid above ask) and ``spread_to_mid`` (median) are of quotes with both
-    sides; ``idle_fraction`` is the share of contracts with neither open interest nor volume;
-    ``odd_volatility_fraction`` of stated volatilities outside 1 % to 500 %; ``put_share`` of
-    contracts; ``disorder_fraction`` the share of neighbouring strikes of one expiry and right whose
+    ``spread_to_mid`` (median) is of quotes with both sides; ``idle_fraction`` is the share of
+    contracts with neither open interest nor volume; ``put_share`` of contracts; ``disorder_fraction`` the share of neighbouring strikes of one expiry and right whose
     mid prices stand the wrong way round by more than both half spreads (calls fall with the strike,
     puts rise); ``quote_age_hours`` the longest from a quote until it was known.
     """
     two_sided = pl.col("bid").is_not_null() & pl.col("ask").is_not_null()
     mid = (pl.col("bid") + pl.col("ask")) / 2
-    stated = pl.col("iv_provider").is_not_null()
     quoted = frame.with_columns(quoted_at=pl.col("ts").dt.strftime("%Y-%m-%d %H:%M"), mid=mid)
     order = ("dataset", "underlying", "root", "ts", "expires_at", "kind")
     direction = pl.when(pl.col("kind") == "call").then(1.0).otherwise(-1.0)
@@ -48,16 +45,11 @@ def chains(frame: pl.DataFrame) -> pl.DataFrame:
         quoted.group_by(CHAIN)
         .agg(
             n_quotes=pl.len().cast(pl.Int64),
-            n_expired=(pl.col("expires_at") <= pl.col("ts")).sum().cast(pl.Int64),
-            crossed_fraction=(two_sided & (pl.col("bid") > pl.col("ask"))).sum()
-            / pl.max_horizontal(two_sided.sum(), pl.lit(1)),
             one_sided_fraction=1 - two_sided.mean(),
             spread_to_mid=((pl.col("ask") - pl.col("bid")) / pl.col("mid")).median(),
             idle_fraction=(
                 (pl.col("open_interest").fill_null(0) == 0) & (pl.col("volume").fill_null(0) == 0)
             ).mean(),
-            odd_volatility_fraction=(stated & ~pl.col("iv_provider").is_between(0.01, 5.0)).sum()
-            / pl.max_horizontal(stated.sum(), pl.lit(1)),
             put_share=(pl.col("kind") == "put").mean(),
             quote_age_hours=(pl.col("known_at") - pl.col("ts")).dt.total_seconds().max() / 3_600,
         )
@@ -123,7 +115,7 @@ def venues(frame: pl.DataFrame) -> pl.DataFrame:
         .agg(
             n_symbols=pl.col("symbol").n_unique().cast(pl.Int64),
             shares_per_trade=pl.col("shares").sum() / pl.col("trades").sum(),
-            published_after_days=(pl.col("known_at") - start).dt.total_days().min(),
+            published_after_days=(pl.col("known_at") - start).dt.total_days().median(),
         )
         .sort("dataset", "week")
         .with_columns(
@@ -135,12 +127,11 @@ def venues(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def short_sessions(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per session of short volume: symbols, short share, days since the last session."""
+    """One row per session of short volume: symbols, days since the last session."""
     return (
         frame.group_by("dataset", "session")
         .agg(
             n_symbols=pl.col("symbol").n_unique().cast(pl.Int64),
-            short_share=pl.col("short_volume").sum() / pl.col("total_volume").sum(),
         )
         .sort("dataset", "session")
         .with_columns(

@@ -73,14 +73,6 @@ _DOCUMENTS = (
         "read English.",
     ),
     between(
-        "not_dated_ahead",
-        "documents",
-        "ahead_hours",
-        None,
-        0,
-        "No document is published after it was known: its clock or its zone is wrong.",
-    ),
-    between(
         "no_symbol_dominates",
         "coverage",
         "relative_share",

@@ -27,7 +27,6 @@ def documents(frame: pl.DataFrame) -> pl.DataFrame:
         "symbol",
         "label",
         published_at=pl.col("published_at").dt.strftime("%Y-%m-%d %H:%M"),
-        ahead_hours=(pl.col("published_at") - pl.col("known_at")).dt.total_seconds() / 3_600,
         delay_hours=(pl.col("known_at") - pl.col("published_at")).dt.total_seconds() / 3_600,
         headline_length=pl.col("headline").str.len_chars().cast(pl.Int64),
     )

@@ -22,6 +22,10 @@ _FEWEST_VALUES = 100
 #: Interdecile ranges from the median beyond which a value is far out; 38 deviations if normal.
 _FAR_OUT_WIDTHS = 15.0
 
+#: Positive features that span orders of magnitude over decades by nature; their logarithm is what
+#: lies near or far. Amihud (2002) takes that of his ratio too.
+_LOGARITHMIC = r"^amihud"
+
 #: Features that keep their value from day to day by nature.
 _STEADY = r"_rank$"
 
@@ -113,10 +117,12 @@ def _quantiles(name: str) -> Iterable[pl.Expr]:
     value = pl.col(name)
     yield value.min().alias(f"{name}:lowest")
     yield value.max().alias(f"{name}:highest")
+    for tenth in (1, 5, 9):
+        yield _scaled(name).quantile(tenth / 10).alias(f"{name}:scaled:{tenth}")
     yield value.filter(pl.col("recent")).median().alias(f"{name}:recent")
-    for part, chosen in (("all", value), ("early", value.filter(~pl.col("recent")))):
-        for tenth in (1, 5, 9):
-            yield chosen.quantile(tenth / 10).alias(f"{name}:{part}:{tenth}")
+    early = value.filter(~pl.col("recent"))
+    for tenth in (1, 5, 9):
+        yield early.quantile(tenth / 10).alias(f"{name}:early:{tenth}")
 
 
 def _width(name: str, part: str) -> pl.Expr:
@@ -125,8 +131,16 @@ def _width(name: str, part: str) -> pl.Expr:
 
 
 def _far_out(name: str) -> pl.Expr:
-    distance = (pl.col(name) - pl.col(f"{name}:all:5")).abs()
-    return (distance > _FAR_OUT_WIDTHS * _width(name, "all")).mean().alias(f"{name}:far_out")
+    distance = (_scaled(name) - pl.col(f"{name}:scaled:5")).abs()
+    return (distance > _FAR_OUT_WIDTHS * _width(name, "scaled")).mean().alias(f"{name}:far_out")
+
+
+def _scaled(name: str) -> pl.Expr:
+    """The feature on the scale on which distances mean something."""
+    value = pl.col(name)
+    if re.search(_LOGARITHMIC, name) is None:
+        return value
+    return pl.when(value > 0).then(value.log())
 
 
 def _described(
@@ -150,7 +164,7 @@ def _described(
         excess_over_plausible=_excess(plausible, *extremes),
         far_out_fraction=pl.lit(None, pl.Float64)
         if bounded
-        else pl.when(_width(name, "all") > 0).then(f"{name}:far_out"),
+        else pl.when(_width(name, "scaled") > 0).then(f"{name}:far_out"),
         stale_fraction=pl.lit(None, pl.Float64) if steady else pl.col(f"{name}:stale") / values,
         shift_in_widths=pl.when(_width(name, "early") > 0).then(shift),
     )

@@ -62,8 +62,8 @@ _MACRO = (
         "known_lead_days",
         None,
         0,
-        "No value is known before the first day it describes: a clock, a zone or a forecast.",
-        blocking=True,
+        "No value is known before the first day it describes: it is a forecast, or its clock or "
+        "zone is wrong.",
     ),
     between(
         "changes_have_not_shifted",
@@ -94,7 +94,7 @@ _MACRO_VIEWS = (
 
 
 def macro_suite(contract: TableContract) -> CheckGroup:
-    """Checks of a ``raw.macro_*`` table; mixed units and values of the future block.
+    """Checks of a ``raw.macro_*`` table; mixed units block, the rest warns.
 
     Parameters
     ----------

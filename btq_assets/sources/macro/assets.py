@@ -23,7 +23,7 @@ def _sample_version(_: TradingConfig) -> str:
         "btq_assets.sources.packaged",
         "btq_assets.sources.rows",
         "btq_assets.sources.vintages",
-        "data_quality.suites",
+        "data_quality.macro_suites",
         "data_quality.macro_views",
         "data_quality.runner",
     ),

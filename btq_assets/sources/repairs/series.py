@@ -20,7 +20,7 @@ PRICES = ("open", "high", "low", "close", "adj_close")
 #: Bars further apart are not neighbours.
 NEIGHBOURS = timedelta(days=10)
 
-#: Median absolute deviation of a normal distribution times this is its standard deviation.
+#: The median size of a normal move times this is its standard deviation.
 MAD_TO_SIGMA = 1.4826
 
 #: A typical move is never taken as smaller than this: prices have a grain.
@@ -28,6 +28,9 @@ LEAST_SIGMA = 1e-3
 
 #: Bars before a bar that say what moves were typical lately.
 _LATELY_BARS = 21
+
+#: A log move beyond this (a factor of twenty) is a change of unit.
+_CHANGE_OF_UNIT = 3.0
 
 #: Members of a cross-section below which its median says nothing.
 _FEWEST_MEMBERS = 5
@@ -97,9 +100,11 @@ def moves(bars: pl.DataFrame, column: str = "price") -> pl.DataFrame:
         )
         .with_columns(next_move=pl.col("move").shift(-1).over(SERIES))
     )
+    # A change of unit is no move: it would swamp a short series.
+    usual = pl.when(pl.col("move").abs() < _CHANGE_OF_UNIT).then("move")
     sigma = (
-        (pl.col("move") - pl.col("move").median()).abs().median().over(SERIES) * MAD_TO_SIGMA
-    ).clip(LEAST_SIGMA)
+        (usual.abs().median().over(SERIES) * MAD_TO_SIGMA).fill_null(LEAST_SIGMA).clip(LEAST_SIGMA)
+    )
     # What was typical lately: a crisis is no row of bad ticks.
     lately = (
         pl.col("move").abs().shift(1).rolling_median(_LATELY_BARS, min_samples=5).over(SERIES)
