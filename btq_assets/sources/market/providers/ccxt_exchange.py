@@ -1,7 +1,7 @@
 """Bars and funding rates of any crypto exchange through ccxt, one month at a time.
 
 Belongs here: opening an exchange, paging through its history, and naming what went wrong. Does not
-belong here: reading rows (`ohlcv_rows.py`).
+belong here: reading rows (`ohlcv_rows.py`, `funding_rows.py`).
 
 ccxt (MIT) is the extra ``crypto``. Its unified answers are ``[[ms, open, high, low, close, volume]]``;
 how far back an exchange goes and how much it gives at a time differ, and the last bar may be
@@ -11,7 +11,6 @@ unfinished.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -24,6 +23,7 @@ from btq_assets.contracts import raw
 from btq_assets.sources.errors import SourceError, UnknownSymbolError, WindowError, WrongKeyError
 from btq_assets.sources.http import HttpClient, TryAgainError
 from btq_assets.sources.market.cells import is_stamp
+from btq_assets.sources.market.funding_rows import has_time, parse_fundings
 from btq_assets.sources.market.library_session import ask_patiently, library_session
 from btq_assets.sources.market.listing import Instrument, instruments_of, is_perpetual
 from btq_assets.sources.market.ohlcv_rows import SETTLING_TIME, parse_ohlcv_rows
@@ -36,8 +36,7 @@ from btq_assets.sources.market.windows import (
     refuse_empty,
 )
 from btq_assets.sources.provider import Fetched, Window
-from btq_assets.sources.rows import ROW_JSON, Parsed, combine, split
-from btq_assets.sources.vintages import ASSUMED_LAG
+from btq_assets.sources.rows import Parsed, combine
 
 INSTALL = "pip install 'btquant[crypto]'"
 
@@ -215,7 +214,7 @@ class CcxtExchange:
             if not isinstance(page, list):
                 raise self.client.shape_error("a list of funding rates", page)
             rows += page
-            stamps = [row["timestamp"] for row in page if _has_time(row)]
+            stamps = [row["timestamp"] for row in page if has_time(row)]
             if not stamps or max(stamps) < since:
                 break
             since = max(stamps) + 1
@@ -256,48 +255,6 @@ def open_exchange(settings: CcxtSourceSection, client: HttpClient) -> Any:
     return exchange
 
 
-def parse_fundings(
-    rows: Sequence[Any], dataset: str, symbol: str, start: int, after: int
-) -> Parsed:
-    """Funding rates of ``[{"timestamp": ms, "fundingRate": …}]`` with ``start <= timestamp < after``.
-
-    Exchanges publish the rate before it is paid; the time it was paid is the time it counts as
-    known.
-    """
-    cells = [
-        (
-            row["timestamp"] if _has_time(row) else None,
-            _rate(row.get("fundingRate")) if isinstance(row, dict) else None,
-            json.dumps(row, default=str),
-        )
-        for row in rows
-    ]
-    table = pl.DataFrame(
-        cells,
-        schema={"ms": pl.Int64, "funding_rate": pl.Float64, ROW_JSON: pl.String},
-        orient="row",
-    ).unique(["ms", "funding_rate"], maintain_order=True)
-    read = split(
-        table,
-        pl.when(pl.col("ms").is_null())
-        .then(pl.lit("no timestamp"))
-        .when(pl.col("funding_rate").is_null())
-        .then(pl.lit("no funding rate")),
-    )
-    inside = read.rows.filter(pl.col("ms").is_between(start, after, closed="left"))
-    ts = pl.from_epoch("ms", time_unit="ms").dt.replace_time_zone("UTC").dt.cast_time_unit("us")
-    fundings = inside.select(
-        dataset=pl.lit(dataset),
-        symbol=pl.lit(symbol),
-        ts=ts,
-        known_at=ts,
-        known_at_basis=pl.lit(ASSUMED_LAG),
-        funding_rate="funding_rate",
-        interval_hours=pl.lit(None, dtype=pl.Float64),
-    ).sort("ts")
-    return Parsed(fundings, read.rejected)
-
-
 def _translated(attempt: Callable[[], Result], exchange: str) -> Result:
     """Run `attempt`; ccxt's errors become ours."""
     try:
@@ -329,14 +286,3 @@ def _begins_late(rows: Sequence[Any], window: Window, freq: str) -> datetime | N
 
 def _has_stamp(row: Any) -> bool:
     return isinstance(row, (list, tuple)) and bool(row) and is_stamp(row[0])
-
-
-def _has_time(row: Any) -> bool:
-    return isinstance(row, dict) and is_stamp(row.get("timestamp"))
-
-
-def _rate(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None

@@ -12,9 +12,9 @@ from btq_assets.config.sources.market import BinanceSourceSection
 from btq_assets.contracts import raw
 from btq_assets.contracts.base import cast_to_contract
 from btq_assets.sources.errors import WindowError
+from btq_assets.sources.market.funding_rows import parse_fundings
 from btq_assets.sources.market.ohlcv_rows import SETTLING_TIME, parse_ohlcv_rows
 from btq_assets.sources.market.providers.alpha_vantage import intraday_ends, series_table
-from btq_assets.sources.market.providers.ccxt_exchange import parse_fundings
 from btq_assets.sources.market.providers.nasdaq_data_link import dataset_table
 from btq_assets.sources.market.windows import (
     BAR_LENGTHS,
