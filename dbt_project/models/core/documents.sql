@@ -1,3 +1,4 @@
+{{ config(post_hook="{{ create_documents_as_of() }}") }}
 -- Documents of all sources, every vintage; the label says whether the text is REAL or SYNTHETIC.
 select
     doc_id,
