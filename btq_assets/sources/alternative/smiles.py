@@ -92,24 +92,25 @@ class Smile:
         share = 0.0 if gap[i] == gap[i + 1] else gap[i] / (gap[i] - gap[i + 1])
         return float(self.volatility(k[i] + share * (k[i + 1] - k[i])))
 
-    def butterfly_free(self) -> bool:
-        """Whether the risk-neutral density is nowhere negative between the quotes.
-
-        Durrleman's condition g(k) >= 0 (Gatheral and Jacquier 2014, equation 2.1), on a grid.
-        """
-        k = np.linspace(self.k_low, self.k_high, _GRID)
-        w = self.total_variance(k)
-        if np.any(w <= 0):
-            return False
+    def durrleman(self, k: npt.ArrayLike) -> Floats:
+        """Durrleman's g (Gatheral and Jacquier 2014, equation 2.1): negative where the density is."""
+        x = np.asarray(k, dtype=float)
+        w = self.total_variance(x)
         if self.method == "quadratic":
-            first, second = self.b + 2 * self.sigma * k, np.full_like(k, 2 * self.sigma)
+            first, second = self.b + 2 * self.sigma * x, np.full_like(x, 2 * self.sigma)
         else:
-            shifted = k - self.m
+            shifted = x - self.m
             root = np.sqrt(shifted**2 + self.sigma**2)
             first = self.b * (self.rho + shifted / root)
             second = self.b * self.sigma**2 / root**3
-        g = (1 - k * first / (2 * w)) ** 2 - first**2 / 4 * (1 / w + 0.25) + second / 2
-        return bool(np.all(g >= -_TOLERANCE))
+        return (1 - x * first / (2 * w)) ** 2 - first**2 / 4 * (1 / w + 0.25) + second / 2
+
+    def butterfly_free(self) -> bool:
+        """Whether the risk-neutral density is nowhere negative between the quotes, on a grid."""
+        k = np.linspace(self.k_low, self.k_high, _GRID)
+        if np.any(self.total_variance(k) <= 0):
+            return False
+        return bool(np.all(self.durrleman(k) >= -_TOLERANCE))
 
 
 def calendar_free(near: Smile, far: Smile) -> bool:

@@ -83,6 +83,25 @@ def test_a_published_curve_with_negative_density_is_caught():
     assert not bent.butterfly_free()
 
 
+@pytest.mark.parametrize(
+    "smile", [TRUE, Smile("quadratic", 0.5, 0.09, -0.2, NAN, NAN, 0.8, -0.4, 0.4, 0.0)]
+)
+def test_the_density_is_the_second_derivative_of_the_price(smile):
+    """With F = 1: d²C/dK² = g(k) N'(d2) / (K sqrt(w)), here against differences of prices."""
+    from btq_assets.sources.alternative.black import black_price
+
+    def call(strike: np.ndarray) -> np.ndarray:
+        return black_price(1.0, 1.0, strike, smile.years, smile.volatility(np.log(strike)))
+
+    strike, h = np.array([0.7, 0.8, 0.95, 1.0, 1.1, 1.3]), 1e-4
+    k = np.log(strike)
+    w = smile.total_variance(k)
+    d2 = -k / np.sqrt(w) - np.sqrt(w) / 2
+    normal = np.exp(-(d2**2) / 2) / np.sqrt(2 * np.pi)
+    expected = (call(strike + h) - 2 * call(strike) + call(strike - h)) / h**2
+    assert smile.durrleman(k) * normal / (strike * np.sqrt(w)) == pytest.approx(expected, rel=1e-3)
+
+
 def test_less_variance_later_is_a_calendar_arbitrage():
     # 0.3² x 0.25 = 0.0225 against 0.2² x 0.5 = 0.02 and 0.22² x 0.5 = 0.0242.
     assert not calendar_free(flat(0.3, 0.25), flat(0.2, 0.5))
