@@ -100,7 +100,8 @@ def record(supervise: bool, seconds: float | None) -> int:
     from btq_assets.config import ConfigError, TradingConfig
     from btq_assets.sources.stream import commands
     from btq_assets.sources.stream.inbox import inbox_folder
-    from btq_assets.sources.stream.supervise import GIVE_UP, supervise as keep_running
+    from btq_assets.sources.stream.supervise import GIVE_UP
+    from btq_assets.sources.stream.supervise import supervise as keep_running
     from btq_assets.warehouse.paths import DataPaths
 
     try:

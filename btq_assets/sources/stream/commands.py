@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def record(settings: StreamSourceSection, folder: Path, seconds: float | None = None) -> int:
     """Record until SIGTERM or SIGINT, or for so many seconds; returns the exit status."""
-    from btq_assets.sources.stream.recorder import Recorder, RecorderError
+    from btq_assets.sources.stream.keeper import RecorderError
+    from btq_assets.sources.stream.recorder import Recorder
 
     async def main() -> None:
         stop = asyncio.Event()

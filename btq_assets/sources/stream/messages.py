@@ -17,6 +17,9 @@ from typing import Any, Literal
 
 from btq_assets.sources.vintages import RECORDED
 
+#: Years 2000 to 2100.
+_EARLIEST_MS, _LATEST_MS = 946_684_800_000, 4_102_444_800_000
+
 Level = tuple[Literal["bid", "ask"], float, float]
 
 
@@ -120,7 +123,7 @@ def decode(text: str | bytes, received_at: int) -> Event:
     """
     try:
         message = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MessageError(f"not JSON: {error}") from None
     if isinstance(message, dict) and isinstance(message.get("data"), dict):
         message = message["data"]
@@ -136,8 +139,8 @@ def _read(message: dict[str, Any], received_at: int) -> Event:
     kind = message.get("e")
     if kind == "trade":
         return Trade(
-            message["s"],
-            int(message["t"]),
+            _name(message["s"]),
+            _count(message["t"]),
             _microseconds(message["T"]),
             received_at,
             float(message["p"]),
@@ -147,11 +150,11 @@ def _read(message: dict[str, Any], received_at: int) -> Event:
     if kind == "depthUpdate":
         previous = message.get("pu")
         return BookEvent(
-            message["s"],
+            _name(message["s"]),
             "change",
-            int(message["U"]),
-            int(message["u"]),
-            None if previous is None else int(previous),
+            _count(message["U"]),
+            _count(message["u"]),
+            None if previous is None else _count(previous),
             _microseconds(message.get("T", message["E"])),
             received_at,
             levels(message["b"], message["a"]),
@@ -159,8 +162,8 @@ def _read(message: dict[str, Any], received_at: int) -> Event:
     if kind == "bookTicker" or (kind is None and {"u", "s", "b", "B", "a", "A"} <= set(message)):
         stamp = message.get("T", message.get("E"))
         return Quote(
-            message["s"],
-            int(message["u"]),
+            _name(message["s"]),
+            _count(message["u"]),
             received_at if stamp is None else _microseconds(stamp),
             received_at,
             float(message["b"]),
@@ -176,7 +179,7 @@ def _read(message: dict[str, Any], received_at: int) -> Event:
 def read_snapshot(answer: dict[str, Any], symbol: str, received_at: int) -> BookEvent:
     """The book as ``/api/v3/depth`` gives it; its time is that of receipt, it has none itself."""
     try:
-        last = int(answer["lastUpdateId"])
+        last = _count(answer["lastUpdateId"])
         found = levels(answer["bids"], answer["asks"])
     except (KeyError, TypeError, ValueError) as error:
         raise MessageError(f"unreadable depth snapshot: {error!r}") from None
@@ -188,7 +191,7 @@ def read_past_trade(answer: dict[str, Any], symbol: str, received_at: int) -> Tr
     try:
         return Trade(
             symbol,
-            int(answer["id"]),
+            _count(answer["id"]),
             _microseconds(answer["time"]),
             received_at,
             float(answer["price"]),
@@ -201,7 +204,7 @@ def read_past_trade(answer: dict[str, Any], symbol: str, received_at: int) -> Tr
 
 
 def levels(bids: list[list[str]], asks: list[list[str]]) -> tuple[Level, ...]:
-    """Both sides as one list of levels."""
+    """Both sides as one tuple of levels."""
     return (
         *(("bid", float(price), float(quantity)) for price, quantity, *_ in bids),
         *(("ask", float(price), float(quantity)) for price, quantity, *_ in asks),
@@ -211,7 +214,21 @@ def levels(bids: list[list[str]], asks: list[list[str]]) -> tuple[Level, ...]:
 def _microseconds(milliseconds: Any) -> int:
     if isinstance(milliseconds, bool) or not isinstance(milliseconds, int):
         raise ValueError(f"time {milliseconds!r} is not a number of milliseconds")
+    if not _EARLIEST_MS <= milliseconds <= _LATEST_MS:
+        raise ValueError(f"time {milliseconds} is no time of this century in milliseconds")
     return milliseconds * 1_000
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is not a number an event can have")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a symbol")
+    return value
 
 
 def _flag(value: Any) -> bool:

@@ -51,21 +51,7 @@ def events_of(trades: pl.DataFrame, quotes: pl.DataFrame, book: pl.DataFrame) ->
         Rows of ``raw.trades_stream``, ``raw.quotes_stream`` and ``raw.book_stream``.
     """
     found: list[MarketEvent] = [
-        *(
-            BookEvent(
-                rows["symbol"][0],
-                rows["kind"][0],
-                rows["first_update_id"][0],
-                rows["update_id"][0],
-                None,
-                rows["ts"][0],
-                rows["ts"][0],
-                tuple(rows.select("side", "price", "quantity").iter_rows()),
-            )
-            for rows in _integer_times(book).partition_by(
-                "symbol", "update_id", "kind", maintain_order=True
-            )
-        ),
+        *_book_events(_integer_times(book)),
         *(
             Quote(*values)
             for values in _integer_times(quotes)
@@ -82,6 +68,27 @@ def events_of(trades: pl.DataFrame, quotes: pl.DataFrame, book: pl.DataFrame) ->
         ),
     ]  # fmt: skip
     return sorted(found, key=lambda event: (event.ts, isinstance(event, Trade), _number(event)))
+
+
+def _book_events(book: pl.DataFrame) -> list[BookEvent]:
+    """Snapshots and changes in the order of their numbers, within each symbol.
+
+    A snapshot has no time of its own and was recorded after changes that came before it: it is
+    played just before the change that follows it.
+    """
+    found: list[BookEvent] = []
+    following: dict[str, int] = {}
+    ordered = book.sort("symbol", "update_id", "kind", maintain_order=True)
+    parts = ordered.partition_by("symbol", "update_id", "kind", maintain_order=True)
+    for rows in reversed(parts):
+        symbol, kind, ts = rows["symbol"][0], rows["kind"][0], rows["ts"][0]
+        if kind == "snapshot":
+            ts = min(ts, following.get(symbol, ts))
+        following[symbol] = ts
+        levels = tuple(rows.select("side", "price", "quantity").iter_rows())
+        first, last = rows["first_update_id"][0], rows["update_id"][0]
+        found.append(BookEvent(symbol, kind, first, last, None, ts, ts, levels))
+    return found[::-1]
 
 
 def recorded(folder: Path) -> list[MarketEvent]:
