@@ -1,13 +1,12 @@
 """Every proposal for all raw bars, as the table ``quality.repairs``.
 
-Belongs here: the order detectors run in, what two of them say of the same bar, and which proposals
-the configuration applies. Does not belong here: detection (`faults`, `splits`).
+Belongs here: the order detectors run in, and which proposals the configuration applies. Does not belong here: detection (`faults`, `splits`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -47,14 +46,13 @@ def propose(
     """
     latest = observed(bars)
     events = latest_actions(actions)
-    units = list(unit_errors(latest))
     faults = [
-        *units,
+        *unit_errors(latest),
         *split_faults(latest, events),
         *dividend_faults(latest, events),
         *bad_ticks(latest),
     ]
-    rows = _rows(_one_verdict_each(faults, units), latest)
+    rows = _rows(faults, latest)
     if rows.is_empty():
         return REPAIRS.empty()
     rows = rows.with_columns(
@@ -71,23 +69,6 @@ def propose(
             maintain_order="left",
         ).with_columns(proposed_at=pl.coalesce("_first", "proposed_at"))
     return rows.select(REPAIRS.column_names)
-
-
-def _one_verdict_each(faults: Iterable[Fault], units: Iterable[Fault]) -> list[Fault]:
-    """A jump into or out of a span in the wrong unit is neither a split nor a tick."""
-    edges: dict[tuple[str, ...], list[tuple[datetime, datetime]]] = {}
-    for fault in units:
-        edges.setdefault(fault.series, []).append((fault.from_ts, fault.to_ts))
-    return [
-        fault
-        for fault in faults
-        if fault.kind == "unit_100x"
-        or not any(
-            first <= moment <= last
-            for first, last in edges.get(fault.series, ())
-            for moment in (fault.shown_at, fault.from_ts)
-        )
-    ]
 
 
 def _rows(faults: Sequence[Fault], latest: pl.DataFrame) -> pl.DataFrame:

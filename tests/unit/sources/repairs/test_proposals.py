@@ -161,6 +161,13 @@ def test_without_an_adjusted_close_prices_and_volume_are_scaled() -> None:
     assert set(found["confidence"]) == {0.99}
 
 
+def test_a_column_the_series_lacks_is_not_mended() -> None:
+    bare = bars(changed(walk(), 150, N - 1, 0.5)).with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name in ("open", "high", "low", "volume")
+    )
+    assert proposed(bare, events=actions((150, "split", 2.0)))["column_name"].to_list() == ["close"]
+
+
 def test_a_price_as_traded_may_move_by_its_split() -> None:
     close = changed(walk(), 150, N - 1, 0.5)
     assert proposed(bars(close), events=actions((150, "split", 2.0), basis="as_traded")).is_empty()
