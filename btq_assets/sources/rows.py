@@ -19,6 +19,8 @@ REJECTED_SCHEMA = pl.Schema({"reason": pl.String, "row_json": pl.String})
 #: Cells that mean "no value", compared in lower case.
 MISSING_CELLS = ("", "n/a", "na", "null", "none", "-", ".")
 
+_COMMA_NUMBER = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?$"
+_NO_NUMBER = r"^(?i)[+-]?(nan|inf|infinity)$"
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 
 
@@ -44,8 +46,12 @@ class Parsed:
 
 
 def as_it_came(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add ``ROW_JSON``: the row as the source gave it, before anything is read out of it."""
-    return frame.with_columns(pl.struct(pl.all()).struct.json_encode().alias(ROW_JSON))
+    """Add ``ROW_JSON``: the row as the source gave it, before anything is read out of it.
+
+    It stays a struct until `split` refuses the row: spelling out every row would cost more than
+    reading it.
+    """
+    return frame.with_columns(pl.struct(pl.all()).alias(ROW_JSON))
 
 
 def split(frame: pl.DataFrame, reason: pl.Expr) -> Parsed:
@@ -61,7 +67,10 @@ def split(frame: pl.DataFrame, reason: pl.Expr) -> Parsed:
     marked = frame.with_columns(_reason=reason.cast(pl.String))
     bad = marked.filter(pl.col("_reason").is_not_null())
     kept = marked.filter(pl.col("_reason").is_null()).drop("_reason")
-    return Parsed(kept, bad.select(reason="_reason", row_json=ROW_JSON))
+    text = pl.col(ROW_JSON)
+    if isinstance(frame.schema[ROW_JSON], pl.Struct):
+        text = text.struct.json_encode()
+    return Parsed(kept, bad.select(reason="_reason", row_json=text))
 
 
 def combine(parts: Iterable[Parsed], empty: pl.DataFrame) -> Parsed:
@@ -78,6 +87,7 @@ def to_numbers(
     columns: Sequence[str],
     *,
     decimal_comma: bool = False,
+    ambiguous: pl.Expr | None = None,
 ) -> Parsed:
     """Read the string cells of `columns` as numbers and refuse the rows where one is not.
 
@@ -91,16 +101,28 @@ def to_numbers(
     columns
         Columns to read.
     decimal_comma
-        Whether ``,`` is the decimal mark and ``.`` groups thousands.
+        Whether ``,`` is the decimal mark and ``.`` groups thousands. A cell written the other way
+        is then no number.
+    ambiguous
+        Reason to refuse a row although its cells read as numbers; null where there is none.
     """
     if not columns:
         return Parsed(frame)
     texts = {name: pl.col(name).str.strip_chars().str.strip_prefix("$") for name in columns}
-    numbers, reasons = [], []
+    numbers: list[pl.Expr] = []
+    reasons: list[pl.Expr] = []
     for name, text in texts.items():
         value = pl.when(~text.str.to_lowercase().is_in(MISSING_CELLS)).then(text)
         if decimal_comma:
-            plain = value.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+            plain = (
+                pl.when(value.str.contains(_COMMA_NUMBER))
+                .then(
+                    value.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+                )
+                .otherwise(
+                    pl.when(value.str.contains(_NO_NUMBER)).then(value).otherwise(pl.lit("?"))
+                )
+            )
         else:
             plain = (
                 pl.when(value.str.contains(_THOUSANDS))
@@ -113,6 +135,8 @@ def to_numbers(
         reasons.append(
             pl.when(unreadable).then(pl.format(f"{name} '{{}}' is not a number", pl.col(name)))
         )
+    if ambiguous is not None:
+        reasons.append(ambiguous)
     joined = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
     result = split(
         frame.with_columns(numbers),

@@ -11,7 +11,7 @@ import inspect
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any
@@ -47,7 +47,10 @@ from btq_assets.warehouse.versions import (
 
 CONTRACT_CHECK = "contract"
 
-Compute = Callable[..., TableOutput]
+#: Fingerprint in the books while a step that hands over parts has not handed over the last.
+UNFINISHED = "unfinished"
+
+Compute = Callable[..., TableOutput | Iterator[TableOutput]]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class TableAsset:
     Parameters
     ----------
     compute
-        ``compute(step, **input frames) -> TableOutput``.
+        ``compute(step, **input frames) -> TableOutput``; or a generator of several, each judged and
+        committed by itself, where the whole would not fit in memory (append-only tables).
     outputs
         Tables it writes; it is their only writer.
     inputs
@@ -80,6 +84,8 @@ class TableAsset:
         For assets without inputs: version of the files behind them.
     ledgers
         Ledgers it reads through `Step.read_ledger`; what they hold is part of the fingerprint.
+    after
+        Tables that must have been written before, though they are not handed over.
     reuse
         ``False`` where nothing can vouch for the result; or asked, given the folders, whether what
         the step wrote beside the warehouse is still there.
@@ -108,6 +114,7 @@ class TableAsset:
     optional: Callable[[TradingConfig], bool] | None = None
     source_version: Callable[[TradingConfig], str] | None = None
     ledgers: tuple[TableContract, ...] = ()
+    after: tuple[TableContract, ...] = ()
     reuse: bool | Callable[[DataPaths], bool] = True
     partitions: str | None = None
     remote: str | None = None
@@ -142,7 +149,10 @@ class TableAsset:
         """Dagster definition, or ``None`` where the configuration leaves the asset out."""
         if self.optional is not None and not self.optional(config):
             return None
-        deps = [dg.AssetKey(list(contract.asset_key)) for contract in self.inputs.values()]
+        deps = [
+            dg.AssetKey(list(contract.asset_key))
+            for contract in (*self.inputs.values(), *self.after)
+        ]
         description = inspect.cleandoc(self.compute.__doc__ or "").split("\n\n")[0]
         specs = [
             dg.AssetSpec(
@@ -206,6 +216,7 @@ def table_asset(
     optional: Callable[[TradingConfig], bool] | None = None,
     source_version: Callable[[TradingConfig], str] | None = None,
     ledgers: Sequence[TableContract] = (),
+    after: Sequence[TableContract] = (),
     reuse: bool | Callable[[DataPaths], bool] = True,
     partitions: str | None = None,
     remote: str | None = None,
@@ -238,6 +249,7 @@ def table_asset(
             optional=optional,
             source_version=source_version,
             ledgers=tuple(ledgers),
+            after=tuple(after),
             reuse=reuse,
             partitions=partitions,
             remote=remote,
@@ -259,10 +271,10 @@ def table_assets_of(module: ModuleType) -> list[TableAsset]:
 
 @dataclass(frozen=True)
 class _Committed:
-    """What one computation stored."""
+    """What one computation stored, without the rows themselves."""
 
     output: TableOutput
-    rejected: Mapping[TableContract, pl.DataFrame]
+    n_refused: Mapping[TableContract, int]
     outcomes: tuple[tuple[TableContract, CheckSpec, CheckOutcome], ...]
     counts: Mapping[str, Mapping[str, object]]
     data_versions: Mapping[str, str]
@@ -325,33 +337,46 @@ class _Execution:
                 given_up.append(f"{key}: {error}")
                 self._progress(f"{key} given up")
                 continue
-            produced, rejected = self._conform(output)
-            outcomes = [
-                (contract, spec, self._standing(contract, outcome, produced[contract], stored))
-                for contract, spec, outcome in self._answers(output, produced, frames, rejected)
-            ]
-            refused = self._quarantine_frame(output, rejected)
-            failed = [
-                (contract, spec, outcome)
-                for contract, spec, outcome in outcomes
-                if not outcome.passed and spec.blocking
-            ]
-            if failed:
-                self._keep_refused(refused)
-                for contract, spec, outcome in outcomes:
-                    yield _check_result(contract, spec, outcome)
-                raise dg.Failure(
-                    f"{asset.name} is not committed{f' for {key}' if key else ''}: "
-                    + "; ".join(
-                        f"{contract.table}.{spec.name}: {outcome.message or 'failed'}"
-                        for contract, spec, outcome in failed
-                    ),
-                    allow_retries=False,
+            # A step may hand over its rows in parts, each committed before the next is made. Books
+            # are closed after the last one: a step broken off must not pass for unchanged.
+            whole = isinstance(output, TableOutput)
+            for part in (output,) if isinstance(output, TableOutput) else output:
+                produced, rejected = self._conform(part)
+                outcomes = [
+                    (contract, spec, self._standing(contract, outcome, produced[contract], stored))
+                    for contract, spec, outcome in self._answers(part, produced, frames, rejected)
+                ]
+                refused = self._quarantine_frame(part, rejected)
+                failed = [
+                    (contract, spec, outcome)
+                    for contract, spec, outcome in outcomes
+                    if not outcome.passed and spec.blocking
+                ]
+                if failed:
+                    self._keep_refused(refused)
+                    for contract, spec, outcome in outcomes:
+                        yield _check_result(contract, spec, outcome)
+                    raise dg.Failure(
+                        f"{asset.name} is not committed{f' for {key}' if key else ''}: "
+                        + "; ".join(
+                            f"{contract.table}.{spec.name}: {outcome.message or 'failed'}"
+                            for contract, spec, outcome in failed
+                        ),
+                        allow_retries=False,
+                    )
+                committed = self._commit(
+                    part,
+                    produced,
+                    rejected,
+                    refused,
+                    outcomes,
+                    mark if whole else UNFINISHED,
+                    versions,
+                    config_hash,
                 )
-            committed = self._commit(
-                output, produced, rejected, refused, outcomes, mark, versions, config_hash
-            )
-            done.append(committed)
+                done.append(committed)
+            if not whole:
+                self._close_books(mark)
             if len(keys) > 1:
                 yield from self._said_committed(key, committed)
         if given_up:
@@ -366,7 +391,7 @@ class _Execution:
         for contract in asset.outputs:
             yield dg.MaterializeResult(
                 asset_key=list(contract.asset_key),
-                metadata=self._metadata(contract, done[-1]),
+                metadata=self._metadata(contract, _summed(done) if len(keys) == 1 else done[-1]),
                 data_version=dg.DataVersion(done[-1].data_versions[contract.table]),
             )
 
@@ -377,8 +402,8 @@ class _Execution:
             **md.convert(output.metadata if first else {}, self.resource.paths().root),
             **(md.images(output.plots) if first else {}),
             "dagster/row_count": int(str(counts["n_rows"])),
-            **{k: md.value(v) for k, v in counts.items() if k not in ("n_rows", "added")},
-            "rows_refused": committed.rejected[contract].height,
+            **{k: md.value(v) for k, v in counts.items() if k != "n_rows"},
+            "rows_refused": committed.n_refused[contract],
             "seconds": round(time.monotonic() - self.started, 2),
             "reused": False,
         }
@@ -397,6 +422,15 @@ class _Execution:
                 partition=key,
                 metadata=self._metadata(contract, committed),
             )
+
+    def _close_books(self, mark: str) -> None:
+        """Say that all parts are stored, so that nothing need be done until something changes."""
+        with self.warehouse.transaction() as connection:
+            for contract in self.asset.outputs:
+                connection.execute(
+                    f"UPDATE {house.PROVENANCE.table} SET fingerprint = ? WHERE table_name = ?",
+                    [mark, contract.table],
+                )
 
     def _partition_keys(self) -> list[str | None]:
         if self.asset.partitions is None:
@@ -643,7 +677,13 @@ class _Execution:
                 for contract in self.asset.outputs
             ]
             upsert(connection, house.PROVENANCE, pl.DataFrame(rows, schema=house.PROVENANCE.schema))
-        return _Committed(output, rejected, tuple(outcomes), done, data_versions)
+        counts = {
+            table: {name: value for name, value in facts.items() if name != "added"}
+            for table, facts in done.items()
+        }
+        n_refused = {contract: frame.height for contract, frame in rejected.items()}
+        told = replace(output, frames={}, rejected=None, ledgers={})
+        return _Committed(told, n_refused, tuple(outcomes), counts, data_versions)
 
     def _progress(self, text: str) -> None:
         table = " + ".join(contract.table for contract in self.asset.outputs)
@@ -670,6 +710,24 @@ def _grown_version(connection: Any, contract: TableContract, done: Mapping[str, 
         if row is not None and row[1] == before and is_additive(row[0]):
             return added_version(row[0], added, contract)
     return frame_version(read_table(connection, contract), contract)
+
+
+def _summed(parts: Sequence[_Committed]) -> _Committed:
+    """The parts of one step as one: what they added and refused in all, the rest from the last."""
+    last = parts[-1]
+    if len(parts) == 1:
+        return last
+    counts = {
+        table: {
+            name: sum(int(str(part.counts[table][name])) for part in parts)
+            if name == "rows_added"
+            else value
+            for name, value in facts.items()
+        }
+        for table, facts in last.counts.items()
+    }
+    n_refused = {c: sum(part.n_refused[c] for part in parts) for c in last.n_refused}
+    return replace(last, counts=counts, n_refused=n_refused)
 
 
 def _worst(done: Sequence[_Committed]) -> list[tuple[TableContract, CheckSpec, CheckOutcome]]:

@@ -19,7 +19,7 @@ class SampleSourceSection(Section):
 
 
 class FolderSourceSection(Section):
-    """Any CSV or Parquet dropped in a folder."""
+    """Any CSV, JSON lines or Parquet dropped in a folder."""
 
     enabled: bool = False
     path: str = "inbox"
@@ -30,6 +30,15 @@ class FolderSourceSection(Section):
     calendar: str = "XNYS"
     currency: str = "USD"
     freq: Literal["1m", "5m", "15m", "1h", "1d"] = "1d"
+    date_order: Literal["month_first", "day_first"] | None = Field(
+        None, description="How 1/2/2020 is meant where a file does not show it; null refuses it."
+    )
+    decimal: Literal["point", "comma"] | None = Field(
+        None, description="How 1,234 is meant where a file does not show it; null refuses it."
+    )
+    largest_unpacked_gib: float = Field(
+        64.0, gt=0, description="A packed file that unpacks to more is refused."
+    )
 
 
 SymbolMap = dict[str, str]

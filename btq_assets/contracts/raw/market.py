@@ -11,8 +11,11 @@ from btq_assets.contracts.columns import (
     SYMBOL,
     TS,
     UNIVERSE,
+    count,
     day,
+    flag,
     number,
+    stamp,
     text,
 )
 
@@ -101,7 +104,7 @@ BARS_SAMPLE = bars_contract(
 # the commit. They are in quarantine, and `inbox_readable` shows them.
 BARS_FOLDER = bars_contract(
     "folder",
-    "Bars read from CSV and Parquet files dropped in the inbox folder.",
+    "Bars read from CSV, JSON lines and Parquet files dropped in the inbox folder.",
     max_rejected_fraction=1.0,
 )
 BARS_YAHOO = bars_contract(
@@ -121,6 +124,28 @@ BARS_NASDAQ_DATA_LINK = bars_contract(
 )
 BARS_ECB = bars_contract(
     "ecb", "Euro reference rates of the European Central Bank, fetched from its website."
+)
+
+FOLDER_FILES = TableContract(
+    layer="raw",
+    name="folder_files",
+    description="Every file of the inbox folder that was read to its end, and what was in it.",
+    columns=(
+        text("file", "Name of the file."),
+        text("mark", "Hash of its size, time, edges and of the settings it was read with."),
+        SYMBOL,
+        text("currency", "Currency of the bars; empty where none could be read."),
+        count("n_bars", "Bars read, those the contract refuses included."),
+        count("n_refused", "Lines of the whole file that could not be read."),
+        stamp("first_ts", "End of the first bar; null where none could be read.", nullable=True),
+        stamp("last_ts", "End of the last bar; null where none could be read.", nullable=True),
+        flag("has_adjusted", "Whether some bar has an adjusted close."),
+        flag("has_open", "Whether some bar has an open."),
+        stamp("read_at", "When it was read, UTC."),
+    ),
+    key=("file", "mark", "symbol", "currency"),
+    writer="ledger",
+    owner="team:data",
 )
 
 UNIVERSE_MEMBERSHIP = TableContract(

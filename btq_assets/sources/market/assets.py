@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import raw
 from btq_assets.sources.market.checks import (
@@ -97,35 +99,35 @@ def bars_sample(step: Step) -> TableOutput:
     optional=lambda config: config.sources.folder.enabled,
     source_version=_folder_version,
 )
-def bars_folder(step: Step) -> TableOutput:
-    """Read every CSV and Parquet file of the inbox and append what is new."""
-    from btq_assets import plots
-    from btq_assets.sources.market.providers.folder import read_folder
-    from btq_assets.sources.market.summary import bars_by_symbol, symbols_by_month
-    from btq_assets.sources.vintages import new_vintages
+def bars_folder(step: Step) -> Iterator[TableOutput]:
+    """Read the files of the inbox that are new or have changed, and append what is new in them."""
+    from btq_assets.sources.market.providers.folder import read_batches
+    from btq_assets.sources.vintages import new_vintages, stored_beside
 
-    parsed = read_folder(step.config.sources.folder, step.now)
-    fresh = new_vintages(step.read_ledger(raw.BARS_FOLDER), parsed.rows, step.now)
-    step.log(
-        f"{parsed.rows.height:,} bars in the inbox, {fresh.height:,} new, "
-        f"{parsed.rejected.height:,} rows or files refused"
-    )
-    months, counts = symbols_by_month(parsed.rows)
-    return TableOutput(
-        fresh,
-        rejected=parsed.rejected,
-        metadata={
-            "bars_read": parsed.rows.height,
-            "bars_new": fresh.height,
-            "symbols": bars_by_symbol(parsed.rows),
-            "refused": parsed.rejected.head(20),
-        },
-        plots={
-            "symbols with bars": plots.lines(
-                months, counts, "Symbols with bars, by month", "symbols"
-            )
-        },
-    )
+    known = step.read_ledger(raw.FOLDER_FILES).select("file", "mark")
+    again = step.config.warehouse.force_recompute
+    counts = {"files_read": 0, "bars_read": 0, "bars_new": 0, "rows_or_files_refused": 0}
+    for batch in read_batches(
+        step.config.sources.folder,
+        step.now,
+        read_before=frozenset() if again else frozenset(known.iter_rows()),
+    ):
+        stored = stored_beside(step.read_ledger, raw.BARS_FOLDER, batch.rows)
+        fresh = new_vintages(stored, batch.rows, step.now)
+        counts["files_read"] += batch.files["file"].n_unique()
+        counts["bars_read"] += batch.rows.height
+        counts["bars_new"] += fresh.height
+        counts["rows_or_files_refused"] += batch.rejected.height
+        step.log(
+            f"{counts['files_read']} files, {counts['bars_read']:,} bars, "
+            f"{counts['bars_new']:,} new, {counts['rows_or_files_refused']:,} rows or files refused"
+        )
+        yield TableOutput(
+            fresh,
+            rejected=batch.rejected,
+            ledgers={raw.FOLDER_FILES: batch.files},
+            metadata={**counts, "files": batch.files.head(50), "refused": batch.rejected.head(20)},
+        )
 
 
 def _membership_version(config: TradingConfig) -> str:
@@ -143,6 +145,8 @@ def _membership_version(config: TradingConfig) -> str:
     code=CODE,
     checks=MEMBERSHIP_CHECKS,
     group="raw",
+    ledgers=(raw.FOLDER_FILES,),
+    after=(raw.BARS_FOLDER,),
     source_version=_membership_version,
 )
 def universe_membership(step: Step) -> TableOutput:
@@ -156,8 +160,10 @@ def universe_membership(step: Step) -> TableOutput:
     if sources.sample.enabled:
         parts.append(membership.sample_membership(sample.read_sample().rows))
     if sources.folder.enabled:
-        bars = folder.read_folder(sources.folder, step.now).rows
-        parts.append(membership.folder_membership(bars, sources.folder.calendar))
+        present = folder.present_files(sources.folder)
+        files = step.read_ledger(raw.FOLDER_FILES)
+        here = [(file, mark) in present for file, mark in files.select("file", "mark").iter_rows()]
+        parts.append(membership.folder_membership(files.filter(here), sources.folder.calendar))
     for name in REMOTE_SOURCES:
         section = getattr(sources, name)
         if section.enabled:

@@ -49,6 +49,9 @@ DATA_LINK_CAVEAT = "Prices as traded, under the dataset's own licence; WIKI ende
 #: Databases of Nasdaq Data Link that have an adjusted close.
 _ADJUSTED_DATABASES = ("EOD", "WIKI")
 
+#: Dataset of every bar that came through the folder.
+FOLDER_DATASET = "inbox"
+
 UNADJUSTED_CAVEAT = "It has no adjusted close: a dividend or a split looks like a loss."
 
 
@@ -83,17 +86,26 @@ def sample_membership(
     )
 
 
-def folder_membership(bars: pl.DataFrame, calendar: str) -> pl.DataFrame:
+def folder_membership(files: pl.DataFrame, calendar: str) -> pl.DataFrame:
     """Membership of universe ``folder``: every symbol of the inbox.
 
     Parameters
     ----------
-    bars
-        Rows of ``raw.bars_folder``.
+    files
+        Rows of ``raw.folder_files`` for the files that lie in the inbox.
     calendar
         Configured exchange calendar.
     """
-    members = _first_bars(bars).with_columns(
+    members = (
+        files.filter(pl.col("n_bars") > 0)
+        .group_by("symbol", "currency")
+        .agg(
+            valid_from=pl.col("first_ts").min().dt.date(),
+            has_adjusted=pl.col("has_adjusted").any(),
+            has_open=pl.col("has_open").any(),
+        )
+    ).with_columns(
+        dataset=pl.lit(FOLDER_DATASET),
         universe=pl.lit("folder"),
         calendar=pl.lit(calendar),
         price_basis=pl.when(~pl.col("has_adjusted"))

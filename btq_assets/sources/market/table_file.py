@@ -1,21 +1,19 @@
 """Price files of unknown layout: bytes in, bars and refused rows out.
 
-Belongs here: recognising CSV (delimiter, encoding, gzip, zip) and Parquet, and turning either
-into bars. Does not belong here: opening files (`providers/folder.py`), column names
-(`columns.py`), times (`times.py`), rules on values that parsed (the contract's).
+Belongs here: from the cells of CSV, JSON lines and Parquet to bars, part by part. Does not belong
+here: opening files (`providers/folder.py`), unpacking (`unpacking.py`), text (`text_tables.py`),
+column names (`columns.py`), times (`times.py`), rules on values that parsed (the contract's).
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
+from typing import IO
 
 import polars as pl
 import polars.selectors as cs
@@ -24,61 +22,98 @@ from btq_assets.config import FolderSourceSection
 from btq_assets.contracts import raw
 from btq_assets.sources.errors import FolderError
 from btq_assets.sources.market.columns import map_columns, require_distinct
+from btq_assets.sources.market.membership import FOLDER_DATASET
 from btq_assets.sources.market.parsers import PRICE_COLUMNS, to_bars
-from btq_assets.sources.market.times import bar_ends
+from btq_assets.sources.market.text_tables import (
+    FILE,
+    LINE,
+    CsvReader,
+    read_json_lines,
+    text_parts,
+    undecodable_rows,
+)
+from btq_assets.sources.market.times import DateOrder, bar_ends
+from btq_assets.sources.market.unpacking import members
 from btq_assets.sources.rows import (
     REJECTED_SCHEMA,
     ROW_JSON,
     Parsed,
     as_it_came,
+    combine,
     no_rejects,
     to_numbers,
 )
 
-DATASET = "inbox"
-DELIMITERS = ",;\t|"
+JSON_LINES = (".jsonl", ".ndjson")
 
-_LINE, _FILE = "_line", "_file"
+#: Rows of a Parquet file that are read together.
+PARQUET_ROWS = 100_000
+#: A packed Parquet file has to be unpacked whole: it is read from its end.
+LARGEST_PACKED_PARQUET_BYTES = 512 * 2**20
+
+
+@dataclass
+class _Style:
+    """How a file writes numbers and dates, as far as it has shown."""
+
+    decimal: str | None
+    dates: DateOrder
 
 
 def parse_price_file(
     name: str, content: bytes, settings: FolderSourceSection, now: datetime
 ) -> Parsed:
-    """Bars of one CSV or Parquet file, compressed or not.
+    """Bars of one file that is held in memory; see `price_file_parts`."""
+    parts = price_file_parts(name, io.BytesIO(content), len(content), settings, now)
+    return combine(parts, raw.BARS_FOLDER.empty())
+
+
+def price_file_parts(
+    name: str, stream: IO[bytes], size: int, settings: FolderSourceSection, now: datetime
+) -> Iterator[Parsed]:
+    """Bars of one CSV, JSON lines or Parquet file, compressed or not, in parts.
 
     Parameters
     ----------
     name
         File name; gives the format, and the symbol where no column does (the part before the
         first dot, underscore or space, in capitals: ``aapl_2024.csv`` is AAPL).
-    content
-        The file.
+    stream, size
+        The file, seekable, and its size in bytes.
     settings
-        Zone, calendar, currency, bar length and column mapping.
+        Zone, calendar, currency, bar length, column mapping, and how doubtful cells are meant.
     now
         Bars that end later are refused.
 
-    Returns
-    -------
+    Yields
+    ------
     Parsed
-        Rows of ``raw.bars_folder``; refused rows carry the file and line in their JSON.
+        Rows of ``raw.bars_folder``; refused rows carry the file and line in their JSON. A zip goes
+        on after a member that cannot be read, which is one refused row.
 
     Raises
     ------
     FolderError
-        The file as a whole cannot be read.
+        The file as a whole cannot be read, or not to its end.
     """
-    if not content:
+    if size == 0:
         raise FolderError(name, "the file is empty")
-    parts = [
-        _to_bars(inner, table, short, settings, now)
-        for inner, body in _members(name, content)
-        for table, short in [_read_table(inner, body)]
-    ]
-    return Parsed(
-        pl.concat([raw.BARS_FOLDER.empty(), *(part.rows for part in parts)]),
-        pl.concat([no_rejects(), *(part.rejected for part in parts)]),
-    )
+    largest_bytes = settings.largest_unpacked_gib * 2**30
+    for inner, body in members(name, stream, size, largest_bytes):
+        style = _Style(settings.decimal, DateOrder(settings.date_order))
+        try:
+            for table, short in _table_parts(inner, body):
+                yield _to_bars(inner, table, short, settings, now, style)
+        except FolderError as error:
+            if not name.lower().endswith(".zip") or error.file == name:
+                raise
+            yield refused_file(error)
+
+
+def refused_file(error: FolderError) -> Parsed:
+    """One refused row that stands for a file."""
+    row = {"reason": f"{error}", "row_json": json.dumps({FILE: error.file})}
+    return Parsed(raw.BARS_FOLDER.empty(), pl.DataFrame([row], schema=REJECTED_SCHEMA))
 
 
 def symbol_of(name: str) -> str:
@@ -89,136 +124,141 @@ def symbol_of(name: str) -> str:
     return stem.upper()
 
 
-def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The file itself, or what is compressed in it."""
-    lower = name.lower()
-    try:
-        if lower.endswith(".gz"):
-            yield name[:-3], gzip.decompress(content)
-        elif lower.endswith(".zip"):
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                inner = [
-                    entry
-                    for entry in sorted(archive.namelist())
-                    if not entry.endswith("/") and not PurePath(entry).name.startswith((".", "_"))
-                ]
-                if not inner:
-                    raise FolderError(name, "the zip holds no file")
-                for entry in inner:
-                    yield f"{name}/{entry}", archive.read(entry)
-        else:
-            yield name, content
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
-        if isinstance(error, FolderError):
-            raise
-        raise FolderError(name, f"cannot be decompressed ({error}); copy it again") from None
-
-
-def _read_table(name: str, content: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All cells as text with a line number, and the lines that do not have the header's fields."""
-    if not content.strip():
+def _table_parts(name: str, body: io.BufferedReader) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Cells with a line number, and refused lines; text stays text, numbers of Parquet numbers."""
+    start = body.peek(4)[:4]
+    if start == b"PAR1" or name.lower().endswith((".parquet", ".pq")):
+        for table in _parquet_parts(name, body):
+            yield table, no_rejects()
+        return
+    is_json = name.lower().endswith(JSON_LINES)
+    reader = CsvReader(name)
+    any_text = any_rows = False
+    for part in text_parts(name, body, quotes=not is_json):
+        any_text = any_text or bool(part.text.strip())
+        table, short = read_json_lines(name, part) if is_json else reader.read(part)
+        any_rows = any_rows or table.height > 0 or short.height > 0
+        short = pl.concat([short, undecodable_rows(name, part)])
+        if table.height:
+            yield table, short
+        elif short.height:
+            yield pl.DataFrame(), short
+    if not any_text:
         raise FolderError(name, "the file is empty")
-    if content.startswith(b"PAR1") or name.lower().endswith((".parquet", ".pq")):
-        return _read_parquet(name, content), no_rejects()
-    return _read_csv(name, content)
+    if not any_rows:
+        raise FolderError(name, "has a header but no rows")
 
 
-def _read_parquet(name: str, content: bytes) -> pl.DataFrame:
+def _parquet_parts(name: str, body: io.BufferedReader) -> Iterator[pl.DataFrame]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source: IO[bytes] = body
+    if not body.seekable():
+        content = body.read(LARGEST_PACKED_PARQUET_BYTES + 1)
+        if len(content) > LARGEST_PACKED_PARQUET_BYTES:
+            raise FolderError(
+                name,
+                f"is Parquet of more than {LARGEST_PACKED_PARQUET_BYTES / 2**20:g} MiB in a packed "
+                "file; unpack it (Parquet is compressed already)",
+            )
+        source = io.BytesIO(content)
+    n_rows = 0
     try:
-        frame = pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        detail = str(error).splitlines()[0]
+        file = pq.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False)
+        require_distinct(name, list(file.schema_arrow.names))
+        for batch in file.iter_batches(batch_size=PARQUET_ROWS, use_threads=False):
+            frame = pl.from_arrow(pa.Table.from_batches([batch]))
+            assert isinstance(frame, pl.DataFrame)
+            if frame.height:
+                yield _plain_cells(frame).with_row_index(LINE, offset=n_rows + 1)
+            n_rows += frame.height
+    except FolderError:
+        raise
+    except (pa.ArrowException, pl.exceptions.PolarsError, *_BROKEN_PARQUET) as error:
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
         raise FolderError(name, f"is truncated or not Parquet ({detail}); copy it again") from None
+    if not n_rows:
+        raise FolderError(name, "has columns but no rows")
+
+
+#: What pyarrow raises beside its own errors when bytes make no sense; panics of polars are none of
+#: `Exception`.
+_BROKEN_PARQUET = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    NotImplementedError,
+    MemoryError,
+    OverflowError,
+    pl.exceptions.PanicException,
+)
+
+
+def _plain_cells(frame: pl.DataFrame) -> pl.DataFrame:
+    """Numbers stay, times and all else become text as one would write it; nested cells go."""
     zoned = cs.datetime(time_zone="*")
     frame = frame.with_columns(
         zoned.dt.to_string("%Y-%m-%dT%H:%M:%S%.6f%:z"),
         (cs.datetime() - zoned).dt.to_string("%Y-%m-%dT%H:%M:%S%.6f"),
         cs.date().dt.to_string("%Y-%m-%d"),
     )
-    if frame.is_empty():
-        raise FolderError(name, "has columns but no rows")
-    nested = [column for column in frame.columns if frame.schema[column].is_nested()]
-    return frame.drop(nested).select(pl.all().cast(pl.String)).with_row_index(_LINE, offset=1)
-
-
-def _read_csv(name: str, content: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:
-    text = _decode(name, content)
-    first = next(line for line in text.splitlines() if line.strip())
-    delimiter = max(DELIMITERS, key=first.count)
-    try:
-        lines = [
-            (reader.line_num, cells)
-            for reader in [csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
-            for cells in reader
-            if any(cell.strip() for cell in cells)
-        ]
-    except csv.Error as error:
-        raise FolderError(name, f"is not CSV ({error})") from None
-    header = [cell.strip().strip("<>") for cell in lines[0][1]]
-    body = lines[1:]
-    if not body:
-        raise FolderError(name, "has a header but no rows")
-    # A trailing delimiter makes a nameless last column; the ECB's own files have one.
-    named = [place for place, title in enumerate(header) if title]
-    fitting = [(line, cells) for line, cells in body if len(cells) == len(header)]
-    require_distinct(name, [header[place] for place in named])
-    table = pl.DataFrame(
-        {
-            _LINE: [line for line, _ in fitting],
-            **{header[place]: [cells[place] for _, cells in fitting] for place in named},
-        },
-        schema={_LINE: pl.UInt32, **dict.fromkeys((header[place] for place in named), pl.String)},
-    )
-    ragged = pl.DataFrame(
+    # The shortest decimal that is the same float32 is what was meant: 429.17, not 429.170013.
+    text = (cs.string(), cs.categorical(), cs.enum(), cs.boolean(), cs.time(), cs.decimal())
+    narrow = cs.by_dtype(pl.Float32)
+    return frame.select(
         [
-            {
-                "reason": f"{len(cells)} fields where the header has {len(header)}",
-                "row_json": json.dumps({_FILE: name, _LINE: line, "cells": cells}),
-            }
-            for line, cells in body
-            if len(cells) != len(header)
-        ],
-        schema=REJECTED_SCHEMA,
+            pl.col(name).cast(pl.String)
+            if name in cs.expand_selector(frame, narrow | _any_of(text))
+            else pl.col(name)
+            for name in frame.columns
+            if name in cs.expand_selector(frame, cs.numeric() | _any_of(text))
+            and name.strip() not in ("", LINE, FILE)
+        ]
     )
-    return table, ragged
 
 
-def _decode(name: str, content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" not in text:
-            return text
-    raise FolderError(name, "is neither text nor Parquet")
+def _any_of(selectors: tuple[cs.Selector, ...]) -> cs.Selector:
+    found = selectors[0]
+    for selector in selectors[1:]:
+        found = found | selector
+    return found
 
 
 def _to_bars(
     name: str,
     table: pl.DataFrame,
-    ragged: pl.DataFrame,
+    short: pl.DataFrame,
     settings: FolderSourceSection,
     now: datetime,
+    style: _Style,
 ) -> Parsed:
-    meaning = map_columns(name, [c for c in table.columns if c != _LINE], settings.columns)
-    came = as_it_came(table.select(pl.lit(name).alias(_FILE), pl.all()))
+    if table.is_empty():
+        return Parsed(raw.BARS_FOLDER.empty(), short)
+    meaning = map_columns(name, [c for c in table.columns if c != LINE], settings.columns)
+    came = as_it_came(table.select(pl.lit(name).alias(FILE), pl.all()))
     prices = [price for price in PRICE_COLUMNS if price in meaning]
     # Only named meanings go on: a file may call its columns anything, ours included.
     read = came.select(
         ROW_JSON,
         written=_time_text(meaning),
         symbol=_symbol(meaning, name),
-        currency=pl.col(meaning["currency"])
+        currency=pl.col(meaning["currency"]).cast(pl.String)
         if "currency" in meaning
         else pl.lit(settings.currency),
         **{price: pl.col(meaning[price]) for price in prices},
     )
-    numbers = to_numbers(read, prices, decimal_comma=_has_decimal_comma(read, prices))
+    typed = [price for price in prices if read.schema[price].is_numeric()]
+    written = [price for price in prices if price not in typed]
+    doubtful = _settle_decimal(style, read, [price for price in written if price != "volume"])
+    numbers = to_numbers(
+        read.with_columns(pl.col(typed).cast(pl.Float64)),
+        written,
+        decimal_comma=style.decimal == "comma",
+        ambiguous=doubtful,
+    )
     timed = bar_ends(
         numbers.rows,
         column="written",
@@ -226,29 +266,54 @@ def _to_bars(
         calendar=settings.calendar,
         zone=settings.timezone,
         now=now,
+        dates=style.dates,
     )
-    bars = to_bars(timed.rows, dataset=DATASET, currency=None, freq=settings.freq)
-    rejected = pl.concat([ragged, numbers.rejected, timed.rejected])
+    bars = to_bars(timed.rows, dataset=FOLDER_DATASET, currency=None, freq=settings.freq)
+    rejected = pl.concat([short, numbers.rejected, timed.rejected])
     return Parsed(bars.sort("symbol", "ts"), rejected)
 
 
 def _time_text(meaning: dict[str, str]) -> pl.Expr:
     """One column, or a date and a time of day in two."""
     if "ts" in meaning:
-        return pl.col(meaning["ts"])
+        return pl.col(meaning["ts"]).cast(pl.String)
     if "date" in meaning and "time" in meaning:
         return pl.concat_str(meaning["date"], meaning["time"], separator=" ")
-    return pl.col(meaning.get("date") or meaning["time"])
+    return pl.col(meaning.get("date") or meaning["time"]).cast(pl.String)
 
 
 def _symbol(meaning: dict[str, str], name: str) -> pl.Expr:
     if "symbol" in meaning:
-        return pl.col(meaning["symbol"]).str.strip_chars()
+        return pl.col(meaning["symbol"]).cast(pl.String).str.strip_chars()
     return pl.lit(symbol_of(name))
 
 
-def _has_decimal_comma(table: pl.DataFrame, prices: list[str]) -> bool:
-    """Whether prices are written ``1.234,56``: a comma with one or two, or four or more, digits."""
-    decimal = r"^\s*[+-]?[\d.]*\d,(\d{1,2}|\d{4,})\s*$"
-    cells = pl.concat([table[p] for p in prices if p != "volume"])
-    return bool(cells.str.contains(decimal).any())
+#: ``1.234,56``, ``12,5``, ``0,1234``: the comma can only be a decimal mark.
+_COMMA = r"^\s*[+-]?[\d.]*\d,(\d{1,2}|\d{4,})\s*$|^\s*[+-]?(0|\d{4,}),\d+\s*$|\d\.\d{3},\d"
+#: ``12.5``, ``1,234.56``: the point can only be a decimal mark.
+_POINT = r"^\s*[+-]?\$?[\d,]*\d\.(\d{1,2}|\d{4,})\s*$|^\s*[+-]?\$?(0|\d{4,})\.\d+\s*$|\d,\d{3}\.\d"
+#: ``1,234``: a thousand or one and a bit.
+_EITHER = r"^\s*[+-]?\$?\d{1,3},\d{3}\s*$"
+
+
+def _settle_decimal(style: _Style, table: pl.DataFrame, prices: list[str]) -> pl.Expr | None:
+    """Note which decimal mark the prices show; the reason to refuse cells that may mean two things."""
+    if not prices:
+        return None
+    if style.decimal is None:
+        cells = pl.concat([table[price] for price in prices])
+        if cells.str.contains(_POINT).any():
+            style.decimal = "point"
+        elif cells.str.contains(_COMMA).any():
+            style.decimal = "comma"
+    if style.decimal is not None:
+        return None
+    return pl.coalesce(
+        pl.when(pl.col(price).str.contains(_EITHER)).then(
+            pl.format(
+                f"{price} '{{}}' may be a thousand or a decimal; set sources.folder.decimal",
+                pl.col(price),
+            )
+        )
+        for price in prices
+    )

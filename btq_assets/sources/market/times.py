@@ -2,8 +2,8 @@
 
 Belongs here: date formats, zones, bar labels. Does not belong here: files and prices.
 
-Formats: ``2020-01-31``, ``2020/1/31``, ``20200131``, ``1/31/2020`` (month first, as in the US,
-unless some first number of the file exceeds 12), ``31.1.2020``, each with an optional clock
+Formats: ``2020-01-31``, ``2020/1/31``, ``20200131``, ``1/31/2020`` or ``31/1/2020`` (whichever some
+date of the file shows or the configuration says; else refused), ``31.1.2020``, each with an optional clock
 (``T`` or space, AM/PM allowed) and an optional offset (``Z``, ``+01:00``); seconds, milli-, micro-
 or nanoseconds since 1970.
 """
@@ -31,6 +31,7 @@ _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))
 _OFFSET = r"(?P<offset>[Zz]|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})"
 _TIME = rf"^(?:{_DATE})(?:(?:[Tt]|\s+){_CLOCK})?\s*{_OFFSET}?$"
 _EPOCH = r"^\d{9,10}(?:\.\d+)?$|^\d{12,13}(?:\.0+)?$|^\d{15,16}(?:\.0+)?$|^\d{18,19}$"
+_LOCAL_DATE = r"^(\d{1,2})([-/.])(\d{1,2})[-/.]\d{4}"
 _UTC = pl.Datetime("us", "UTC")
 
 
@@ -42,6 +43,7 @@ def bar_ends(
     calendar: str,
     zone: str | None,
     now: datetime,
+    dates: DateOrder | None = None,
 ) -> Parsed:
     """Give each row the end of its bar as ``ts`` (UTC).
 
@@ -63,13 +65,17 @@ def bar_ends(
         Zone of times written without one; ``None`` refuses them (dates need none).
     now
         Bars that end later are refused as unfinished.
+    dates
+        What earlier rows of the same file have shown about ``1/2/2020``; takes what these show.
 
     Raises
     ------
     SourceError
         The zone or the calendar does not exist.
     """
-    times = _instants(frame, column, _known_zone(zone), needs_clock=freq != "1d")
+    times = _instants(
+        frame, column, _known_zone(zone), dates or DateOrder(), needs_clock=freq != "1d"
+    )
     if freq == "1d":
         home = calendar_facts(calendar).zone
         dated = times.rows.with_columns(
@@ -91,12 +97,29 @@ def bar_ends(
     )
 
 
-def _instants(frame: pl.DataFrame, column: str, zone: str | None, *, needs_clock: bool) -> Parsed:
-    """Add ``_wall`` (as written), ``_instant`` (UTC) and ``_names_day`` (a date, not a moment)."""
+def _instants(
+    frame: pl.DataFrame, column: str, zone: str | None, dates: DateOrder, *, needs_clock: bool
+) -> Parsed:
+    """Add ``_wall`` (as written), ``_instant`` (UTC) and ``_names_day`` (a date, not a moment).
+
+    Each different text is read once: the same day stands beside every symbol.
+    """
     text = pl.col(column).fill_null("").str.strip_chars()
+    frame = frame.with_columns(_text=text)
+    known = _read_times(frame.select("_text").unique(), zone, dates, needs_clock=needs_clock)
+    joined = frame.join(known, on="_text", how="left", maintain_order="left")
+    result = split(joined, pl.col("_why_not"))
+    return Parsed(result.rows.drop("_text", "_why_not"), result.rejected)
+
+
+def _read_times(
+    texts: pl.DataFrame, zone: str | None, dates: DateOrder, *, needs_clock: bool
+) -> pl.DataFrame:
+    text = pl.col("_text")
+    dates.learn(texts["_text"])
     read = (
-        frame.with_columns(_t=text.str.extract_groups(_TIME), _epoch=_epoch(text))
-        .with_columns(_wall=_wall_clock(_is_day_first(frame, text)))
+        texts.with_columns(_t=text.str.extract_groups(_TIME), _epoch=_epoch(text))
+        .with_columns(_wall=_wall_clock(dates.day_first))
         .with_columns(
             _clock=pl.col("_t").struct["hour"].is_not_null(),
             _offset=_offset(pl.col("_t").struct["offset"]),
@@ -126,16 +149,58 @@ def _instants(frame: pl.DataFrame, column: str, zone: str | None, *, needs_clock
         if zone is not None
         else "time '{}' has no zone; set sources.folder.timezone"
     )
+    doubtful = pl.lit(False) if dates.day_first is not None else _may_be_two_days(text)
     reason = (
-        pl.when(pl.col("_wall").is_null())
+        pl.when(doubtful)
+        .then(
+            pl.format(
+                "'{}' may be two days, and the file does not show which; set "
+                "sources.folder.date_order",
+                text,
+            )
+        )
+        .when(pl.col("_wall").is_null())
         .then(pl.format("'{}' is not a time I can read", text))
         .when(pl.lit(needs_clock) & ~moment)
         .then(pl.format("'{}' has no time of day to place an intraday bar", text))
         .when(~placed)
         .then(pl.format(unplaced, text))
     )
-    result = split(read, reason)
-    return Parsed(result.rows.drop("_t", "_epoch", "_clock", "_offset"), result.rejected)
+    return read.select("_text", "_wall", "_instant", "_names_day", _why_not=reason)
+
+
+class DateOrder:
+    """Whether ``1/2/2020`` is the first of February in a file, as far as is known.
+
+    Parameters
+    ----------
+    configured
+        What the configuration says, if anything: it is believed.
+    """
+
+    def __init__(self, configured: str | None = None) -> None:
+        self.day_first = None if configured is None else configured == "day_first"
+
+    def learn(self, texts: pl.Series) -> None:
+        """Take what dates with a number above twelve show, where they do not contradict."""
+        if self.day_first is not None:
+            return
+        parts = texts.str.extract_groups(_LOCAL_DATE).struct
+        first = parts.field("1").cast(pl.Int64, strict=False)
+        second = parts.field("3").cast(pl.Int64, strict=False)
+        slashed = parts.field("2") != "."
+        days_first = bool(((first > 12) & slashed).any())
+        months_first = bool(((second > 12) & slashed).any())
+        if days_first != months_first:
+            self.day_first = days_first
+
+
+def _may_be_two_days(text: pl.Expr) -> pl.Expr:
+    parts = text.str.extract_groups(_LOCAL_DATE).struct
+    first = parts["1"].cast(pl.Int64, strict=False)
+    second = parts["3"].cast(pl.Int64, strict=False)
+    doubtful = (first <= 12) & (second <= 12) & (first != second) & (parts["2"] != ".")
+    return doubtful.fill_null(False)
 
 
 def _epoch(text: pl.Expr) -> pl.Expr:
@@ -158,21 +223,14 @@ def _epoch(text: pl.Expr) -> pl.Expr:
     return microseconds.cast(_UTC)
 
 
-def _is_day_first(frame: pl.DataFrame, text: pl.Expr) -> bool:
-    """Whether some ``a/b/yyyy`` has a > 12 and none has b > 12."""
-    parts = frame.select(
-        first=text.str.extract(r"^(\d{1,2})[-/]\d{1,2}[-/]\d{4}").cast(pl.Int64),
-        second=text.str.extract(r"^\d{1,2}[-/](\d{1,2})[-/]\d{4}").cast(pl.Int64),
-    )
-    return bool((parts["first"] > 12).any()) and not bool((parts["second"] > 12).any())
-
-
-def _wall_clock(day_first: bool) -> pl.Expr:
+def _wall_clock(day_first: bool | None) -> pl.Expr:
     group = pl.col("_t").struct
     numbers = group["local"].str.extract_groups(r"^(\d{1,2})([-/.])(\d{1,2})[-/.](\d{4})$").struct
-    german = numbers["2"] == "."
-    month_place = pl.when(german | pl.lit(day_first)).then(numbers["3"]).otherwise(numbers["1"])
-    day_place = pl.when(german | pl.lit(day_first)).then(numbers["1"]).otherwise(numbers["3"])
+    # Where neither order is known, a date that can be read in one way only is read in that way.
+    beyond_months = numbers["1"].cast(pl.Int64, strict=False) > 12
+    days = (numbers["2"] == ".") | (pl.lit(day_first) if day_first is not None else beyond_months)
+    month_place = pl.when(days).then(numbers["3"]).otherwise(numbers["1"])
+    day_place = pl.when(days).then(numbers["1"]).otherwise(numbers["3"])
     written = pl.coalesce(
         group["iso"].str.replace_all(r"[/.]", "-"),
         pl.concat_str(numbers["4"], month_place, day_place, separator="-"),

@@ -19,7 +19,11 @@ from btq_assets.contracts import raw
 from btq_assets.contracts.base import cast_to_contract, violations
 from btq_assets.sources.errors import FolderError, SourceError
 from btq_assets.sources.market.membership import folder_membership
-from btq_assets.sources.market.providers.folder import folder_version, read_folder
+from btq_assets.sources.market.providers.folder import (
+    folder_version,
+    read_batches,
+    read_folder,
+)
 from btq_assets.sources.market.table_file import parse_price_file, symbol_of
 
 NOW = dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
@@ -60,7 +64,7 @@ EXPECTED = [("AAA", CLOSE_0102, 1.5), ("AAA", CLOSE_0103, 2.5)]
     ],
 )  # fmt: skip
 def test_layouts_that_mean_the_same_give_the_same_bars(text):
-    parsed = parse(text)
+    parsed = parse(text, date_order="month_first")
     assert closes(parsed) == EXPECTED
     assert parsed.rejected.is_empty()
 
@@ -302,7 +306,8 @@ def test_absent_folder_is_named(tmp_path):
 
 
 def test_folder_universe_lists_its_symbols_and_says_what_is_missing(inbox):
-    members = folder_membership(read_folder(inbox, NOW).rows, "XNYS")
+    (batch,) = read_batches(inbox, NOW)
+    members = folder_membership(batch.files, "XNYS")
     cast_to_contract(members, raw.UNIVERSE_MEMBERSHIP)
     row = members.row(0, named=True)
     assert (row["universe"], row["symbol"], row["valid_from"]) == (
