@@ -72,6 +72,9 @@ def test_falls_make_waves(market, steps):
     flat, sigma = market.paths.innovation, market.paths.log_variance
     for lag in (1, 5, 20):
         assert lagged(flat, sigma, lag) < -0.02
+    # Volatility is known before its minute: it has nothing to do with the minute's own return.
+    own = [np.corrcoef(flat[:, i], sigma[:, i])[0, 1] for i in range(4)]
+    assert abs(np.mean(own)) < 0.015
     # And not the other way round: volatility says nothing about the next return.
     assert abs(lagged(sigma, flat, 1)) < 0.02
     daily = steps.sum(axis=1)
