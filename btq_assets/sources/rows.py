@@ -106,8 +106,16 @@ def to_numbers(
     ambiguous
         Reason to refuse a row although its cells read as numbers; null where there is none.
     """
-    if not columns:
+    if not columns and ambiguous is None:
         return Parsed(frame)
+    if not decimal_comma and ambiguous is None:
+        # Most columns hold plain numbers and nothing else; only the others are looked at closely.
+        read = frame.select(pl.col(columns).cast(pl.Float64, strict=False))
+        easy = [name for name in columns if read[name].null_count() == frame[name].null_count()]
+        frame = frame.with_columns(read.select(easy).iter_columns())
+        columns = [name for name in columns if name not in easy]
+        if not columns:
+            return Parsed(frame)
     texts = {name: pl.col(name).str.strip_chars().str.strip_prefix("$") for name in columns}
     numbers: list[pl.Expr] = []
     reasons: list[pl.Expr] = []

@@ -7,6 +7,7 @@ Nothing is written before every blocking check has passed.
 
 # No postponed annotations here: Dagster reads the annotation of `context` as an object.
 
+import gc
 import inspect
 import json
 import time
@@ -375,6 +376,9 @@ class _Execution:
                     config_hash,
                 )
                 done.append(committed)
+                if not whole:
+                    # Suites leave frames in cycles, which nobody would look for in a long while.
+                    gc.collect()
             if not whole:
                 self._close_books(mark)
             if len(keys) > 1:

@@ -47,7 +47,7 @@ from btq_assets.sources.rows import (
 JSON_LINES = (".jsonl", ".ndjson")
 
 #: Rows of a Parquet file that are read together.
-PARQUET_ROWS = 100_000
+PARQUET_ROWS = 50_000
 #: A packed Parquet file has to be unpacked whole: it is read from its end.
 LARGEST_PACKED_PARQUET_BYTES = 512 * 2**20
 

@@ -24,9 +24,9 @@ DELIMITERS = ",;\t|"
 LINE, FILE = "_line", "_file"
 
 #: Text is read in parts of about this size, cut at the end of a line.
-PART_BYTES = 8 * 2**20
+PART_BYTES = 4 * 2**20
 #: A quoted field may run over this many bytes before the file counts as broken.
-LONGEST_RECORD_BYTES = 8 * PART_BYTES
+LONGEST_RECORD_BYTES = 16 * PART_BYTES
 
 _QUOTES_TRIED = 64
 

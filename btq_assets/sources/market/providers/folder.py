@@ -25,7 +25,7 @@ _TEXT = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
 SUFFIXES = (*_TEXT, *(f"{suffix}.gz" for suffix in _TEXT), ".zip", ".parquet", ".pq")
 
 #: Rows that are judged and committed together.
-BATCH_ROWS = 200_000
+BATCH_ROWS = 100_000
 
 _EDGE_BYTES = 1 << 20
 
