@@ -110,6 +110,57 @@ BARS_1W = TableContract(
     kinds=("duckdb", "dbt"),
 )
 
+_INTRADAY_COLUMNS = (
+    *_BAR_COLUMNS[:3],
+    *(column for column in _BAR_COLUMNS if column.name in ("known_at", "revised_at")),
+    number(
+        "open", "First price; null where some part has none.", minimum=0, exclusive_minimum=True
+    ),
+    number(
+        "high", "Highest price; null where some part has none.", minimum=0, exclusive_minimum=True
+    ),
+    number(
+        "low", "Lowest price; null where some part has none.", minimum=0, exclusive_minimum=True
+    ),
+    number(
+        "close", "Last price; null where the last part has none.", minimum=0, exclusive_minimum=True
+    ),
+    number("volume", "Units traded; null where some part has none.", minimum=0),
+)
+
+BARS_INTRADAY = TableContract(
+    layer="core",
+    name="bars_intraday",
+    description="Bars shorter than a day as sources give them, latest vintage, while a member; prices as traded.",
+    columns=(
+        *_INTRADAY_COLUMNS[:2],
+        text("freq", "Bar length."),
+        *_INTRADAY_COLUMNS[2:],
+        text("calendar", "Exchange calendar code."),
+    ),
+    key=("universe", "symbol", "freq", "ts"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+
+def _timeframe(freq: str) -> TableContract:
+    return TableContract(
+        layer="core",
+        name=f"bars_{freq}",
+        description=f"Finished bars of {freq}: as they came, or made of shorter ones within the session. Prices as traded.",
+        columns=(
+            *_INTRADAY_COLUMNS,
+            count("n_bars", "Bars of the source it is made of.", minimum=1),
+        ),
+        key=("universe", "symbol", "ts"),
+        owner="team:data",
+    )
+
+
+BARS_1M, BARS_5M, BARS_15M, BARS_1H = (_timeframe(freq) for freq in ("1m", "5m", "15m", "1h"))
+
 CORPORATE_ACTIONS = TableContract(
     layer="core",
     name="corporate_actions",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import polars as pl
+
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import raw
+from btq_assets.contracts import core, raw
 from btq_assets.sources.market.checks import (
     FIRST_SIGHT_CHECKS,
     MEMBERSHIP_CHECKS,
     SAMPLE_CHECKS,
+    TIMEFRAME_CHECKS,
     warning_only,
 )
 from btq_assets.sources.market.membership import REMOTE_SOURCES
@@ -183,4 +186,22 @@ def universe_membership(step: Step) -> TableOutput:
                 counts["universe"].to_list(), counts["symbols"], "Symbols by universe", "symbols"
             )
         },
+    )
+
+
+@table_asset(
+    outputs=(core.BARS_1M, core.BARS_5M, core.BARS_15M, core.BARS_1H),
+    inputs={"bars": core.BARS_INTRADAY},
+    code=("btq_assets.sources.market.resampling",),
+    checks=TIMEFRAME_CHECKS,
+    group="core",
+)
+def bars_by_timeframe(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """Make bars of 5 and 15 minutes and of an hour from shorter ones, finished bars only."""
+    from btq_assets.sources.market.resampling import timeframes
+
+    made = timeframes(bars)
+    return TableOutput(
+        {f"core.bars_{freq}": frame for freq, frame in made.items()},
+        metadata={f"bars_{freq}": frame.height for freq, frame in made.items()},
     )

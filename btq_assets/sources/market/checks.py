@@ -91,6 +91,25 @@ def warning_only(group: CheckGroup) -> CheckGroup:
     return CheckGroup(specs, group.run)
 
 
+def _no_bar_counts_twice(context: CheckContext) -> CheckOutcome:
+    """Longer bars are made of the bars there are, each once, and known when they have ended."""
+    n_came = context.inputs["bars"].height
+    problems = []
+    for table, frame in context.frames.items():
+        n_used = int(frame["n_bars"].sum() or 0)
+        n_early = frame.filter(pl.col("known_at") < pl.col("ts")).height
+        if n_used > n_came:
+            problems.append(f"{table} is made of {n_used:,} bars, {n_came:,} came")
+        if n_early:
+            problems.append(f"{n_early:,} bars of {table} are known before they end")
+    return CheckOutcome(
+        "no_bar_counts_twice",
+        not problems,
+        "; ".join(problems) + ("; look at sources/market/resampling.py" if problems else ""),
+        {"bars_that_came": n_came},
+    )
+
+
 SAMPLE_CHECKS = (
     frame_check(
         "on_session_close",
@@ -120,5 +139,13 @@ MEMBERSHIP_CHECKS = (
         "features and comparisons that need them are missing.",
         _other_universes_present,
         blocking=False,
+    ),
+)
+
+TIMEFRAME_CHECKS = (
+    frame_check(
+        "no_bar_counts_twice",
+        "No bar is part of two longer ones of a length, and none is known before it has ended.",
+        _no_bar_counts_twice,
     ),
 )

@@ -275,3 +275,16 @@ def test_core_bars_are_the_as_of_bars_of_today(warehouse):
                 f"select count(*) from (select * from {one} except select * from {other})"
             ).fetchone()
             assert left == (0,)
+
+
+def test_intraday_bars_are_the_latest_vintage_of_members_and_daily_ones_are_left_out(warehouse):
+    """The built file has one bar of an hour, of A of the universe of closes, three hours early."""
+    with warehouse.connect() as connection:
+        rows = connection.execute(
+            "select universe, symbol, freq, ts, known_at, close, calendar from core.bars_intraday"
+        ).fetchall()
+    ((universe, symbol, freq, ts, known_at, close, calendar),) = rows
+    assert (universe, symbol, freq, calendar) == ("us20", "A", "1h", "XNYS")
+    assert ts == dt.datetime(2020, 1, 6, 18, tzinfo=dt.UTC)
+    assert known_at == dt.datetime(2020, 1, 6, 21, tzinfo=dt.UTC)
+    assert close > 0
