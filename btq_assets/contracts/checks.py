@@ -1,7 +1,7 @@
 """What a check is, without saying who runs it.
 
 Belongs here: the plain types that `data_quality`, `evidence` and the rooms use to declare and
-answer checks. Does not belong here: Dagster's own check objects (see `warehouse.asset_factory`).
+answer checks. Does not belong here: Dagster's own check objects (see `warehouse.outcomes`).
 """
 
 from __future__ import annotations
