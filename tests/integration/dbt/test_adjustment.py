@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import shutil
 import subprocess
 import sys
@@ -161,7 +162,7 @@ def test_adjusted_returns_are_total_returns(market, prices, actions):
     fill(market, bars(table), *(action(kind, value, DAYS[n]) for n, kind, value in actions))
     rows = shown(market)
     days = list(table)
-    for before, day in zip(days, days[1:], strict=False):
+    for before, day in itertools.pairwise(days):
         split = dividend = None
         for n, kind, value in actions:
             if DAYS[n] == day:

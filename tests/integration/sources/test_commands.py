@@ -97,7 +97,8 @@ def test_a_job_fetches_a_source_and_a_range_of_months_another(shell):
             BTQ_SOURCES__TREASURY__BASE_URL=web.url,
             BTQ_SOURCES__TREASURY__START_MONTH="2024-01",
         )
-        assert "treasury 2024-01" in told and "treasury 2024-03" in told
+        assert "treasury 2024-01" in told
+        assert "treasury 2024-03" in told
         assert shell.rows("select value from raw.macro_treasury order by period") == [
             (3.95,),
             (3.87,),
