@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from btq_assets.config import ProviderSection
 from btq_assets.contracts import features
 from btq_assets.reports import formatting as fmt
 from btq_assets.reports.frames import CONTRACTS, ReportContext, ReportFrames, label
@@ -20,6 +21,7 @@ QUICK_BANNER = "quick: no verdict on deep models"
 
 _RUN, _DATA, _FEATURES = "This run", "Data", "Features and models"
 _EVALUATION, _RISK, _REFUSED, _OFF = "Evaluation", "Risk", "Refused rows", "Switched off"
+_REPAIRS = "Repairs"
 
 #: Tables without which a part of the report is left out.
 _PARTS = ("measures", "exceedances", "drawdowns", "stress", "simulations", "states", "splits")
@@ -34,6 +36,7 @@ def caveats(frames: ReportFrames, context: ReportContext) -> tuple[Caveat, ...]:
         *_of_the_evaluation(frames, context),
         *_of_the_risk(frames),
         *_of_refused_rows(frames),
+        *_of_repairs(frames),
         *_switched_off(frames, context),
     )
 
@@ -274,15 +277,37 @@ def _of_refused_rows(frames: ReportFrames) -> Iterator[Caveat]:
         yield Caveat(_REFUSED, "No row was refused.")
 
 
+def _of_repairs(frames: ReportFrames) -> Iterator[Caveat]:
+    """What looks wrong in stored bars, and whether the figures here rest on a mended value."""
+    repairs = frames["repairs"].sort("table_name", "symbol", "from_ts", "column_name")
+    for row in repairs.iter_rows(named=True):
+        state = "applied" if row["applied"] else "not applied"
+        kind = row["kind"].replace("_", " ")
+        yield Caveat(
+            _REPAIRS,
+            f"{row['symbol']} in {row['dataset']}, {row['column_name']} from "
+            f"{row['from_ts']:%Y-%m-%d}: {kind} proposed with confidence {row['confidence']:.2f}, "
+            f"{state}.",
+            row["symbol"],
+        )
+
+
 def _switched_off(frames: ReportFrames, context: ReportContext) -> Iterator[Caveat]:
     config = context.config
     switches = {
         "source folder": config.sources.folder.enabled,
-        "source yahoo": config.sources.yahoo.enabled,
         "source sample": config.sources.sample.enabled,
         "regimes": config.regimes.enable,
     }
     off = [name for name, on in switches.items() if not on]
+    remote = [
+        name
+        for name in type(config.sources).model_fields
+        if isinstance(section := getattr(config.sources, name), ProviderSection)
+        and not section.enabled
+    ]
+    if remote:
+        off.append(f"remote sources {', '.join(remote)}")
     disabled = frames["catalogue"].filter(~pl.col("enabled"))
     off += [
         f"feature family {family} ({n} features)"

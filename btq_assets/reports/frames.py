@@ -22,6 +22,7 @@ from btq_assets.contracts import (
     features,
     house,
     models,
+    quality,
     quarantine,
     regimes,
     risk,
@@ -60,6 +61,7 @@ CONTRACTS: dict[str, TableContract] = {
     "trials": evidence.TRIALS,
     "gates": evidence.GATES,
     "quarantine": quarantine.ROWS,
+    "repairs": quality.REPAIRS,
     "provenance": house.PROVENANCE,
 }
 

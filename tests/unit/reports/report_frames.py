@@ -245,6 +245,13 @@ def _add_the_rest(tables: dict, stamps: list, random: Any) -> None:
          "row_json": "{}", "received_at": NOW}
         for n in range(4)
     ]  # fmt: skip
+    tables["repairs"] = [
+        {"table_name": "raw.bars_sample", "key_json": "{}", "column_name": "adj_close",
+         "kind": "missed_split", "before": 1.0, "after": 3.0, "factor": 3.0, "source": "sample",
+         "dataset": "closes", "symbol": SYMBOLS[0], "freq": "1d", "from_ts": stamps[0],
+         "to_ts": stamps[9], "n_bars": 10, "confidence": 0.85, "evidence": "made up",
+         "evidence_known_at": NOW, "proposed_at": NOW, "applied": False}
+    ]  # fmt: skip
     tables["catalogue"] = [
         {"name": "hidden", "family": "quantum", "enabled": False, "lookback_sessions": 1},
         {"name": "seen", "family": "technical", "enabled": True, "lookback_sessions": 1},

@@ -185,6 +185,7 @@ CHANGES = {
     "catalogue": pl.lit(True).alias("enabled"),
     "gates": pl.lit(True).alias("passed"),
     "quarantine": pl.col("reason") + "!",
+    "repairs": pl.lit(True).alias("applied"),
     "trials": pl.col("trial_id") + "X",
     "provenance": (pl.lit("X") + pl.col("data_version")).alias("data_version"),
     "runs": pl.col("notes") + "!",
