@@ -69,6 +69,7 @@ bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_startup.py
 	$(BIN)/python tests/performance/bench_features.py
 	$(BIN)/python tests/performance/bench_engine.py
+	$(BIN)/python tests/performance/bench_ingest.py
 	$(BIN)/python tests/performance/bench_quality.py
 
 coverage: install-dev ## Coverage of the fast suite

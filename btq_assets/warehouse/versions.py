@@ -110,7 +110,11 @@ def row_hashes(frame: pl.DataFrame, contract: TableContract) -> np.ndarray:
     hashes = np.zeros(frame.height, dtype=np.uint64)
     for column in contract.columns:
         seed = np.uint64(_text_hash(f"{column.name} {column.dtype}"))
-        hashes = _mixed(hashes * _ODD ^ (_codes(frame.get_column(column.name)) + seed))
+        # Multiply and fold, column after column: the last mix is `_mixed`, by who sums them.
+        hashes ^= _codes(frame.get_column(column.name))
+        hashes += seed
+        hashes *= _ODD
+        hashes ^= hashes >> np.uint64(32)
     return hashes
 
 

@@ -133,12 +133,9 @@ def resample_all(
     series = np.cumsum(changes.to_numpy()) - 1
     first_rows = np.flatnonzero(changes.to_numpy())
     names = names[first_rows]
-    shorter = _Arrays(
-        series,
-        *(_microseconds(bars[name], _NEVER) for name in ("ts", "known_at", "revised_at")),
-        *(bars[name].fill_null(np.nan).to_numpy() for name in _VALUES),
-        bars["n_bars"].to_numpy(),
-    )
+    times = {name: _microseconds(bars[name], _NEVER) for name in ("ts", "known_at", "revised_at")}
+    values = {name: bars[name].fill_null(np.nan).to_numpy() for name in _VALUES}
+    shorter = _Arrays(series=series, n_bars=bars["n_bars"].to_numpy(), **times, **values)
     if last_seen is None:
         seen = shorter.ts[np.append(first_rows[1:], series.size) - 1]
     else:
