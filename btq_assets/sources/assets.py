@@ -97,14 +97,14 @@ def _new_rows(
     entry: ProviderEntry, contract: TableContract, step: Step, rows: pl.DataFrame
 ) -> pl.DataFrame:
     from btq_assets.contracts.base import cast_to_contract
-    from btq_assets.sources.vintages import new_vintages, stored_beside
+    from btq_assets.sources.vintages import new_vintages
 
     key = tuple(name for name in contract.key if name != "known_at")
     rows = cast_to_contract(rows, contract)
     if "known_at_basis" not in contract.column_names:
         return rows
     return new_vintages(
-        stored_beside(step.read_ledger, contract, rows),
+        step.read_ledger(contract, beside=rows),
         rows,
         step.now,
         key=key,

@@ -6,37 +6,13 @@ not belong here: fetching, and storing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
 
-from btq_assets.contracts.base import TableContract
-
 RECORDED = "recorded"
 ASSUMED_LAG = "assumed_lag"
-
-
-def stored_beside(
-    read: Callable[..., pl.DataFrame], contract: TableContract, fetched: pl.DataFrame
-) -> pl.DataFrame:
-    """Stored rows that `fetched` may repeat: those of the time it spans, not the whole table.
-
-    Parameters
-    ----------
-    read
-        `Step.read_ledger`.
-    contract
-        The append-only table.
-    fetched
-        Rows as the source gives them now.
-    """
-    column = contract.time_column
-    if column is None:
-        return read(contract)
-    if fetched.is_empty():
-        return contract.empty()
-    return read(contract, since=fetched[column].min(), until=fetched[column].max())
 
 
 def new_vintages(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -152,13 +152,8 @@ class Warehouse:
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
-    def read(
-        self,
-        contract: TableContract,
-        since: datetime | date | None = None,
-        until: datetime | date | None = None,
-    ) -> pl.DataFrame:
-        """Rows of a table, sorted by its key; see `read_table` for the bounds.
+    def read(self, contract: TableContract) -> pl.DataFrame:
+        """All rows of a table, sorted by its key.
 
         Raises
         ------
@@ -166,6 +161,24 @@ class Warehouse:
             The table does not exist, or lacks a column of its contract.
         """
         with self.reader() as connection:
+            return read_table(connection, contract)
+
+    def read_or_empty(
+        self,
+        contract: TableContract,
+        since: datetime | date | None = None,
+        until: datetime | date | None = None,
+        *,
+        beside: pl.DataFrame | None = None,
+    ) -> pl.DataFrame:
+        """Rows of a table, all, between two times or `read_beside` others; none without a table."""
+        if not self.paths.working_file.exists():
+            return contract.empty()
+        with self.reader() as connection:
+            if not table_exists(connection, contract):
+                return contract.empty()
+            if beside is not None:
+                return read_beside(connection, contract, beside)
             return read_table(connection, contract, since, until)
 
     def query(self, sql: str) -> pl.DataFrame:
@@ -218,14 +231,12 @@ def read_table(
     columns = ", ".join(f'"{name}"' for name in contract.column_names)
     order = ", ".join(f'"{name}"' for name in contract.key)
     bounds = [(sign, value) for sign, value in ((">=", since), ("<=", until)) if value is not None]
-    where = ""
-    if bounds:
-        if contract.time_column is None:
-            raise ContractError(f"{contract.table} has no time column to be read by")
-        where = "WHERE " + " AND ".join(f'"{contract.time_column}" {sign} ?' for sign, _ in bounds)
+    if bounds and contract.time_column is None:
+        raise ContractError(f"{contract.table} has no time column to be read by")
+    where = " AND ".join(["true", *(f'"{contract.time_column}" {sign} ?' for sign, _ in bounds)])
     try:
         frame = connection.execute(
-            f"SELECT {columns} FROM {contract.table} {where} ORDER BY {order}",
+            f"SELECT {columns} FROM {contract.table} WHERE {where} ORDER BY {order}",
             [value for _, value in bounds],
         ).pl()
     except duckdb.CatalogException:
@@ -340,16 +351,12 @@ def append_rows(
 def _stored_places(
     connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
 ) -> list[int]:
-    """Positions of the rows of `frame` whose key is stored.
-
-    Only stored rows within the bounds of the frame's keys can match. DuckDB keeps the bounds of
-    each block of rows, so that a session added to ten years reads the last blocks alone.
-    """
+    """Positions of the rows of `frame` whose key is stored."""
     if not _count(connection, contract):
         return []
     keys = ", ".join(f'"{name}"' for name in contract.key)
     match = " AND ".join(f't."{name}" = f."{name}"' for name in contract.key)
-    bounds, values = key_bounds(contract, frame)
+    bounds, values = _key_bounds(contract, contract.key, frame)
     numbered = frame.select(contract.key).with_row_index("_place")
     connection.register("_keys", numbered.to_arrow())
     try:
@@ -363,13 +370,51 @@ def _stored_places(
     return [int(row[0]) for row in rows]
 
 
-def key_bounds(contract: TableContract, frame: pl.DataFrame) -> tuple[str, list[object]]:
-    """Condition, and its parameters, that every stored row with a key of `frame` meets."""
-    timed = [name for name in contract.key if contract.schema[name].is_temporal()]
-    values: list[object] = [
-        value for name in timed for value in (frame[name].min(), frame[name].max())
+def _key_bounds(
+    contract: TableContract, key: Sequence[str], frame: pl.DataFrame
+) -> tuple[str, list[object]]:
+    """Condition, and its parameters, that every stored row with a key of `frame` meets.
+
+    DuckDB keeps the bounds of each block of rows: a session added to ten years reads the last
+    blocks alone.
+    """
+    bounded = [
+        name
+        for name in key
+        if contract.schema[name].is_temporal() or contract.schema[name] == pl.String
     ]
-    return " AND ".join(["true", *(f'"{name}" BETWEEN ? AND ?' for name in timed)]), values
+    values: list[object] = [v for name in bounded for v in (frame[name].min(), frame[name].max())]
+    return " AND ".join(["true", *(f'"{name}" BETWEEN ? AND ?' for name in bounded)]), values
+
+
+def read_beside(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, frame: pl.DataFrame
+) -> pl.DataFrame:
+    """Stored rows about the same things as the rows of `frame`: all vintages of them, no others.
+
+    Parameters
+    ----------
+    connection, contract
+        The open database, and a table whose key ends with ``known_at``.
+    frame
+        Rows with the key's other columns.
+    """
+    key = [name for name in contract.key if name != "known_at"]
+    if frame.is_empty():
+        return contract.empty()
+    columns = ", ".join(f't."{name}"' for name in contract.column_names)
+    match = " AND ".join(f't."{name}" = f."{name}"' for name in key)
+    bounds, values = _key_bounds(contract, key, frame)
+    connection.register("_keys", frame.select(key).to_arrow())
+    try:
+        found = connection.execute(
+            f"SELECT {columns} FROM (SELECT * FROM {contract.table} WHERE {bounds}) t "
+            f"SEMI JOIN _keys f ON {match}",
+            values,
+        ).pl()
+    finally:
+        connection.unregister("_keys")
+    return found.cast(dict(contract.schema)).sort(contract.key)  # type: ignore[arg-type]
 
 
 def upsert(

@@ -310,10 +310,10 @@ class Execution:
             contract: TableContract,
             since: datetime | date | None = None,
             until: datetime | date | None = None,
+            *,
+            beside: pl.DataFrame | None = None,
         ) -> pl.DataFrame:
-            if not self.warehouse.has(contract):
-                return contract.empty()
-            return self.warehouse.read(contract, since, until)
+            return self.warehouse.read_or_empty(contract, since, until, beside=beside)
 
         return Step(
             config=self.config,

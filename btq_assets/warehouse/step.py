@@ -16,13 +16,15 @@ from btq_assets.warehouse.artifacts import ArtifactStore
 
 
 class ReadLedger(Protocol):
-    """Reads a table, or the part of it between two times."""
+    """Reads a table, the part of it between two times, or the part that other rows are about."""
 
     def __call__(
         self,
         contract: TableContract,
         since: datetime | date | None = None,
         until: datetime | date | None = None,
+        *,
+        beside: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
         """Rows of the table; none when it does not exist yet."""
         ...
@@ -48,7 +50,8 @@ class Step:
         Version of each input, by parameter name.
     read_ledger
         Reads any table by contract; empty when it does not exist yet. ``since`` and ``until`` read
-        the part between two values of the contract's time column: what a window is compared with.
+        the part between two values of its time column, ``beside`` the vintages of what other rows
+        are about: what those are compared with.
     artifacts
         Store of weights and reports.
     device

@@ -105,7 +105,7 @@ def bars_sample(step: Step) -> TableOutput:
 def bars_folder(step: Step) -> Iterator[TableOutput]:
     """Read the files of the inbox that are new or have changed, and append what is new in them."""
     from btq_assets.sources.market.providers.folder import read_batches
-    from btq_assets.sources.vintages import new_vintages, stored_beside
+    from btq_assets.sources.vintages import new_vintages
 
     known = step.read_ledger(raw.FOLDER_FILES).select("file", "mark")
     again = step.config.warehouse.force_recompute
@@ -115,7 +115,7 @@ def bars_folder(step: Step) -> Iterator[TableOutput]:
         step.now,
         read_before=frozenset() if again else frozenset(known.iter_rows()),
     ):
-        stored = stored_beside(step.read_ledger, raw.BARS_FOLDER, batch.rows)
+        stored = step.read_ledger(raw.BARS_FOLDER, beside=batch.rows)
         fresh = new_vintages(stored, batch.rows, step.now)
         counts["files_read"] += batch.files["file"].n_unique()
         counts["bars_read"] += batch.rows.height

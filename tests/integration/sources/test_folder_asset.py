@@ -17,6 +17,7 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts import house, raw
 from btq_assets.sources.market.assets import bars_folder
 from btq_assets.sources.market.providers import folder
+from btq_assets.warehouse import database
 from btq_assets.warehouse.execution import UNFINISHED
 from btq_assets.warehouse.versions import frame_version
 
@@ -185,22 +186,36 @@ def test_an_ingest_killed_at_random_moments_ends_like_one_that_was_not(tmp_path,
     assert broken.equals(whole)
 
 
-def test_stored_rows_are_read_for_the_span_of_the_new_ones_alone(run, inbox, config):
+def test_new_rows_are_compared_with_the_vintages_of_the_same_bars_alone(run, inbox, config):
     write(inbox, "A_1.csv", [1.0] * 7)
     run(bars_folder, config=config)
     seen = []
-    real = type(run.warehouse).read
+    real = database.read_beside
 
-    def read(self, contract, since=None, until=None):
-        frame = real(self, contract, since, until)
-        if contract is raw.BARS_FOLDER:
-            seen.append(frame.height)
-        return frame
+    def read_beside(connection, contract, frame):
+        found = real(connection, contract, frame)
+        seen.append(found.height)
+        return found
 
     write(inbox, "A_2.csv", [2.0], first=6)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(run.warehouse), "read", read)
+        patch.setattr(database, "read_beside", read_beside)
         run(bars_folder, config=config)
     assert seen == [1]
     closes = run.warehouse.read(raw.BARS_FOLDER).filter(pl.col("ts").dt.date() == DAYS[6])["close"]
     assert closes.to_list() == [1.0, 2.0]
+
+
+def test_what_is_read_beside_other_rows_is_every_vintage_of_them(run, inbox, config):
+    write(inbox, "A_1.csv", [1.0] * 7)
+    write(inbox, "B_1.csv", [2.0] * 7)
+    run(bars_folder, config=config)
+    write(inbox, "A_2.csv", [3.0], first=2)
+    run(bars_folder, config=config)
+    stored = run.warehouse.read(raw.BARS_FOLDER)
+    asked = stored.filter((pl.col("symbol") == "A") & (pl.col("ts").dt.date() >= DAYS[2])).head(3)
+    found = run.warehouse.read_or_empty(raw.BARS_FOLDER, beside=asked)
+    expected = stored.join(asked, on=["symbol", "ts"], how="semi")
+    assert found.equals(expected)
+    assert found["close"].to_list() == [1.0, 3.0, 1.0]
+    assert run.warehouse.read_or_empty(raw.BARS_FOLDER, beside=asked.clear()).is_empty()
