@@ -12,8 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from btq_assets.models.forecaster import ModelError
+
 #: Smallest number of labelled assets on a date that still says who did better.
 MIN_CROSS_SECTION = 2
+
+NO_DISPERSION = (
+    "the labels of the training segment ({n:,} rows) do not differ, so there is nothing to learn; "
+    "check the prices behind them, or take a longer segment"
+)
 
 _BY = ("universe", "ts")
 
@@ -67,10 +74,17 @@ def dispersion(rows: pl.DataFrame) -> float:
     """Median over dates of the cross-sectional standard deviation of the label.
 
     Turns forecasts in standard deviations back into label units.
+
+    Raises
+    ------
+    ModelError
+        On no date do the labels differ.
     """
     spreads = rows.group_by(*_BY).agg(pl.col("label").std())["label"].drop_nulls()
     value = spreads.filter(spreads > 0).median()
-    return float(value) if value is not None else 1.0  # type: ignore[arg-type]
+    if value is None:
+        raise ModelError(NO_DISPERSION.format(n=rows.height))
+    return float(value)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

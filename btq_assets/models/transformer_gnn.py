@@ -300,4 +300,6 @@ class TransformerGNNForecaster:
 
 def _deviation(rows: pl.DataFrame) -> float:
     value = rows["label"].std()
-    return float(value) if value else 1.0  # type: ignore[arg-type]
+    if not value:
+        raise ModelError(design.NO_DISPERSION.format(n=rows.height))
+    return float(value)  # type: ignore[arg-type]

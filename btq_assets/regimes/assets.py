@@ -46,7 +46,9 @@ def _probabilities_sum_to_one(context: CheckContext) -> CheckOutcome:
 
 def _most_fits_converged(context: CheckContext) -> CheckOutcome:
     rows = context.frame.height
-    share = context.frame["converged"].sum() / rows if rows else 1.0
+    if not rows:
+        return CheckOutcome("convergence", True, "no session has a state: nothing was fitted")
+    share = context.frame["converged"].sum() / rows
     return CheckOutcome(
         "convergence",
         share >= 0.5,

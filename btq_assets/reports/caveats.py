@@ -23,6 +23,8 @@ _RUN, _DATA, _FEATURES = "This run", "Data", "Features and models"
 _EVALUATION, _RISK, _REFUSED, _OFF = "Evaluation", "Risk", "Refused rows", "Switched off"
 _REPAIRS = "Repairs"
 
+_WHOLE_SPAN = "; decisions of every date read the mended values, also those before it was proposed"
+
 #: Tables without which a part of the report is left out.
 _PARTS = ("measures", "exceedances", "drawdowns", "stress", "simulations", "states", "splits")
 
@@ -124,6 +126,7 @@ def _of_the_data(frames: ReportFrames, context: ReportContext) -> Iterator[Cavea
         if text:
             who = _some(rows["symbol"].to_list())
             yield Caveat(_DATA, f"{universe} ({who}): {text}", str(universe))
+    yield from _of_revised_bars(frames, universes.main)
     synthetic = frames["documents"].filter(pl.col("label") == "SYNTHETIC")
     if synthetic.height:
         share = synthetic.height / frames["documents"].height
@@ -135,6 +138,23 @@ def _of_the_data(frames: ReportFrames, context: ReportContext) -> Iterator[Cavea
             "SYNTHETIC",
         )
     yield from _of_the_macro(frames)
+
+
+def _of_revised_bars(frames: ReportFrames, universe: str) -> Iterator[Caveat]:
+    """Bars corrected after they were first known: all that follows reads the corrected values."""
+    revised = frames["bars"].filter(
+        (pl.col("universe") == universe) & pl.col("revised_at").is_not_null()
+    )
+    if revised.is_empty():
+        return
+    who = _some(revised["symbol"].unique().sort().to_list())
+    yield Caveat(
+        _DATA,
+        f"{revised.height:,} bars of {universe} ({who}) were corrected after they were first "
+        "known. Features and backtests read the corrected values from the bar's first day on; "
+        "core.bars_1d_as_of(t) gives those of the time.",
+        "corrected after",
+    )
 
 
 def _of_the_macro(frames: ReportFrames) -> Iterator[Caveat]:
@@ -287,7 +307,7 @@ def _of_repairs(frames: ReportFrames) -> Iterator[Caveat]:
             _REPAIRS,
             f"{row['symbol']} in {row['dataset']}, {row['column_name']} from "
             f"{row['from_ts']:%Y-%m-%d}: {kind} proposed with confidence {row['confidence']:.2f}, "
-            f"{state}.",
+            f"{state}{_WHOLE_SPAN if row['applied'] else ''}.",
             row["symbol"],
         )
 

@@ -55,6 +55,7 @@ CONTRACTS: dict[str, TableContract] = {
     "training_set": models.TRAINING_SET,
     "states": regimes.STATES,
     "instruments": core.INSTRUMENTS,
+    "bars": core.BARS_1D,
     "macro": core.MACRO_VINTAGES,
     "documents": core.DOCUMENTS,
     "catalogue": features.CATALOGUE,

@@ -51,7 +51,7 @@ def file_drop_sensor(
     def inbox_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if not folder.is_dir():
             return dg.SkipReason(
-                f"{folder} does not exist; create it and drop CSV or Parquet in it"
+                f"{folder} does not exist; create it and drop CSV, JSON lines or Parquet in it"
             )
         ready, cursor = new_files(look(folder), context.cursor)
         if not ready:

@@ -6,10 +6,12 @@ import datetime as dt
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btq_assets.models import design, scores
+from btq_assets.models.forecaster import ModelError
 
 T0 = dt.datetime(2020, 1, 2, 21, tzinfo=dt.UTC)
 
@@ -50,6 +52,17 @@ def test_target_is_the_z_score_of_the_date() -> None:
     np.testing.assert_allclose(design.relative_target(one_date(label=label)), expected, atol=1e-15)
     assert np.isnan(design.relative_target(one_date(label=[0.01, 0.01]))).all()
     assert np.isnan(design.relative_target(one_date(label=[0.01]))).all()
+
+
+def test_dispersion_is_the_median_over_dates_and_none_is_an_error() -> None:
+    # Standard deviations (n - 1): of (0, 2) sqrt 2, of (0, 4) sqrt 8; a date without any is left out.
+    dates = [
+        one_date(label=labels).with_columns(ts=pl.lit(T0 + dt.timedelta(days=n)))
+        for n, labels in enumerate([[0.0, 2.0], [0.0, 4.0], [1.0, 1.0]])
+    ]
+    np.testing.assert_allclose(design.dispersion(pl.concat(dates)), (2**0.5 + 8**0.5) / 2)
+    with pytest.raises(ModelError, match="2 rows"):
+        design.dispersion(dates[2])
 
 
 def test_standardiser_leaves_missing_values_at_the_mean() -> None:

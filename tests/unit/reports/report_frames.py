@@ -227,6 +227,11 @@ def _add_the_rest(tables: dict, stamps: list, random: Any) -> None:
             ("benchmark", "^SP500", "price_index", "price index without dividends"),
         )
     ]  # fmt: skip
+    tables["bars"] = [
+        {"universe": "us20", "symbol": SYMBOLS[2], "ts": stamp, "session": stamp.date(),
+         "known_at": stamp, "revised_at": stamps[n + 9] if n < 2 else None}
+        for n, stamp in enumerate(stamps[:5])
+    ]  # fmt: skip
     tables["macro"] = [
         {"series_id": series, "period": period, "known_at": NOW, "value": 1.0, "unit": "index",
          "revision": revision}

@@ -180,6 +180,7 @@ CHANGES = {
     "training_set": pl.col("label") * -1,
     "states": pl.col("p_turbulent") * 0.3,
     "instruments": pl.col("caveat") + "!",
+    "bars": pl.col("symbol") + "X",
     "macro": pl.col("series_id") + "X",
     "documents": pl.lit("REAL").alias("label"),
     "catalogue": pl.lit(True).alias("enabled"),

@@ -29,6 +29,7 @@ def changed(frames: ReportFrames, **tables: pl.DataFrame) -> ReportFrames:
         "no verdict on deep models",
         "SURVIVORS: picked with hindsight",
         "SYNTHETIC: 30 headlines",
+        "2 bars of us20 (S02) were corrected after they were first known",
         "REVISED: only the last revised form of CPILFESL",
         "CPILFESL, VIXCLS end in 2005",
         "risk-free rate of 0",
@@ -57,10 +58,17 @@ def test_a_series_that_runs_to_the_end_is_not_said_to_end_early(
     assert "FRBNY:PAYEMS end" not in texts(report_tables)
 
 
+def test_an_applied_repair_is_said_to_reach_back(report_tables: ReportFrames) -> None:
+    applied = report_tables["repairs"].with_columns(applied=pl.lit(True))
+    assert "applied; decisions of every date read the mended values" in texts(
+        changed(report_tables, repairs=applied)
+    )
+
+
 def test_each_goes_when_its_reason_goes(report_tables: ReportFrames) -> None:
-    empty = {name: CONTRACTS[name].empty() for name in ("quarantine", "documents", "gates")}
+    empty = {name: CONTRACTS[name].empty() for name in ("quarantine", "documents", "gates", "bars")}
     said = texts(changed(report_tables, **empty), TradingConfig(profile="full"))
-    for gone in ("high < low", "SYNTHETIC", "Gate ", "no verdict on deep models"):
+    for gone in ("high < low", "SYNTHETIC", "Gate ", "no verdict on deep models", "corrected"):
         assert gone not in said
     assert "No row was refused." in said
 
