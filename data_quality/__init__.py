@@ -13,11 +13,14 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
+    "book_suite": "stream_suites",
     "corporate_actions_suite": "alternative_suites",
     "documents_suite": "document_suites",
     "features_suite": "feature_suites",
     "funding_suite": "alternative_suites",
+    "gaps_suite": "stream_suites",
     "macro_suite": "macro_suites",
+    "quotes_suite": "stream_suites",
     "raw_bars_suite": "suites",
     "raw_dark_pool_suite": "alternative_suites",
     "raw_documents_suite": "document_suites",
@@ -25,6 +28,7 @@ _EXPORTS = {
     "raw_onchain_suite": "alternative_suites",
     "raw_options_suite": "alternative_suites",
     "raw_short_volume_suite": "alternative_suites",
+    "trades_suite": "stream_suites",
 }
 
 __all__ = sorted(_EXPORTS)

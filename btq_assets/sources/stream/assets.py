@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from btq_assets.contracts import raw
-from btq_assets.sources.stream.checks import CHECKS
 from btq_assets.warehouse import Step, TableOutput, table_asset
+from data_quality import book_suite, gaps_suite, quotes_suite, trades_suite
 
 #: A file waits in the inbox no longer than this, or its rows are compared by key again.
 _LEDGER_SPAN = timedelta(days=30)
@@ -22,7 +22,12 @@ _LEDGER_SPAN = timedelta(days=30)
     ),
     config=("sources.stream",),
     code=("btq_assets.sources.stream", "btq_assets.sources.rows"),
-    checks=CHECKS,
+    checks=(
+        trades_suite(raw.TRADES_STREAM, raw.STREAM_GAPS),
+        quotes_suite(raw.QUOTES_STREAM),
+        book_suite(raw.BOOK_STREAM),
+        gaps_suite(raw.STREAM_GAPS, raw.BOOK_STREAM),
+    ),
     group="raw",
     optional=lambda config: config.sources.stream.enabled,
     remote="stream",

@@ -87,9 +87,13 @@ class BookEvent:
         known_at = max(self.ts, self.received_at)
         # A level said twice in one message: the last word counts.
         last = {(side, price): quantity for side, price, quantity in self.levels}
+        # Futures skip numbers and name the update before: then the change joins that one.
+        first = self.first_update_id
+        if self.previous_update_id is not None:
+            first = min(first, self.previous_update_id + 1)
         return [
             (
-                dataset, self.symbol, self.update_id, self.kind, side, price, self.first_update_id,
+                dataset, self.symbol, self.update_id, self.kind, side, price, first,
                 self.ts, known_at, RECORDED, self.received_at, quantity,
             )
             for (side, price), quantity in last.items()

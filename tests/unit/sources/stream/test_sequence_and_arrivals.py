@@ -10,16 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btq_assets.contracts import raw
-from btq_assets.contracts.checks import CheckContext
 from btq_assets.sources.stream import inbox
 from btq_assets.sources.stream.arrivals import due
-from btq_assets.sources.stream.checks import CHECKS
 from btq_assets.sources.stream.committing import assemble
 from btq_assets.sources.stream.inbox import ArrivedFile, BrokenFileError
 from btq_assets.sources.stream.keeper import holes, runs
 from btq_assets.sources.stream.messages import BookEvent, Trade
-from btq_assets.sources.stream.sequence import BookSequence, Counter, Gap
+from btq_assets.sources.stream.sequence import BookSequence, Counter
 
 AT = dt.datetime(2024, 1, 2, 15, tzinfo=dt.UTC)
 T0 = 1_704_207_600_000_000
@@ -56,6 +53,12 @@ def test_the_documented_procedure_for_a_local_book():
     assert book.see(change(165, 170)) == "gap"
     book.lose()
     assert book.see(change(164, 170)) == "gap"
+
+
+def test_futures_changes_are_stored_so_that_they_join():
+    event = BookEvent("X", "change", 157, 160, 149, 0, 0, (("bid", 1.0, 2.0),))
+    (row,) = inbox.frame_of("book", event.rows("d")).rows(named=True)
+    assert (row["first_update_id"], row["update_id"]) == (150, 160)
 
 
 def test_futures_name_the_update_before():
@@ -124,27 +127,6 @@ def test_known_at_is_never_before_the_event_whatever_our_clock_says():
     (row,) = inbox.frame_of("trades", [early.row("d")]).rows(named=True)
     assert row["known_at"] == row["ts"]
     assert row["received_at"] < row["ts"]
-    assert answers(inbox.frame_of("trades", [early.row("d")]))["clocks_agree"] is False
-
-
-def answers(rows: pl.DataFrame, *gaps: Gap) -> dict[str, bool]:
-    frames = {
-        raw.TRADES_STREAM.table: rows,
-        raw.STREAM_GAPS.table: inbox.frame_of("gaps", [gap.row("d") for gap in gaps]),
-    }
-    context = CheckContext(frames, {}, None)
-    return {o.name: o.passed for group in CHECKS for o in group.answer(context)}
-
-
-def test_a_hole_without_a_gap_is_seen():
-    assert answers(trades(1, 2, 3)) == {
-        "holes_are_recorded": True, "clocks_agree": True, "nothing_lost": True,
-    }  # fmt: skip
-    assert not answers(trades(1, 2, 5))["holes_are_recorded"]
-    lost = Gap("trades", "X", T0, "missing_ids", "lost", 0, 3, 4)
-    found = answers(trades(1, 2, 5), lost)
-    assert found["holes_are_recorded"]
-    assert not found["nothing_lost"]
 
 
 def test_files_are_whole_or_absent_and_names_are_not_used_twice(tmp_path):
