@@ -19,6 +19,7 @@ from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
 _CODE = (
     "btq_assets.sources.blotting",
     "btq_assets.sources.http",
+    "btq_assets.sources.patience",
     "btq_assets.sources.provider",
     "btq_assets.sources.rows",
     "btq_assets.sources.vintages",

@@ -1,8 +1,7 @@
 """One patient HTTP client for every provider.
 
-Belongs here: asking, asking again with growing jittered waits, keeping to the provider's pace,
-keeping raw answers, naming what went wrong, and never showing a key. Does not belong here: what
-an answer means.
+Belongs here: asking, keeping to the provider's pace, keeping raw answers, naming what went wrong, and
+never showing a key. Does not belong here: asking again (`patience.py`), what an answer means.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from btq_assets.config import ProviderSection
@@ -26,35 +24,17 @@ from btq_assets.sources.errors import (
     SourceError,
     WrongKeyError,
 )
+from btq_assets.sources.patience import TryAgainError, asked_wait_s, patiently
 
 if TYPE_CHECKING:
     import requests
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
-#: A provider that asks for more patience than this is not asked again in this run.
-_LONGEST_ASKED_WAIT_S = 600.0
 _CHUNK = 1 << 16
 #: So much of a body is searched for the key before its start is shown.
 _SHOWN_FROM = 1 << 16
 _MEBIBYTE = 1 << 20
 #: An answer that takes so many times the timeout in all is given up: a slow drip never ends.
 _DRIP_FACTOR = 6
-
-
-class TryAgainError(Exception):
-    """An answer that may be better next time; providers raise it from `HttpClient.get`'s `judge`.
-
-    Parameters
-    ----------
-    reason
-        What was wrong.
-    wait_s
-        Seconds the provider asked to wait, if it did.
-    """
-
-    def __init__(self, reason: str, wait_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait_s = wait_s
 
 
 Judge = Callable[[bytes], None]
@@ -94,6 +74,8 @@ class HttpClient:
         For tests: waiting, and monotonic seconds.
     pace
         Shared with the other clients of the provider, so that a range of partitions keeps to it.
+    secrets
+        Blotted out like the key.
     """
 
     name: str
@@ -109,6 +91,7 @@ class HttpClient:
     n_requests: int = 0
     n_stored: int = 0
     pace: Pace = field(default_factory=Pace, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     _session: Any = field(default=None, repr=False)
 
     def at(self, default_url: str) -> HttpClient:
@@ -198,7 +181,14 @@ class HttpClient:
                 follow=not secret_headers,
             )
 
-        return self._with_retries(attempt, address)
+        return patiently(
+            attempt,
+            name=self.name,
+            what=f"gave no usable answer to {address}",
+            max_attempts=self.settings.max_attempts,
+            sleep=self.sleep,
+            blot=self.blot,
+        )
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Answer parsed as JSON; see `get`.
@@ -239,43 +229,13 @@ class HttpClient:
 
     def blot(self, text: str) -> str:
         """`text` without the key, in whatever way addresses and JSON write it."""
-        return blot_text(text, self.key)
+        for secret in (self.key, *self.secrets):
+            text = blot_text(text, secret)
+        return text
 
-    def _with_retries(self, attempt: Callable[[], bytes], address: str) -> bytes:
-        import tenacity
-
-        jittered = tenacity.wait_exponential_jitter(initial=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.wait_s if isinstance(error, TryAgainError) else None
-            return max(jittered(state), asked or 0.0)
-
-        def worth_it(error: BaseException) -> bool:
-            return (
-                isinstance(error, TryAgainError) and (error.wait_s or 0.0) <= _LONGEST_ASKED_WAIT_S
-            )
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(worth_it),
-            stop=tenacity.stop_after_attempt(self.settings.max_attempts),
-            wait=wait,
-            sleep=self.sleep,
-            reraise=True,
-        )
-        try:
-            return retrying(attempt)
-        except TryAgainError as error:
-            advice = (
-                f"it asks to wait {error.wait_s:,.0f} s: run it again then"
-                if (error.wait_s or 0.0) > _LONGEST_ASKED_WAIT_S
-                else f"run it again later, or raise sources.{self.name}.max_attempts"
-            )
-            raise ProviderUnavailableError(
-                f"{self.name} gave no usable answer to {address} in "
-                f"{retrying.statistics['attempt_number']} attempts, last: {self.blot(str(error))}. "
-                f"Nothing of this window was stored; {advice}"
-            ) from None
+    def hide(self, secret: str) -> None:
+        """Show and store `secret` no more than the key itself: a token made with it."""
+        self.secrets = (*self.secrets, secret)
 
     def _ask(
         self,
@@ -293,7 +253,7 @@ class HttpClient:
         import requests
         import urllib3
 
-        self._keep_pace()
+        self.keep_pace()
         headers = {**headers, **_conditions(stored)}
         method = "GET" if post_json is None and post_form is None else "POST"
         self.n_requests += 1
@@ -313,7 +273,7 @@ class HttpClient:
                     self._keep(Answer(address, self.now, stored.headers, stored.body))
                     return stored.body
                 self._refuse(response, address)
-                body = self._read(response)
+                body = self.read_body(response)
         except UnicodeError:
             # Its message and arguments hold the whole header or address.
             raise WrongKeyError(
@@ -327,7 +287,10 @@ class HttpClient:
             judge(body)
         kept = {name.lower(): value for name, value in response.headers.items()}
         # Some providers repeat the key, for example in the address of the next page.
-        self._keep(Answer(address, self.now, kept, blot_bytes(body, self.key)))
+        blotted = body
+        for secret in (self.key, *self.secrets):
+            blotted = blot_bytes(blotted, secret)
+        self._keep(Answer(address, self.now, kept, blotted))
         return body
 
     def _keep(self, answer: Answer) -> None:
@@ -341,7 +304,8 @@ class HttpClient:
             self._session = requests.Session()
         return self._session
 
-    def _keep_pace(self) -> None:
+    def keep_pace(self) -> None:
+        """Wait until the provider may be asked again, and note that it is."""
         wait = self.pace.next_call - self.clock()
         if wait > 0:
             self.sleep(wait)
@@ -349,7 +313,16 @@ class HttpClient:
             max(self.clock(), self.pace.next_call) + 60.0 / self.settings.calls_per_minute
         )
 
-    def _read(self, response: requests.Response) -> bytes:
+    def read_body(self, response: requests.Response) -> bytes:
+        """Body of an answer that is still on its way, and all of it.
+
+        Raises
+        ------
+        TryAgainError
+            It comes too slowly, or ends early.
+        SourceError
+            It is larger than answers are.
+        """
         started, parts, size = self.clock(), [], 0
         # One read at a time: a read that waits for a whole chunk would not notice a drip.
         while part := response.raw.read1(_CHUNK, decode_content=True):
@@ -378,7 +351,7 @@ class HttpClient:
             return
         said = self.excerpt(response.raw.read1(_SHOWN_FROM, decode_content=True) or b"")
         if status == 429 or status == 408 or status >= 500:
-            raise TryAgainError(f"HTTP {status}: {said}", _retry_after(response, self.now))
+            raise TryAgainError(f"HTTP {status}: {said}", asked_wait_s(response.headers, self.now))
         if status in (401, 403):
             raise WrongKeyError(
                 f"{self.name} refused the request (HTTP {status}): {said}. Check its key, or what "
@@ -399,19 +372,3 @@ def _conditions(stored: Answer | None) -> dict[str, str]:
         "If-Modified-Since": stored.headers.get("last-modified"),
     }
     return {name: value for name, value in found.items() if value}
-
-
-def _retry_after(response: requests.Response, now: datetime) -> float | None:
-    """Seconds asked for, as a number or as a date (RFC 9110, section 10.2.3)."""
-    text = (response.headers.get("Retry-After") or "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        # Against the provider's own clock; the run may have begun long before this answer.
-        sent = response.headers.get("Date")
-        since = parsedate_to_datetime(sent) if sent else now
-        return max(0.0, (parsedate_to_datetime(text) - since).total_seconds())
-    except (TypeError, ValueError):
-        return None

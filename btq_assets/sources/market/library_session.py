@@ -14,13 +14,15 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from btq_assets.sources.answers import Answer
 from btq_assets.sources.errors import ProviderUnavailableError
-from btq_assets.sources.http import HttpClient, TryAgainError
+from btq_assets.sources.http import HttpClient
+from btq_assets.sources.patience import TryAgainError, asked_wait_s, patiently
 
 Result = TypeVar("Result")
 
 #: Parameters that change from one session to the next and mean nothing to the answer.
 _VOLATILE = ("crumb", "nonce", "timestamp", "signature")
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+#: Answers that say when to come back.
+_LATER = (429, 503)
 
 
 def library_session(
@@ -70,13 +72,25 @@ def library_session(
                     f"{client.name}: no stored answer to {address}; fetch it once with "
                     "sources.replay: false"
                 )
-            client._keep_pace()
+            client.keep_pace()
             client.n_requests += 1
+            if parent is None:
+                # Read here: a library would wait for ever on an answer that drips.
+                kwargs["stream"] = True
             answer = super().request(
                 method, _sent_to(client.settings.base_url, url), *args, **kwargs
             )
-            if kept and client.answers and answer.status_code == 200 and _whole(answer.content):
-                client.answers.keep(Answer(address, client.now, {}, answer.content))
+            if parent is None:
+                answer._content = _read(client, answer)
+            wait_s = asked_wait_s(answer.headers, client.now)
+            if answer.status_code in _LATER and wait_s is not None:
+                raise TryAgainError(f"HTTP {answer.status_code}", wait_s)
+            if kept and answer.status_code == 200:
+                if not _whole(answer.content):
+                    # A library may take what it cannot read for an answer without rows.
+                    raise TryAgainError(f"not JSON: {client.excerpt(answer.content)}")
+                if client.answers:
+                    client.answers.keep(Answer(address, client.now, {}, answer.content))
             return answer
 
     session = Session(**options)
@@ -86,7 +100,7 @@ def library_session(
 
 
 def ask_patiently(client: HttpClient, attempt: Callable[[], Result], what: str) -> Result:
-    """Call `attempt` until it gives something, with growing jittered waits.
+    """Call `attempt` until it gives something; see `sources.patience`.
 
     Parameters
     ----------
@@ -100,24 +114,25 @@ def ask_patiently(client: HttpClient, attempt: Callable[[], Result], what: str) 
     ProviderUnavailableError
         Nothing after the last attempt.
     """
-    import tenacity
-
-    attempts = client.settings.max_attempts
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(TryAgainError),
-        stop=tenacity.stop_after_attempt(attempts),
-        wait=tenacity.wait_exponential_jitter(initial=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+    return patiently(
+        attempt,
+        name=client.name,
+        what=f"gave no {what}",
+        max_attempts=client.settings.max_attempts,
         sleep=client.sleep,
-        reraise=True,
+        blot=client.blot,
     )
+
+
+def _read(client: HttpClient, answer: Any) -> bytes:
+    import urllib3
+
     try:
-        return retrying(attempt)
-    except TryAgainError as error:
-        raise ProviderUnavailableError(
-            f"{client.name} gave no {what} in {attempts} attempts, last: {client.blot(str(error))}. "
-            f"Nothing of this window was stored; run it again later, or raise "
-            f"sources.{client.name}.max_attempts"
-        ) from error
+        return client.read_body(answer)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise TryAgainError(f"{type(error).__name__}: {client.blot(str(error))}") from None
+    finally:
+        answer.close()
 
 
 def _address(method: str, url: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -43,6 +43,9 @@ INSTALL = "pip install 'btquant[crypto]'"
 # What ccxt raises from inside when an answer is not of the usual shape.
 _MALFORMED_ANSWER = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
+#: Lists of errors: empty in every good answer.
+_ERROR_LISTS = ("error", "errors")
+
 Result = TypeVar("Result")
 
 
@@ -180,6 +183,7 @@ class CcxtExchange:
                 raise self.client.shape_error("a list of bars", page)
             opens = [row[0] for row in page if _has_stamp(row)]
             rows += page
+            self._refuse_silence(exchange, page, "a list of bars")
             if not opens:
                 # Nothing was traded in this page's span: before the listing, or during an outage.
                 since += limit * step
@@ -214,11 +218,22 @@ class CcxtExchange:
             if not isinstance(page, list):
                 raise self.client.shape_error("a list of funding rates", page)
             rows += page
+            self._refuse_silence(exchange, page, "a list of funding rates")
             stamps = [row["timestamp"] for row in page if has_time(row)]
             if not stamps or max(stamps) < since:
                 break
             since = max(stamps) + 1
         return parse_fundings(rows, self.dataset, one.symbol, start, after)
+
+    def _refuse_silence(self, exchange: Any, page: Sequence[Any], what: str) -> None:
+        """Refuse an answer in which ccxt found no rows, and which holds no list of any either.
+
+        ccxt reads what it knows and takes the rest for nothing: an answer of another shape would
+        pass for a month without trades.
+        """
+        answer = getattr(exchange, "last_json_response", None)
+        if not page and answer is not None and not _lists(answer):
+            raise self.client.shape_error(what, answer)
 
     def _ask(self, attempt: Callable[[], Result], what: str) -> Result:
         return ask_patiently(
@@ -249,7 +264,11 @@ def open_exchange(settings: CcxtSourceSection, client: HttpClient) -> Any:
         )
     exchange = getattr(ccxt, settings.exchange)(
         # The session keeps the pace, for all libraries in the same way.
-        {"timeout": round(settings.timeout_s * 1_000), "enableRateLimit": False}
+        {
+            "timeout": round(settings.timeout_s * 1_000),
+            "enableRateLimit": False,
+            "enableLastJsonResponse": True,
+        }
     )
     exchange.session = library_session(client, keeps=lambda path: True)
     return exchange
@@ -282,6 +301,13 @@ def _begins_late(rows: Sequence[Any], window: Window, freq: str) -> datetime | N
     opens = [row[0] for row in rows if _has_stamp(row)]
     first, _ = opens_of(window, freq)
     return from_epoch_ms(min(opens)) if opens and min(opens) > first else None
+
+
+def _lists(answer: Any) -> bool:
+    """Whether an answer holds a list of anything, or a null, where rows would be."""
+    if isinstance(answer, dict):
+        return any(_lists(value) for name, value in answer.items() if name not in _ERROR_LISTS)
+    return answer is None or isinstance(answer, list)
 
 
 def _has_stamp(row: Any) -> bool:

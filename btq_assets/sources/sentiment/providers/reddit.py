@@ -123,8 +123,10 @@ class RedditProvider:
                 "REDDIT_CREDENTIALS must be client_id:client_secret, with a colon between"
             )
         # A token is a secret: the answer that holds it goes into no store.
-        asking = replace(self.client, answers=None, key=credentials.split(":", 1)[1])
         basic = base64.b64encode(credentials.encode()).decode()
+        for secret in (credentials.split(":", 1)[1], basic):
+            self.client.hide(secret)
+        asking = replace(self.client, answers=None)
         body = asking.get(
             self.settings.token_url or TOKEN_URL,
             headers={"User-Agent": self.settings.user_agent},
@@ -133,6 +135,7 @@ class RedditProvider:
         )
         self.client.n_requests += 1
         self._bearer = read_token(body)
+        self.client.hide(self._bearer)
         return self._bearer
 
 
