@@ -30,6 +30,7 @@ from btq_assets.warehouse.database import (
     table_exists,
     upsert,
 )
+from btq_assets.warehouse.headway import headway
 from btq_assets.warehouse.outcomes import (
     CONTRACT_CHECK,
     check_result,
@@ -170,6 +171,7 @@ class Execution:
                 yield from self._said_committed(key, committed)
         if given_up:
             raise dg.Failure(
+                self._tell_headway(len(done), len(given_up), len(keys), _summed(done))
                 f"{len(given_up)} of {len(keys)} partitions of {asset.name} failed, the other "
                 f"{len(done)} are stored. Run the failed ones again: " + "; ".join(given_up)
             )
@@ -216,6 +218,14 @@ class Execution:
 
     def _close_books(self, mark: str) -> None:
         """Say that all parts are stored, so that nothing need be done until something changes."""
+    def _tell_headway(self, n_done: int, n_given_up: int, n_all: int, so_far: Committed) -> None:
+        """Partitions of a range that are stored, and how long the others will take."""
+        rows = sum(int(str(facts.get("rows_added", 0))) for facts in so_far.counts.values())
+        told = headway(
+            (n_done + n_given_up) / n_all, rows, time.monotonic() - self.started, "new rows"
+        )
+        self._progress(f"{n_done} of {n_all} {self.asset.partitions}s stored, {told};")
+
         with self.warehouse.transaction() as connection:
             for contract in self.asset.outputs:
                 connection.execute(

@@ -16,6 +16,7 @@ from btq_assets.sources.market.checks import (
     warning_only,
 )
 from btq_assets.sources.market.membership import REMOTE_SOURCES
+from btq_assets.sources.market.resampling import serves_intraday
 from btq_assets.warehouse import Step, TableOutput, table_asset
 from data_quality import raw_bars_suite
 
@@ -104,12 +105,16 @@ def bars_sample(step: Step) -> TableOutput:
 )
 def bars_folder(step: Step) -> Iterator[TableOutput]:
     """Read the files of the inbox that are new or have changed, and append what is new in them."""
+    import time
+
     from btq_assets.sources.market.providers.folder import read_batches
     from btq_assets.sources.vintages import new_vintages
+    from btq_assets.warehouse.headway import headway
 
     known = step.read_ledger(raw.FOLDER_FILES).select("file", "mark")
     again = step.config.warehouse.force_recompute
     counts = {"files_read": 0, "bars_read": 0, "bars_new": 0, "rows_or_files_refused": 0}
+    started = time.monotonic()
     for batch in read_batches(
         step.config.sources.folder,
         step.now,
@@ -123,7 +128,8 @@ def bars_folder(step: Step) -> Iterator[TableOutput]:
         counts["rows_or_files_refused"] += batch.rejected.height
         step.log(
             f"{counts['files_read']} files, {counts['bars_read']:,} bars, "
-            f"{counts['bars_new']:,} new, {counts['rows_or_files_refused']:,} rows or files refused"
+            f"{counts['bars_new']:,} new, {counts['rows_or_files_refused']:,} rows or files refused; "
+            + headway(batch.share_read, counts["bars_read"], time.monotonic() - started, "bars")
         )
         yield TableOutput(
             fresh,
@@ -199,6 +205,7 @@ def universe_membership(step: Step) -> TableOutput:
 def bars_by_timeframe(step: Step, bars: pl.DataFrame) -> TableOutput:
     """Make bars of 5 and 15 minutes and of an hour from shorter ones, finished bars only."""
     from btq_assets.sources.market.resampling import timeframes
+    optional=serves_intraday,
 
     made = timeframes(bars)
     return TableOutput(

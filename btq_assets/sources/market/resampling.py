@@ -1,7 +1,7 @@
 """Bars of a minute into bars of five, fifteen, sixty, or a session.
 
-Belongs here: which bars make a longer one, and when it has ended. Does not belong here: Dagster,
-and where bars come from.
+Belongs here: which bars make a longer one, when it has ended, and whether there can be any. Does
+not belong here: Dagster, and where bars come from.
 
 A longer bar starts at the session's open (or, outside sessions and in markets that never close, at
 the clock) and never reaches over the close. It is there once something later has been seen, or its
@@ -17,6 +17,8 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
+from btq_assets.config import TradingConfig
+
 #: Bar length in minutes, shortest first; each is made of the one before.
 MINUTES = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "1d": 1440}
 
@@ -29,6 +31,15 @@ _COLUMNS = (
     "universe", "symbol", "ts", "known_at", "revised_at", "open", "high", "low", "close", "volume",
     "n_bars",
 )  # fmt: skip
+
+
+def serves_intraday(config: TradingConfig) -> bool:
+    """Whether any source that is switched on has bars shorter than a day."""
+    if config.sources.synthetic.enabled:
+        return True
+    on = [section for _, section in config.sources if getattr(section, "enabled", False)]
+    lengths = [(*getattr(section, "freqs", ()), getattr(section, "freq", "1d")) for section in on]
+    return any(freq in INTRADAY for freqs in lengths for freq in freqs)
 
 
 @dataclass(frozen=True)

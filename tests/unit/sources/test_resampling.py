@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from btq_assets.config import TradingConfig
 from btq_assets.contracts.checks import CheckContext
+from btq_assets.sources.market.assets import bars_by_timeframe
 from btq_assets.sources.market.checks import TIMEFRAME_CHECKS
 from btq_assets.sources.market.resampling import (
     MINUTES,
     resample,
     resample_all,
+    serves_intraday,
     sessions_of,
     timeframes,
 )
@@ -178,3 +181,22 @@ def test_the_check_sees_a_bar_that_counts_twice_or_is_known_too_early():
     early = frames["core.bars_5m"].with_columns(pl.col("known_at") - pl.duration(minutes=1))
     assert not passed(**{"core.bars_1h": twice})
     assert not passed(**{"core.bars_5m": early})
+
+
+@pytest.mark.parametrize(
+    ("sources", "served"),
+    [
+        ({}, False),
+        ({"folder": {"enabled": True}, "binance": {"enabled": True}}, False),
+        ({"folder": {"enabled": False, "freq": "1m"}}, False),
+        ({"folder": {"enabled": True, "freq": "1m"}}, True),
+        ({"binance": {"enabled": True, "freqs": ["1d", "1h"]}}, True),
+        ({"ccxt": {"enabled": True, "freqs": ["5m"]}}, True),
+        ({"alpha_vantage": {"enabled": True, "freq": "15m"}}, True),
+        ({"synthetic": {"enabled": True}}, True),
+    ],
+)
+def test_shorter_bars_are_in_the_graph_only_where_a_source_serves_them(sources, served):
+    config = TradingConfig(sources=sources)
+    assert serves_intraday(config) is served
+    assert (bars_by_timeframe.definition(config) is not None) is served

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -42,11 +42,17 @@ class Batch:
         Rows and files that could not be read.
     files
         Rows of ``raw.folder_files``.
+    share_read
+        Part of the bytes to be read that has been read by now, 0 to 1.
+    last
+        Whether no other batch follows.
     """
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
     files: pl.DataFrame
+    share_read: float = 1.0
+    last: bool = False
 
 
 def price_files(folder: Path) -> list[Path]:
@@ -120,20 +126,23 @@ def read_batches(
     waiting: list[tuple[int, Parsed]] = []
     finished: list[pl.DataFrame] = []
     yielded = False
-    for number, file in enumerate(price_files(Path(settings.path))):
-        mark = file_mark(file, settings)
-        if (file.name, mark) in read_before:
-            continue
-        summary = _Summary(file.name, mark, now)
-        for part in _file_parts(file, settings, now):
+    marked = [(file, file_mark(file, settings)) for file in price_files(Path(settings.path))]
+    unread = [(file, mark) for file, mark in marked if (file.name, mark) not in read_before]
+    sizes = [_size(file) for file, _ in unread]
+    before, total = 0, max(1, sum(sizes))
+    for number, (file, mark) in enumerate(unread):
+        summary, position = _Summary(file.name, mark, now), 0
+        for part, reached in _file_parts(file, settings, now):
             if batch_rows and sum(p.rows.height for _, p in waiting) >= batch_rows:
-                yield _batch(waiting, finished)
+                yield _batch(waiting, finished, (before + position) / total)
                 waiting, finished, yielded = [], [], True
             summary.add(part)
             waiting.append((number, part))
+            position = min(reached, sizes[number])
+        before += sizes[number]
         finished.append(summary.rows())
     if waiting or finished or not yielded:
-        yield _batch(waiting, finished)
+        yield replace(_batch(waiting, finished, 1.0), last=True)
 
 
 def folder_version(settings: FolderSourceSection) -> str:
@@ -171,25 +180,40 @@ def present_files(settings: FolderSourceSection) -> frozenset[tuple[str, str]]:
     )
 
 
-def _file_parts(file: Path, settings: FolderSourceSection, now: datetime) -> Iterator[Parsed]:
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _file_parts(
+    file: Path, settings: FolderSourceSection, now: datetime
+) -> Iterator[tuple[Parsed, int]]:
+    """Parts of a file, each with the byte of the file that was reached."""
     try:
         if not file.resolve().is_relative_to(Path(settings.path).resolve()):
             raise FolderError(
                 file.name, "is a link to a file outside the inbox; copy the file itself"
             )
         with closing(file.open("rb")) as stream:
-            yield from price_file_parts(file.name, stream, file.stat().st_size, settings, now)
+            size = file.stat().st_size
+            for part in price_file_parts(file.name, stream, size, settings, now):
+                yield part, size if stream.closed else stream.tell()
     except FolderError as error:
-        yield refused_file(error)
+        yield refused_file(error), 0
     except OSError as error:
-        yield refused_file(FolderError(file.name, f"cannot be opened ({error.strerror})"))
+        yield refused_file(FolderError(file.name, f"cannot be opened ({error.strerror})")), 0
 
 
-def _batch(waiting: list[tuple[int, Parsed]], finished: list[pl.DataFrame]) -> Batch:
+def _batch(
+    waiting: list[tuple[int, Parsed]], finished: list[pl.DataFrame], share_read: float
+) -> Batch:
     return Batch(
         _once_across_files(waiting),
         pl.concat([no_rejects(), *(part.rejected for _, part in waiting)]),
         pl.concat([raw.FOLDER_FILES.empty(), *finished]),
+        share_read,
     )
 
 
@@ -209,22 +233,26 @@ class _Summary:
 
     def __init__(self, file: str, mark: str, now: datetime) -> None:
         self.facts = {"file": file, "mark": mark, "read_at": now}
-        self.parts: list[pl.DataFrame] = []
+        self.symbols = _by_symbol(raw.BARS_FOLDER.empty())
         self.n_refused = 0
 
     def add(self, part: Parsed) -> None:
         self.n_refused += part.rejected.height
-        self.parts.append(_by_symbol(part.rows))
+        # One row a symbol, however many parts the file has.
+        self.symbols = (
+            pl.concat([self.symbols, _by_symbol(part.rows)])
+            .group_by("symbol", "currency")
+            .agg(
+                pl.col("n_bars").sum(),
+                pl.col("first_ts").min(),
+                pl.col("last_ts").max(),
+                pl.col("has_adjusted", "has_open").any(),
+            )
+        )
 
     def rows(self) -> pl.DataFrame:
         """Rows of ``raw.folder_files``; one without a symbol where no bar could be read."""
-        found = pl.concat(self.parts) if self.parts else _by_symbol(raw.BARS_FOLDER.empty())
-        found = found.group_by("symbol", "currency").agg(
-            pl.col("n_bars").sum(),
-            pl.col("first_ts").min(),
-            pl.col("last_ts").max(),
-            pl.col("has_adjusted", "has_open").any(),
-        )
+        found = self.symbols
         if found.is_empty():
             nothing = {"symbol": "", "currency": "", "n_bars": 0}
             flags = {"has_adjusted": False, "has_open": False}
