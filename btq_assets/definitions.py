@@ -46,7 +46,7 @@ ASSET_MODULES = (
 
 
 #: Providers asked after the closing bell of `automation.exchange_calendar`; others once a day.
-CLOSES_WITH_THE_EXCHANGE = ("yahoo",)
+CLOSES_WITH_THE_EXCHANGE = ("yahoo", "alpha_vantage", "cboe")
 
 
 def declared_assets() -> list[TableAsset]:
@@ -125,7 +125,7 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
         job = jobs.provider_job(name, provided, cuts[name])
         all_jobs.append(job)
         all_schedules.append(
-            schedules.after_close(config, job)
+            schedules.after_close(config, job, cuts[name])
             if name in CLOSES_WITH_THE_EXCHANGE
             else schedules.daily(config, job, cuts[name])
         )

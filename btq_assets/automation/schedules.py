@@ -25,9 +25,15 @@ def weekly_retrain(
 
 
 def after_close(
-    config: TradingConfig, job: dg.UnresolvedAssetJobDefinition
+    config: TradingConfig,
+    job: dg.UnresolvedAssetJobDefinition,
+    partitions: dg.PartitionsDefinition | None,
 ) -> dg.ScheduleDefinition:
-    """Ask for the current month of a provider after each session of the exchange."""
+    """Ask a provider after each session of the exchange.
+
+    A provider of months is asked for the current one, any other for what it shows: a chain of
+    options of the evening, not of the morning after.
+    """
     calendar = config.automation.exchange_calendar
     minutes = 16 * 60 + config.automation.ingest_minutes_after_close
     hour, minute = divmod(minutes, 60)
@@ -43,7 +49,12 @@ def after_close(
         session = (context.scheduled_execution_time - timedelta(minutes=minutes)).date()
         if not is_session(calendar, session):
             return dg.SkipReason(f"{session} is no session of {calendar}")
-        return dg.RunRequest(run_key=f"{job.name}-{session}", partition_key=f"{session:%Y-%m}-01")
+        key = None
+        if isinstance(partitions, dg.MonthlyPartitionsDefinition):
+            key = f"{session:%Y-%m}-01"
+        elif partitions is not None:
+            key = session.isoformat()
+        return dg.RunRequest(run_key=f"{job.name}-{session}", partition_key=key)
 
     return ingest_after_close
 

@@ -19,11 +19,15 @@ NEW_YORK = dt.timezone(dt.timedelta(hours=-5))
 
 @pytest.fixture(scope="module")
 def with_yahoo() -> dg.Definitions:
-    return build_definitions(TradingConfig(sources={"yahoo": {"enabled": True}}))
+    return build_definitions(
+        TradingConfig(sources={"yahoo": {"enabled": True}, "cboe": {"enabled": True}})
+    )
 
 
-def tick(definitions: dg.Definitions, when: dt.datetime) -> dg.RunRequest | dg.SkipReason:
-    schedule = definitions.resolve_schedule_def("ingest_yahoo_after_close")
+def tick(
+    definitions: dg.Definitions, when: dt.datetime, name: str = "yahoo"
+) -> dg.RunRequest | dg.SkipReason:
+    schedule = definitions.resolve_schedule_def(f"ingest_{name}_after_close")
     context = dg.build_schedule_context(
         scheduled_execution_time=when, repository_def=definitions.get_repository_def()
     )
@@ -40,6 +44,17 @@ def test_on_an_exchange_holiday_nothing_is_asked_for(with_yahoo):
     data = tick(with_yahoo, dt.datetime(2024, 1, 15, 16, 45, tzinfo=NEW_YORK))
     assert not data.run_requests
     assert "no session" in data.skip_message
+
+
+def test_a_chain_of_options_is_asked_for_after_the_close_and_not_in_the_morning(with_yahoo):
+    """Indices' options trade until 16:15 and Cboe shows them 15 minutes late: at 16:30 at the earliest."""
+    schedule = with_yahoo.resolve_schedule_def("ingest_cboe_after_close")
+    assert schedule.cron_schedule == "45 16 * * 1-5"
+    data = tick(with_yahoo, dt.datetime(2024, 1, 16, 16, 45, tzinfo=NEW_YORK), "cboe")
+    assert [request.partition_key for request in data.run_requests] == [None]
+    holiday = tick(with_yahoo, dt.datetime(2024, 1, 15, 16, 45, tzinfo=NEW_YORK), "cboe")
+    assert not holiday.run_requests
+    assert not [s for s in with_yahoo.schedules if s.name == "ingest_cboe_daily"]
 
 
 def test_on_the_first_of_a_month_the_month_before_is_completed():
