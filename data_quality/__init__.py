@@ -26,6 +26,7 @@ _EXPORTS = {
     "raw_documents_suite": "document_suites",
     "raw_macro_suite": "macro_suites",
     "raw_onchain_suite": "alternative_suites",
+    "raw_option_trades_suite": "option_trade_suites",
     "raw_options_suite": "alternative_suites",
     "raw_short_volume_suite": "alternative_suites",
     "trades_suite": "stream_suites",

@@ -201,6 +201,7 @@ def _table_macros() -> str:
             ("raw", "macro_"),
             ("raw", "documents_"),
             ("raw", "option_quotes_"),
+            ("raw", "option_trades_"),
             ("raw", "dark_pool_"),
             ("raw", "short_volume_"),
             ("raw", "onchain_"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from btq_assets.contracts.base import TableContract
+import polars as pl
+
+from btq_assets.contracts.base import RowRule, TableContract
 from btq_assets.contracts.columns import (
     KNOWN_AT,
     SYMBOL,
@@ -17,7 +19,9 @@ from btq_assets.contracts.columns import (
 from btq_assets.contracts.raw.alternative import (
     OPTION_KINDS,
     OPTION_QUOTES_CBOE,
+    OPTION_TRADES_DERIBIT,
     PREMIUM_UNITS,
+    TRADE_SIDES,
     UNDERLYING_BASES,
 )
 
@@ -40,6 +44,20 @@ OPTION_QUOTES = TableContract(
         *(c for c in OPTION_QUOTES_CBOE.columns if c.name != "known_at_basis"),
     ),
     key=("source", "dataset", "contract_id", "ts"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
+OPTION_TRADES = TableContract(
+    layer="core",
+    name="option_trades",
+    description="Option trades of every source, first vintage of each: what was known at the time.",
+    columns=(
+        _SOURCE,
+        *(c for c in OPTION_TRADES_DERIBIT.columns if c.name != "known_at_basis"),
+    ),
+    key=("source", "dataset", "contract_id", "trade_id"),
     writer="dbt",
     owner="team:data",
     kinds=("duckdb", "dbt"),
@@ -241,5 +259,56 @@ UNUSUAL_OPTIONS = TableContract(
         ),
     ),
     key=("source", "dataset", "contract_id", "ts"),
+    owner="team:research",
+)
+
+OPTION_SWEEPS = TableContract(
+    layer="core",
+    name="option_sweeps",
+    description="Orders that took several prices of one option contract in quick succession: prints of one side, close in time, each no better for the aggressor than the last. Known when the last print was and no further one could follow.",
+    columns=(
+        _SOURCE,
+        text("dataset", "Dataset within it."),
+        text("underlying", "What the option is on."),
+        text("contract_id", "The exchange's name of the contract."),
+        text("kind", "Right.", allowed=OPTION_KINDS),
+        number("strike", "Strike.", nullable=False, minimum=0, exclusive_minimum=True),
+        day("expiry", "Day in the contract's name."),
+        text("side", "What the aggressor did.", allowed=TRADE_SIDES),
+        text("first_trade_id", "The exchange's number of the first print."),
+        text("last_trade_id", "Of the last."),
+        stamp("started_at", "Time of the first print, UTC."),
+        TS,
+        KNOWN_AT,
+        count("duration_ms", "From the first print to the last, milliseconds."),
+        count("n_prints", "Trades.", minimum=2),
+        count("n_prices", "Different prices.", minimum=2),
+        number("amount", "Units of underlying.", nullable=False, minimum=0, exclusive_minimum=True),
+        number(
+            "premium",
+            "Price times amount in currency, at each print's index price where premiums are in the underlying; null where one has none.",
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+        text("currency", "Currency of premium and strike."),
+        number("first_price", "In premium_unit.", nullable=False, minimum=0),
+        number("last_price", "In premium_unit.", nullable=False, minimum=0),
+        text("premium_unit", "Unit of the prices.", allowed=PREMIUM_UNITS),
+        number("first_iv", "Provider's annual volatility of the first print.", minimum=0),
+        number("last_iv", "Of the last.", minimum=0),
+    ),
+    key=("source", "dataset", "contract_id", "first_trade_id"),
+    rules=(
+        RowRule("known before it ended", pl.col("known_at") < pl.col("ts")),
+        RowRule("ended before it started", pl.col("ts") < pl.col("started_at")),
+        RowRule(
+            "prices fell under a buyer",
+            (pl.col("side") == "buy") & (pl.col("last_price") <= pl.col("first_price")),
+        ),
+        RowRule(
+            "prices rose under a seller",
+            (pl.col("side") == "sell") & (pl.col("last_price") >= pl.col("first_price")),
+        ),
+    ),
     owner="team:research",
 )

@@ -51,6 +51,12 @@
 ]) }}
 {% endmacro %}
 
+{% macro raw_option_trades_tables() %}
+{{ return([
+    "option_trades_deribit"
+]) }}
+{% endmacro %}
+
 {% macro raw_dark_pool_tables() %}
 {{ return([
     "dark_pool_finra"
@@ -116,6 +122,8 @@
     {"layer": "core", "name": "option_metrics", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "n_contracts", "n_expiries_fitted", "atm_iv_30d", "skew_25d_30d", "term_slope", "put_call_volume", "put_call_oi", "volume", "open_interest", "unusual_volume_score", "n_unusual_contracts"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "option_quotes", "is_model": true, "time_column": "ts", "columns": ["source", "dataset", "underlying", "contract_id", "root", "kind", "strike", "expiry", "expires_at", "ts", "known_at", "bid", "ask", "last", "volume", "open_interest", "iv_provider", "delta_provider", "underlying_price", "underlying_basis", "premium_unit", "currency", "multiplier"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "option_surfaces", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "expires_at", "years", "forward", "fit_id", "n_quotes", "method", "atm_iv", "put_25d_iv", "call_25d_iv", "rmse_iv", "a", "b", "rho", "m", "sigma", "k_low", "k_high", "butterfly_free", "calendar_free", "mean_iv_gap"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "core", "name": "option_sweeps", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "contract_id", "kind", "strike", "expiry", "side", "first_trade_id", "last_trade_id", "started_at", "ts", "known_at", "duration_ms", "n_prints", "n_prices", "amount", "premium", "currency", "first_price", "last_price", "premium_unit", "first_iv", "last_iv"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "core", "name": "option_trades", "is_model": true, "time_column": "ts", "columns": ["source", "dataset", "underlying", "contract_id", "kind", "strike", "expiry", "expires_at", "trade_id", "trade_seq", "ts", "known_at", "price", "amount", "side", "iv_provider", "mark_price", "index_price", "tick_direction", "block_trade_id", "combo_id", "liquidation", "premium_unit", "currency"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "short_volume", "is_model": true, "time_column": "session", "columns": ["source", "symbol", "session", "known_at", "superseded_at", "short_volume", "total_volume", "short_share"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "unusual_options", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "contract_id", "kind", "strike", "expiry", "volume", "open_interest", "volume_to_open_interest", "n_earlier_days", "mean_earlier_volume"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "yield_curve", "is_model": true, "time_column": "period", "columns": ["curve", "period", "known_at", "superseded_at", "yield_3m", "yield_2y", "yield_10y", "level", "slope", "slope_2y", "curvature"], "vintages": none, "rhythm": none},
@@ -183,6 +191,7 @@
     {"layer": "raw", "name": "onchain_stablecoins", "is_model": false, "time_column": "ts", "columns": ["dataset", "asset", "metric", "ts", "known_at", "known_at_basis", "value", "unit"], "vintages": ["dataset", "asset", "metric", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "option_quotes_cboe", "is_model": false, "time_column": "ts", "columns": ["dataset", "underlying", "contract_id", "root", "kind", "strike", "expiry", "expires_at", "ts", "known_at", "known_at_basis", "bid", "ask", "last", "volume", "open_interest", "iv_provider", "delta_provider", "underlying_price", "underlying_basis", "premium_unit", "currency", "multiplier"], "vintages": ["dataset", "contract_id", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "option_quotes_deribit", "is_model": false, "time_column": "ts", "columns": ["dataset", "underlying", "contract_id", "root", "kind", "strike", "expiry", "expires_at", "ts", "known_at", "known_at_basis", "bid", "ask", "last", "volume", "open_interest", "iv_provider", "delta_provider", "underlying_price", "underlying_basis", "premium_unit", "currency", "multiplier"], "vintages": ["dataset", "contract_id", "ts"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "option_trades_deribit", "is_model": false, "time_column": "ts", "columns": ["dataset", "underlying", "contract_id", "kind", "strike", "expiry", "expires_at", "trade_id", "trade_seq", "ts", "known_at", "known_at_basis", "price", "amount", "side", "iv_provider", "mark_price", "index_price", "tick_direction", "block_trade_id", "combo_id", "liquidation", "premium_unit", "currency"], "vintages": ["dataset", "contract_id", "trade_id"], "rhythm": "dataset"},
     {"layer": "raw", "name": "quotes_stream", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "update_id", "ts", "known_at", "known_at_basis", "received_at", "bid_price", "bid_quantity", "ask_price", "ask_quantity"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "short_volume_finra", "is_model": false, "time_column": "session", "columns": ["dataset", "symbol", "session", "known_at", "known_at_basis", "short_volume", "short_exempt_volume", "total_volume", "markets"], "vintages": ["dataset", "symbol", "session"], "rhythm": "dataset"},
     {"layer": "raw", "name": "stream_files", "is_model": false, "time_column": "ts", "columns": ["file", "ts", "status", "reason", "n_rows", "n_bytes"], "vintages": none, "rhythm": none},

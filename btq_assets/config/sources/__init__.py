@@ -13,11 +13,13 @@ from btq_assets.config.sources.alternative import (
     CoinMetricsSourceSection,
     DefiLlamaSourceSection,
     DeribitSourceSection,
+    DeribitTradesSourceSection,
     FearGreedSourceSection,
     FinraAtsSourceSection,
     FinraShortVolumeSourceSection,
     OptionMetricsSection,
     OptionsSampleSection,
+    OptionSweepsSection,
     StablecoinsSourceSection,
 )
 from btq_assets.config.sources.base import ProviderSection
@@ -76,6 +78,7 @@ class SourcesSection(Section):
     ecb_rates: EcbRatesSourceSection = EcbRatesSourceSection()
     cboe: CboeSourceSection = CboeSourceSection()
     deribit: DeribitSourceSection = DeribitSourceSection()
+    deribit_trades: DeribitTradesSourceSection = DeribitTradesSourceSection()
     finra_ats: FinraAtsSourceSection = FinraAtsSourceSection()
     finra_short_volume: FinraShortVolumeSourceSection = FinraShortVolumeSourceSection()
     coinmetrics: CoinMetricsSourceSection = CoinMetricsSourceSection()
@@ -84,6 +87,7 @@ class SourcesSection(Section):
     fear_greed: FearGreedSourceSection = FearGreedSourceSection()
     options_sample: OptionsSampleSection = OptionsSampleSection()
     option_metrics: OptionMetricsSection = OptionMetricsSection()
+    option_sweeps: OptionSweepsSection = OptionSweepsSection()
     documents: DocumentsSection = DocumentsSection()
     rss: RssSourceSection = RssSourceSection()
     gdelt: GdeltSourceSection = GdeltSourceSection()
@@ -107,6 +111,7 @@ __all__ = [
     "CoinMetricsSourceSection",
     "DefiLlamaSourceSection",
     "DeribitSourceSection",
+    "DeribitTradesSourceSection",
     "DocumentsSection",
     "EcbRatesSourceSection",
     "EcbSourceSection",
@@ -119,6 +124,7 @@ __all__ = [
     "GdeltSourceSection",
     "NasdaqDataLinkSourceSection",
     "OptionMetricsSection",
+    "OptionSweepsSection",
     "OptionsSampleSection",
     "ProviderSection",
     "RedditSourceSection",

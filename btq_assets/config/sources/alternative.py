@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from btq_assets.config.base import Section
-from btq_assets.config.sources.base import MONTH, ProviderSection
+from btq_assets.config.sources.base import DAY, MONTH, ProviderSection
 
 # A snapshot is of its moment: an old answer is no answer.
 _SNAPSHOT_HOURS = 0.2
@@ -28,6 +28,31 @@ class DeribitSourceSection(ProviderSection):
 
     currencies: tuple[str, ...] = Field(("BTC", "ETH"), min_length=1)
     answers_fresh_hours: float = Field(_SNAPSHOT_HOURS, ge=0, le=8_760)
+
+
+class DeribitTradesSourceSection(ProviderSection):
+    """Deribit's option trades, day by day."""
+
+    currencies: tuple[str, ...] = Field(("BTC", "ETH"), min_length=1)
+    start_day: str = Field("2024-01-01", pattern=DAY)
+    page_rows: int = Field(1_000, ge=10, le=1_000, description="Trades asked for at a time.")
+    calls_per_minute: float = Field(120.0, gt=0, le=6_000)
+
+
+class OptionSweepsSection(Section):
+    """What counts as a sweep in option trades, whatever their source."""
+
+    enabled: bool = Field(
+        False, description="Also computed when a provider of option trades is enabled."
+    )
+    window_ms: int = Field(
+        250, ge=0, le=60_000, description="At most so long between a print and the one before it."
+    )
+    min_prints: int = Field(3, ge=2, le=1_000)
+    min_prices: int = Field(2, ge=2, le=1_000, description="Different prices walked through.")
+    min_premium: float = Field(
+        0.0, ge=0, description="Total premium in currency below which nothing is listed."
+    )
 
 
 class FinraAtsSourceSection(ProviderSection):

@@ -1,4 +1,4 @@
-"""Raw option quotes, off-exchange and short volume, on-chain and sentiment metrics."""
+"""Raw option quotes and trades, off-exchange and short volume, on-chain and sentiment metrics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from btq_assets.contracts.columns import (
     KNOWN_AT_BASIS,
     SYMBOL,
     TS,
+    count,
     day,
     number,
     stamp,
@@ -19,6 +20,7 @@ from btq_assets.contracts.columns import (
 OPTION_KINDS = ("call", "put")
 UNDERLYING_BASES = ("spot", "forward")
 PREMIUM_UNITS = ("currency", "underlying")
+TRADE_SIDES = ("buy", "sell")
 
 OPTION_RULES = (
     RowRule("known before it was quoted", pl.col("known_at") < pl.col("ts")),
@@ -101,6 +103,85 @@ def option_quotes_contract(source: str, description: str) -> TableContract:
         key=("dataset", "contract_id", "ts", "known_at"),
         append_only=True,
         rules=OPTION_RULES,
+        max_rejected_fraction=0.05,
+        owner="team:data",
+    )
+
+
+def option_trades_contract(source: str, description: str) -> TableContract:
+    """Contract of ``raw.option_trades_<source>``: one row per trade of one contract and vintage."""
+    return TableContract(
+        layer="raw",
+        name=f"option_trades_{source}",
+        description=description,
+        columns=(
+            text("dataset", "Provider or generator the row came from."),
+            text("underlying", "What the option is on, without the provider's marks (BTC)."),
+            text("contract_id", "The exchange's name of the contract."),
+            text("kind", "Right.", allowed=OPTION_KINDS),
+            number(
+                "strike",
+                "Strike in currency per unit of underlying.",
+                nullable=False,
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            day("expiry", "Day in the contract's name."),
+            stamp("expires_at", "Instant at which the payoff is fixed, UTC."),
+            text("trade_id", "The exchange's number of the trade."),
+            count("trade_seq", "Number of the trade within its contract: gaps are missing trades."),
+            TS,
+            KNOWN_AT,
+            KNOWN_AT_BASIS,
+            number(
+                "price",
+                "Premium per unit of underlying, in premium_unit.",
+                nullable=False,
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            number(
+                "amount",
+                "Units of underlying traded.",
+                nullable=False,
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            text("side", "What the aggressor did.", allowed=TRADE_SIDES),
+            number(
+                "iv_provider",
+                "Annual volatility of the price by the provider's model; 0.2 = 20 %.",
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            number("mark_price", "The exchange's mark then, in premium_unit.", minimum=0),
+            number(
+                "index_price",
+                "Price of the underlying index then, in currency.",
+                minimum=0,
+                exclusive_minimum=True,
+            ),
+            count(
+                "tick_direction",
+                "0 up, 1 unchanged after up, 2 down, 3 unchanged after down.",
+                nullable=True,
+            ),
+            text("block_trade_id", "Negotiated outside the book; null in it.", nullable=True),
+            text("combo_id", "Leg of a combination; null where outright.", nullable=True),
+            text(
+                "liquidation",
+                "Side that was liquidated (M maker, T taker, MT both); null where none.",
+                nullable=True,
+            ),
+            text("premium_unit", "Unit of price.", allowed=PREMIUM_UNITS),
+            text("currency", "Currency of strike and index_price."),
+        ),
+        key=("dataset", "contract_id", "trade_id", "known_at"),
+        append_only=True,
+        rules=(
+            RowRule("known before it was traded", pl.col("known_at") < pl.col("ts")),
+            RowRule("traded after it expired", pl.col("ts") > pl.col("expires_at")),
+        ),
         max_rejected_fraction=0.05,
         owner="team:data",
     )
@@ -216,6 +297,9 @@ OPTION_QUOTES_CBOE = option_quotes_contract(
 )
 OPTION_QUOTES_DERIBIT = option_quotes_contract(
     "deribit", "Option chains of crypto currencies from Deribit: one snapshot a fetch."
+)
+OPTION_TRADES_DERIBIT = option_trades_contract(
+    "deribit", "Every option trade at Deribit: price, size, aggressor, block or combination."
 )
 DARK_POOL_FINRA = dark_pool_contract(
     "finra", "Weekly volume of alternative trading systems (dark pools) by symbol, from FINRA."

@@ -12,20 +12,35 @@ from btq_assets.contracts.core_alternative import (
     OPTION_METRICS,
     OPTION_QUOTES,
     OPTION_SURFACES,
+    OPTION_SWEEPS,
+    OPTION_TRADES,
     UNUSUAL_OPTIONS,
 )
 from btq_assets.contracts.raw.alternative import IV_SURFACES_SAMPLE
-from btq_assets.sources.alternative.checks import OPTION_METRIC_CHECKS, SAMPLE_CHECKS
+from btq_assets.sources.alternative.checks import (
+    OPTION_METRIC_CHECKS,
+    SAMPLE_CHECKS,
+    SWEEP_CHECKS,
+)
 from btq_assets.sources.alternative.registry import ENTRIES
 from btq_assets.warehouse import Step, TableOutput, table_asset
 
 
-def _has_quotes(config: TradingConfig) -> bool:
-    sources = config.sources
-    providers = [entry.name for entry in ENTRIES if entry.kind == "options"]
-    return sources.option_metrics.enabled or any(
-        getattr(sources, name).enabled for name in providers
+def _serves(config: TradingConfig, prefix: str) -> bool:
+    """Whether a provider is enabled whose first table's name starts so."""
+    return any(
+        getattr(config.sources, entry.name).enabled
+        for entry in ENTRIES
+        if entry.contracts[0].name.startswith(prefix)
     )
+
+
+def _has_quotes(config: TradingConfig) -> bool:
+    return config.sources.option_metrics.enabled or _serves(config, "option_quotes_")
+
+
+def _has_trades(config: TradingConfig) -> bool:
+    return config.sources.option_sweeps.enabled or _serves(config, "option_trades_")
 
 
 def _sample_version(_: TradingConfig) -> str:
@@ -78,7 +93,6 @@ def option_metrics(step: Step, quotes: pl.DataFrame) -> TableOutput:
             "snapshots": tables.metrics.height,
             "smiles": tables.surfaces.height,
             "newest": tables.metrics.sort("ts").group_by("underlying").last(),
-            "sweeps": "not available: snapshots hold no single trades",
         },
         plots={
             f"term structure of {label}": plots.lines(
@@ -89,6 +103,37 @@ def option_metrics(step: Step, quotes: pl.DataFrame) -> TableOutput:
             )
             for label, part in term.items()
             if part.height > 1
+        },
+    )
+
+
+@table_asset(
+    outputs=(OPTION_SWEEPS,),
+    inputs={"trades": OPTION_TRADES},
+    config=("sources.option_sweeps",),
+    code=(
+        "btq_assets.sources.alternative.option_sweeps",
+        "btq_assets.sources.alternative.checks",
+    ),
+    checks=SWEEP_CHECKS,
+    group="core",
+    optional=_has_trades,
+)
+def option_sweeps(step: Step, trades: pl.DataFrame) -> TableOutput:
+    """List orders that took several prices of one option in quick succession."""
+    from btq_assets.sources.alternative.option_sweeps import option_sweeps as sweeps_of
+
+    sweeps = sweeps_of(trades, step.config.sources.option_sweeps)
+    step.log(f"{sweeps.height:,} sweeps in {trades.height:,} trades")
+    largest = sweeps.sort("premium", descending=True, nulls_last=True).head(10)
+    return TableOutput(
+        sweeps,
+        metadata={
+            "trades": trades.height,
+            "sweeps": sweeps.height,
+            "largest": largest.select(
+                "contract_id", "side", "ts", "n_prints", "amount", "premium", "currency"
+            ),
         },
     )
 

@@ -71,6 +71,14 @@ def required(row: Mapping[str, Any], name: str) -> float:
     return found
 
 
+def whole(row: Mapping[str, Any], name: str) -> int:
+    """As `required`, for numbers that count: negative ones and fractions are refused."""
+    found = required(row, name)
+    if found < 0 or found != int(found) or found > 2**53:
+        raise RowError(f"{name} {str(row[name])[:40]!r} is not a count")
+    return int(found)
+
+
 def word(row: Mapping[str, Any], name: str) -> str:
     """Cell `name` as text that is not empty."""
     value = row.get(name)

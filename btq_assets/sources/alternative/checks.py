@@ -16,6 +16,8 @@ from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check
 _MOST_CROSSED = 0.05
 #: Provider's volatilities above this are written in percent.
 _HIGHEST_MEDIAN_VOLATILITY = 3.0
+_MOST_MISSING = 0.02
+_LONGEST_SWEEP_MS = 60_000
 #: A tenth and ten times: no daily total moves so far between two days.
 _JUMP = 10.0
 _WIDEST_MISS, _WIDEST_GAP, _MOST_ARBITRAGE = 0.02, 0.03, 0.1
@@ -60,6 +62,24 @@ def _volatility_unit(context: CheckContext) -> CheckOutcome:
         f"the middle volatility is {found:.3g}: above {_HIGHEST_MEDIAN_VOLATILITY:g} it is in "
         "percent; look at the reader",
         {"median_volatility": found},
+    )
+
+
+def _few_missing(context: CheckContext) -> CheckOutcome:
+    """Trades of a contract are numbered without gaps; numbers that are absent were not fetched."""
+    spans = context.frame.group_by("dataset", "contract_id").agg(
+        there=pl.col("trade_seq").n_unique(),
+        span=pl.col("trade_seq").max() - pl.col("trade_seq").min() + 1,
+    )
+    there, span = int(spans["there"].sum()), int(spans["span"].sum())
+    share = 1 - there / span if span else 0.0
+    worst = spans.sort(pl.col("span") - pl.col("there")).tail(1)
+    return CheckOutcome(
+        "few_trades_are_missing",
+        share <= _MOST_MISSING,
+        f"{span - there} of {span} trades between the first and the last of their contract are absent"
+        + (f", most of {worst['contract_id'][0]}" if span > there else ""),
+        {"trades": there, "missing": span - there},
     )
 
 
@@ -127,6 +147,20 @@ OPTION_CHECKS = (
         "contracts_not_expired",
         "No quote is of a contract that expired more than a day before.",
         _not_expired,
+        blocking=False,
+    ),
+    frame_check(
+        "volatility_is_a_fraction",
+        "The provider's volatilities are fractions (0.2), not percent (20).",
+        _volatility_unit,
+    ),
+)
+OPTION_TRADE_CHECKS = (
+    frame_check(
+        "few_trades_are_missing",
+        f"At most {_MOST_MISSING:.0%} of the numbers between a contract's first and last trade are "
+        "absent.",
+        _few_missing,
         blocking=False,
     ),
     frame_check(
@@ -204,6 +238,19 @@ def _agrees_with_provider(context: CheckContext) -> CheckOutcome:
     )
 
 
+def _brief(context: CheckContext) -> CheckOutcome:
+    frame = context.frame
+    long = frame.filter(pl.col("duration_ms") > _LONGEST_SWEEP_MS)
+    return CheckOutcome(
+        "sweeps_are_brief",
+        long.is_empty(),
+        f"{long.height} of {frame.height} sweeps last longer than {_LONGEST_SWEEP_MS / 1_000:g} s"
+        + (f", first one of {long['contract_id'][0]}" if long.height else "")
+        + "; lower sources.option_sweeps.window_ms",
+        {"sweeps": frame.height, "long": long.height},
+    )
+
+
 def _five_stocks(context: CheckContext) -> CheckOutcome:
     per_day = context.frame.group_by("underlying", "session", "days").len()
     odd = per_day.filter(pl.col("len") != _DELTAS)
@@ -234,6 +281,15 @@ OPTION_METRIC_CHECKS = (
         f"Recomputed volatilities differ from the provider's by at most {_WIDEST_GAP:.0%} in the "
         "middle smile.",
         _agrees_with_provider,
+        blocking=False,
+    ),
+)
+SWEEP_CHECKS = (
+    frame_check(
+        "sweeps_are_brief",
+        f"No sweep lasts longer than {_LONGEST_SWEEP_MS / 60_000:g} minute: a chain of prints so "
+        "long is a busy market, not one order.",
+        _brief,
         blocking=False,
     ),
 )

@@ -7,12 +7,14 @@ from btq_assets.sources.alternative.checks import (
     DARK_POOL_CHECKS,
     ONCHAIN_CHECKS,
     OPTION_CHECKS,
+    OPTION_TRADE_CHECKS,
     SHORT_VOLUME_CHECKS,
 )
 from btq_assets.sources.provider import ProviderEntry
 from data_quality import (
     raw_dark_pool_suite,
     raw_onchain_suite,
+    raw_option_trades_suite,
     raw_options_suite,
     raw_short_volume_suite,
 )
@@ -49,6 +51,22 @@ ENTRIES: tuple[ProviderEntry, ...] = (
         terms="Public market data under Deribit's terms of service.",
         checks=(*OPTION_CHECKS, raw_options_suite(raw.OPTION_QUOTES_DERIBIT)),
         code=_OPTION_CODE,
+    ),
+    ProviderEntry(
+        name="deribit_trades",
+        kind="options",
+        contracts=(raw.OPTION_TRADES_DERIBIT,),
+        opener=f"{_PROVIDERS}.deribit_trades:DeribitTrades",
+        partitions="day",
+        homepage="https://docs.deribit.com",
+        terms="Public market data under Deribit's terms of service.",
+        checks=(*OPTION_TRADE_CHECKS, raw_option_trades_suite(raw.OPTION_TRADES_DERIBIT)),
+        code=(
+            *_OPTION_CODE,
+            f"{_PROVIDERS}.deribit",
+            "data_quality.option_trade_suites",
+            "data_quality.option_trade_views",
+        ),
     ),
     ProviderEntry(
         name="finra_ats",

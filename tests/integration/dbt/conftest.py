@@ -234,6 +234,7 @@ def _alternative() -> dict[base.TableContract, pl.DataFrame]:
     contracts = (
         raw_alternative.OPTION_QUOTES_CBOE, raw_alternative.DARK_POOL_FINRA,
         raw_alternative.SHORT_VOLUME_FINRA, raw_alternative.ONCHAIN_COINMETRICS,
+        raw_alternative.OPTION_TRADES_DERIBIT,
     )  # fmt: skip
     given = {
         "dataset": "test", "symbol": "A", "underlying": "A", "asset": "btc", "metric": "TxCnt",
@@ -242,7 +243,7 @@ def _alternative() -> dict[base.TableContract, pl.DataFrame]:
         "ts": CLOSES[0], "session": SESSIONS[0], "week": SESSIONS[0], "venue": "V", "tier": "T1",
         "known_at_basis": "recorded", "underlying_basis": "spot", "premium_unit": "currency",
         "currency": "USD", "multiplier": 100.0, "unit": "transactions",
-        "total_volume": 100.0,
+        "total_volume": 100.0, "trade_id": "1", "trade_seq": 1, "amount": 1.0, "side": "buy",
     }  # fmt: skip
     return {
         contract: pl.DataFrame(
@@ -252,7 +253,7 @@ def _alternative() -> dict[base.TableContract, pl.DataFrame]:
                     **{
                         name: value
                         for name, value in {
-                            **given, "known_at": known_at, "bid": number, "value": number,
+                            **given, "known_at": known_at, "bid": number, "price": number, "value": number,
                             "shares": number, "short_volume": number, "venue": venue,
                         }.items()
                         if name in contract.column_names

@@ -20,6 +20,11 @@ def test_a_quote_is_shown_as_it_was_first_known(warehouse):
     assert found == [("cboe", 10.0, FIRST_KNOWN)]
 
 
+def test_a_trade_is_shown_as_it_was_first_known(warehouse):
+    found = rows(warehouse, "select source, price, known_at from core.option_trades")
+    assert found == [("deribit", 10.0, FIRST_KNOWN)]
+
+
 @pytest.mark.parametrize(
     ("table", "value"), [("short_volume", "short_volume"), ("onchain_metrics", "value")]
 )

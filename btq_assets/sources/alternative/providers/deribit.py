@@ -65,9 +65,9 @@ class Deribit:
     def _summaries(self, currency: str) -> list[Any]:
         asked = {"currency": currency, "kind": "option"}
         try:
-            answer = self.client.get_json(_SUMMARIES, asked, judge=_judge)
+            answer = self.client.get_json(_SUMMARIES, asked, judge=judge_rpc)
         except RefusedRequestError as error:
-            raise self._refusal(currency, error) from None
+            raise refusal_of(error, currency, "deribit") from None
         result = answer.get("result") if isinstance(answer, dict) else None
         if not isinstance(result, list):
             raise self.client.shape_error("a list result", answer)
@@ -77,21 +77,24 @@ class Deribit:
             )
         return result
 
-    def _refusal(self, currency: str, error: RefusedRequestError) -> SourceError:
-        if str(_INVALID_PARAMETERS) in error.said or "invalid" in error.said.lower():
-            return UnknownSymbolError(
-                f"deribit does not know currency {currency!r}; correct sources.deribit.currencies. "
-                f"It said: {error.said}"
-            )
-        if str(_TOO_MANY_REQUESTS) in error.said:
-            return ProviderUnavailableError(
-                "deribit: too many requests; lower sources.deribit.calls_per_minute and run it "
-                f"again. It said: {error.said}"
-            )
-        return error
+
+def refusal_of(error: RefusedRequestError, currency: str, section: str) -> SourceError:
+    """What a refusal means for the setting that caused it."""
+    if str(_INVALID_PARAMETERS) in error.said or "invalid" in error.said.lower():
+        return UnknownSymbolError(
+            f"deribit does not know currency {currency!r}; correct sources.{section}.currencies. "
+            f"It said: {error.said}"
+        )
+    if str(_TOO_MANY_REQUESTS) in error.said:
+        return ProviderUnavailableError(
+            f"deribit: too many requests; lower sources.{section}.calls_per_minute and run it "
+            f"again. It said: {error.said}"
+        )
+    return error
 
 
-def _judge(body: bytes) -> None:
+def judge_rpc(body: bytes) -> None:
+    """Raise what a JSON-RPC answer says is wrong, whatever its HTTP status."""
     answer = json.loads(body)
     error = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(error, dict):

@@ -18,6 +18,7 @@ BY_NAME = {entry.name: entry for entry in ENTRIES}
 #: The suites of `data_quality` judge whole tables, and have tests of their own.
 OWN_CHECKS = (
     *checks.OPTION_CHECKS,
+    *checks.OPTION_TRADE_CHECKS,
     *checks.DARK_POOL_CHECKS,
     *checks.SHORT_VOLUME_CHECKS,
     *checks.ONCHAIN_CHECKS,

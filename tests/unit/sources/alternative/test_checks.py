@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from btq_assets.contracts.checks import CheckContext
-from btq_assets.contracts.core_alternative import OPTION_SURFACES
+from btq_assets.contracts.core_alternative import OPTION_SURFACES, OPTION_SWEEPS
 from btq_assets.contracts.raw import alternative as raw
 from btq_assets.sources.alternative import checks
 
@@ -46,12 +46,15 @@ CHAIN = {
     "value": [5.0 + n for n in range(10)],
 }
 SMILES = {"rmse_iv": 0.004, "butterfly_free": True, "calendar_free": None, "mean_iv_gap": 0.001}
+TRADES = {"dataset": "d", "contract_id": "X", "trade_seq": list(range(10)), "iv_provider": 0.6}
 SAMPLE = {"underlying": "IBM", "session": dt.date(2023, 1, 3), "days": 30.0}
 
 CASES = [
     ("quotes_not_crossed", raw.OPTION_QUOTES_CBOE, QUOTES, {"bid": 2.0}),
     ("contracts_not_expired", raw.OPTION_QUOTES_CBOE, QUOTES, {"expires_at": TS - 2 * DAY}),
     ("volatility_is_a_fraction", raw.OPTION_QUOTES_CBOE, QUOTES, {"iv_provider": 21.5}),
+    ("few_trades_are_missing", raw.OPTION_TRADES_DERIBIT, TRADES, {"trade_seq": [*range(9), 40]}),
+    ("sweeps_are_brief", OPTION_SWEEPS, {"duration_ms": 90}, {"duration_ms": 60_001}),
     ("short_share_is_plausible", raw.SHORT_VOLUME_FINRA, SHORT, {"short_volume": 99.0}),
     ("published_two_weeks_late", raw.DARK_POOL_FINRA, WEEK, {"known_at": TS + 14 * DAY}),
     ("no_tenfold_jump", raw.ONCHAIN_COINMETRICS, CHAIN, {"value": [5.0] * 9 + [500.0]}),
@@ -65,7 +68,7 @@ GROUPS = {
     group.specs[0].name: group
     for groups in (
         checks.OPTION_CHECKS, checks.SHORT_VOLUME_CHECKS, checks.DARK_POOL_CHECKS,
-        checks.ONCHAIN_CHECKS, checks.OPTION_METRIC_CHECKS, checks.SAMPLE_CHECKS,
+        checks.OPTION_TRADE_CHECKS, checks.SWEEP_CHECKS, checks.ONCHAIN_CHECKS, checks.OPTION_METRIC_CHECKS, checks.SAMPLE_CHECKS,
     )
     for group in groups
 }  # fmt: skip

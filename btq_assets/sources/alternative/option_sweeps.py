@@ -1,0 +1,89 @@
+"""Sweeps in option trades: one aggressor taking price after price of one contract.
+
+Belongs here: the table ``core.option_sweeps`` from ``core.option_trades``. Pure: no clock, no
+storage. Does not belong here: where trades come from.
+
+A sweep is a run of prints of one contract and one side, each at most ``window_ms`` after the one
+before it and at no better price for the aggressor (a buyer pays the same or more, a seller receives
+the same or less), with at least ``min_prints`` prints at ``min_prices`` different prices. A print of
+the other side, a pause, or a price that steps back ends the run. Trades negotiated outside the book
+(blocks) and legs of combinations walked through no prices of the contract: they count as nothing,
+neither as a print nor as an end.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from btq_assets.config.sources import OptionSweepsSection
+from btq_assets.contracts.core_alternative import OPTION_SWEEPS
+
+_CONTRACT = ("source", "dataset", "contract_id")
+
+
+def option_sweeps(trades: pl.DataFrame, settings: OptionSweepsSection) -> pl.DataFrame:
+    """Sweeps in trades (``core.option_sweeps``).
+
+    Parameters
+    ----------
+    trades
+        Rows of ``core.option_trades``.
+    settings
+        What counts.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns of the contract, by key. ``known_at`` is the last print's, plus the window in which a
+        further one could still have joined: until then its end, size and premium are not known.
+    """
+    window = timedelta(milliseconds=settings.window_ms)
+    is_buy = pl.col("side") == "buy"
+    step = pl.col("price").diff()
+    in_order = (
+        trades.filter(pl.col("block_trade_id").is_null(), pl.col("combo_id").is_null())
+        .sort(*_CONTRACT, "ts", "trade_seq")
+        .with_columns(
+            ends_before=(
+                (pl.col("ts").diff() > window)
+                | (pl.col("side") != pl.col("side").shift(1))
+                | pl.when(is_buy).then(step < 0).otherwise(step > 0)
+            )
+            .over(_CONTRACT)
+            .fill_null(True)
+        )
+        .with_columns(run=pl.col("ends_before").cum_sum().over(_CONTRACT))
+    )
+    paid = pl.when(pl.col("premium_unit") == "underlying").then("index_price").otherwise(1.0)
+    premium = pl.col("price") * pl.col("amount") * paid
+    return (
+        in_order.group_by(*_CONTRACT, "run", maintain_order=True)
+        .agg(
+            pl.col("underlying", "kind", "strike", "expiry", "side", "currency").first(),
+            pl.col("premium_unit").first(),
+            first_trade_id=pl.col("trade_id").first(),
+            last_trade_id=pl.col("trade_id").last(),
+            started_at=pl.col("ts").first(),
+            ts=pl.col("ts").last(),
+            known_at=pl.col("known_at").max() + window,
+            duration_ms=(pl.col("ts").last() - pl.col("ts").first()).dt.total_milliseconds(),
+            n_prints=pl.len().cast(pl.Int64),
+            n_prices=pl.col("price").n_unique().cast(pl.Int64),
+            amount=pl.col("amount").sum(),
+            premium=pl.when(premium.null_count() == 0).then(premium.sum()),
+            first_price=pl.col("price").first(),
+            last_price=pl.col("price").last(),
+            first_iv=pl.col("iv_provider").first(),
+            last_iv=pl.col("iv_provider").last(),
+        )
+        .filter(
+            pl.col("n_prints") >= settings.min_prints,
+            pl.col("n_prices") >= settings.min_prices,
+            # Without a price of the underlying the premium is unknown, not small.
+            (pl.col("premium") >= settings.min_premium).fill_null(True),
+        )
+        .select(OPTION_SWEEPS.column_names)
+        .sort(OPTION_SWEEPS.key)
+    )
