@@ -12,6 +12,7 @@ from collections.abc import Callable
 import polars as pl
 
 from data_quality.bar_views import SERIES
+from data_quality.declarations import with_fresh
 
 #: A dividend smaller than this share of the price drowns in its grain.
 _LEAST_YIELD = 2e-3
@@ -74,8 +75,10 @@ def adjustments(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
 
 def announced(actions: pl.DataFrame) -> pl.DataFrame:
     """One row per action: its size, and whether it repeats one of a few days before."""
-    latest = actions.sort("known_at").unique(
-        ["dataset", "symbol", "ex_date", "kind"], keep="last", maintain_order=True
+    latest = (
+        with_fresh(actions)
+        .sort("known_at")
+        .unique(["dataset", "symbol", "ex_date", "kind"], keep="last", maintain_order=True)
     )
     of = ("dataset", "symbol", "kind")
     return (
@@ -88,6 +91,7 @@ def announced(actions: pl.DataFrame) -> pl.DataFrame:
             *of,
             pl.col("ex_date").cast(pl.String),
             "value",
+            fresh=pl.col("fresh") | pl.col("fresh").shift(1, fill_value=False).over(of),
             split_log_ratio=pl.when(pl.col("kind") == "split").then(pl.col("value").log().abs()),
             told_again_after_days=pl.when(pl.col("same")).then("days"),
         )

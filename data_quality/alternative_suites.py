@@ -9,7 +9,7 @@ from __future__ import annotations
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckGroup
 from data_quality import action_views, alternative_views
-from data_quality.declarations import Suite, View, between
+from data_quality.declarations import History, Suite, View, between
 from data_quality.runner import check_group
 
 _OPTIONS = (
@@ -43,6 +43,10 @@ _OPTIONS = (
 _ONCHAIN = (
     between(
         "one_unit", "series", "n_units", 1, 1, "A series has one unit.", blocking=True,
+    ),
+    between(
+        "unit_is_that_of_before", "series", "n_units_ever", 1, 1,
+        "New values are in the unit of those stored before.",
     ),
     between(
         "no_gap_in_days", "series", "gap_ratio", None, 5,
@@ -137,31 +141,35 @@ def onchain_declaration(contract: TableContract) -> Suite:
         View("series", alternative_views.metrics, metric),
         View("steps", alternative_views.metric_steps, (*metric, "ts")),
     )
-    return Suite(contract.table, views, _ONCHAIN)
+    return Suite(contract.table, views, _ONCHAIN, history=History(metric, "ts", 400))
 
 
 def dark_pool_declaration(contract: TableContract) -> Suite:
     """The declaration behind `raw_dark_pool_suite`."""
     view = View("weeks", alternative_views.venues, ("dataset", "week"))
-    return Suite(contract.table, (view,), _DARK_POOL)
+    return Suite(contract.table, (view,), _DARK_POOL, history=History(("dataset",), "week", 42))
 
 
 def short_volume_declaration(contract: TableContract) -> Suite:
     """The declaration behind `raw_short_volume_suite`."""
     view = View("sessions", alternative_views.short_sessions, ("dataset", "session"))
-    return Suite(contract.table, (view,), _SHORT_VOLUME)
+    return Suite(
+        contract.table, (view,), _SHORT_VOLUME, history=History(("dataset",), "session", 10)
+    )
 
 
 def funding_declaration(contract: TableContract) -> Suite:
     """The declaration behind `funding_suite`."""
     view = View("series", alternative_views.funding, ("dataset", "symbol"))
-    return Suite(contract.table, (view,), _FUNDING)
+    series = ("dataset", "symbol")
+    return Suite(contract.table, (view,), _FUNDING, history=History(series, "ts", 60))
 
 
 def corporate_actions_declaration(contract: TableContract) -> Suite:
     """The declaration behind `corporate_actions_suite`."""
     view = View("actions", action_views.announced, ("dataset", "symbol", "kind", "ex_date"))
-    return Suite(contract.table, (view,), _ACTIONS)
+    series = ("dataset", "symbol")
+    return Suite(contract.table, (view,), _ACTIONS, history=History(series, "ex_date", 30))
 
 
 def raw_options_suite(contract: TableContract) -> CheckGroup:

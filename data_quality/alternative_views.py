@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from data_quality.declarations import with_fresh
+
 #: Median absolute deviation of a normal distribution times this is its standard deviation.
 _MAD_TO_SIGMA = 1.4826
 
@@ -63,8 +65,10 @@ METRIC = ("dataset", "asset", "metric")
 
 def metrics(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per on-chain series: regularity, stale runs, negative values, units, delay, level."""
-    latest = frame.sort(*METRIC, "ts", "known_at").unique(
-        [*METRIC, "ts"], keep="last", maintain_order=True
+    latest = (
+        with_fresh(frame)
+        .sort(*METRIC, "ts", "known_at")
+        .unique([*METRIC, "ts"], keep="last", maintain_order=True)
     )
     gap = pl.col("ts").diff().dt.total_seconds().drop_nulls()
     value = pl.col("value")
@@ -75,9 +79,10 @@ def metrics(frame: pl.DataFrame) -> pl.DataFrame:
             gap_ratio=gap.max() / gap.median(),
             longest_stale_run=value.rle_id().unique_counts().max().cast(pl.Int64),
             negative_fraction=(value < 0).mean(),
-            n_units=pl.col("unit").n_unique().cast(pl.Int64),
+            n_units=pl.col("unit").filter("fresh").n_unique().cast(pl.Int64),
+            n_units_ever=pl.col("unit").n_unique().cast(pl.Int64),
             known_lag_hours=(pl.col("known_at") - pl.col("ts"))
-            .filter(pl.col("known_at_basis") == "assumed_lag")
+            .filter(pl.col("fresh") & (pl.col("known_at_basis") == "assumed_lag"))
             .dt.total_seconds()
             .max()
             / 3_600,
@@ -92,15 +97,20 @@ def metrics(frame: pl.DataFrame) -> pl.DataFrame:
 def metric_steps(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per on-chain value: its change in robust standard deviations of the series'."""
     latest = (
-        frame.sort(*METRIC, "ts", "known_at")
+        with_fresh(frame)
+        .sort(*METRIC, "ts", "known_at")
         .unique([*METRIC, "ts"], keep="last", maintain_order=True)
-        .with_columns(change=pl.col("value").diff().over(METRIC))
+        .with_columns(
+            change=pl.col("value").diff().over(METRIC),
+            fresh=pl.col("fresh") | pl.col("fresh").shift(1, fill_value=False).over(METRIC),
+        )
     )
     scale = (pl.col("change") - pl.col("change").median()).abs().median().over(METRIC)
     return latest.select(
         *METRIC,
         pl.col("ts").dt.strftime("%Y-%m-%d %H:%M"),
         "value",
+        "fresh",
         change_in_sigmas=pl.when((scale > 0) & (pl.len().over(METRIC) > 30)).then(
             pl.col("change").abs() / (scale * _MAD_TO_SIGMA)
         ),
@@ -111,8 +121,10 @@ def venues(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per week of off-exchange volume: symbols, size of a trade, days until published."""
     start = pl.col("week").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     return (
-        frame.group_by("dataset", "week")
+        with_fresh(frame)
+        .group_by("dataset", "week")
         .agg(
+            fresh=pl.col("fresh").any(),
             n_symbols=pl.col("symbol").n_unique().cast(pl.Int64),
             shares_per_trade=pl.col("shares").sum() / pl.col("trades").sum(),
             published_after_days=(pl.col("known_at") - start).dt.total_days().median(),
@@ -129,8 +141,10 @@ def venues(frame: pl.DataFrame) -> pl.DataFrame:
 def short_sessions(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per session of short volume: symbols, days since the last session."""
     return (
-        frame.group_by("dataset", "session")
+        with_fresh(frame)
+        .group_by("dataset", "session")
         .agg(
+            fresh=pl.col("fresh").any(),
             n_symbols=pl.col("symbol").n_unique().cast(pl.Int64),
         )
         .sort("dataset", "session")

@@ -64,6 +64,54 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class History:
+    """How much of what is stored is looked at beside the rows about to be written.
+
+    A day that is added says nothing of a gap, a stale price or a shift by itself.
+
+    Parameters
+    ----------
+    of
+        Columns that name a series; those of which rows come are looked at.
+    order
+        Column that says when.
+    days
+        How far before the first and after the last new row of a series.
+    days_by_freq
+        The same for series whose ``freq`` says more.
+    """
+
+    of: tuple[str, ...]
+    order: str
+    days: int
+    days_by_freq: Mapping[str, int] = field(default_factory=dict)
+
+    def spans(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """One row a series of `frame`: the columns `of`, ``since`` and ``until``."""
+        days = pl.lit(self.days)
+        if self.days_by_freq:
+            days = pl.col("freq").replace_strict(
+                self.days_by_freq, default=self.days, return_dtype=pl.Int64
+            )
+        return (
+            frame.group_by(self.of)
+            .agg(since=pl.col(self.order).min(), until=pl.col(self.order).max())
+            .with_columns(
+                since=pl.col("since") - pl.duration(days=days),
+                until=pl.col("until") + pl.duration(days=days),
+            )
+        )
+
+
+def with_fresh(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with the column ``fresh``: whether a row is about to be written.
+
+    All of them are where nothing stored stands beside.
+    """
+    return frame if "fresh" in frame.columns else frame.with_columns(fresh=True)
+
+
+@dataclass(frozen=True)
 class Suite:
     """Expectations of one table, answered in one run.
 
@@ -75,6 +123,9 @@ class Suite:
         What is judged, and how.
     prepare
         Applied once to the table's frame before the views see it.
+    history
+        What is looked at of the rows stored already; nothing by default. Views see such rows with
+        ``fresh`` false; a view with a column ``fresh`` is judged where it is true.
 
     Raises
     ------
@@ -86,6 +137,7 @@ class Suite:
     views: tuple[View, ...]
     expectations: tuple[Expectation, ...]
     prepare: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    history: History | None = None
 
     def __post_init__(self) -> None:
         names = [expectation.name for expectation in self.expectations]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckGroup
 from data_quality import document_views
-from data_quality.declarations import Suite, View, between
+from data_quality.declarations import History, Suite, View, between
 from data_quality.runner import check_group
 
 _DOCUMENTS = (
@@ -82,6 +82,9 @@ _DOCUMENTS = (
     ),
 )
 
+#: A feed brings a few documents at a time: what is usual shows over months.
+_HISTORY = History(("dataset",), "published_at", 90)
+
 _DOCUMENT_VIEWS = (
     View("documents", document_views.documents, ("doc_id", "symbol", "published_at")),
     View("days", document_views.days, ("dataset", "day")),
@@ -104,7 +107,7 @@ def documents_suite(contract: TableContract) -> CheckGroup:
 
 def documents_declaration(contract: TableContract) -> Suite:
     """The declaration behind `documents_suite`."""
-    return Suite(contract.table, _DOCUMENT_VIEWS, _DOCUMENTS)
+    return Suite(contract.table, _DOCUMENT_VIEWS, _DOCUMENTS, history=_HISTORY)
 
 
 #: The name that says which layer it is for.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from data_quality.declarations import with_fresh
+
 #: A text shorter than this was not read.
 _SHORT_TEXT = 20
 
@@ -22,23 +24,27 @@ def first_vintages(frame: pl.DataFrame) -> pl.DataFrame:
 
 def documents(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per document: delay until it was known, length of its text, its label."""
-    return first_vintages(frame).select(
-        "doc_id",
-        "symbol",
-        "label",
-        published_at=pl.col("published_at").dt.strftime("%Y-%m-%d %H:%M"),
-        delay_hours=(pl.col("known_at") - pl.col("published_at")).dt.total_seconds() / 3_600,
-        headline_length=pl.col("headline").str.len_chars().cast(pl.Int64),
+    return (
+        first_vintages(with_fresh(frame))
+        .filter("fresh")
+        .select(
+            "doc_id",
+            "symbol",
+            "label",
+            published_at=pl.col("published_at").dt.strftime("%Y-%m-%d %H:%M"),
+            delay_hours=(pl.col("known_at") - pl.col("published_at")).dt.total_seconds() / 3_600,
+            headline_length=pl.col("headline").str.len_chars().cast(pl.Int64),
+        )
     )
 
 
 def headlines(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per text: how many documents of one symbol on one day repeat it."""
     return (
-        first_vintages(frame)
+        first_vintages(with_fresh(frame))
         .with_columns(day=pl.col("published_at").dt.date().cast(pl.String))
         .group_by("symbol", "day", "headline")
-        .agg(n_repeats=pl.len().cast(pl.Int64))
+        .agg(n_repeats=pl.len().cast(pl.Int64), fresh=pl.col("fresh").any())
     )
 
 
@@ -59,9 +65,9 @@ def coverage(frame: pl.DataFrame) -> pl.DataFrame:
 def days(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per dataset and day with documents: their number over that of its median day."""
     return (
-        _once(frame)
+        _once(with_fresh(frame))
         .group_by("dataset", "day")
-        .agg(n_documents=pl.len().cast(pl.Int64))
+        .agg(n_documents=pl.len().cast(pl.Int64), fresh=pl.col("fresh").any())
         .with_columns(
             total=pl.col("n_documents").sum().over("dataset"),
             usual=pl.col("n_documents").median().over("dataset"),
@@ -70,6 +76,7 @@ def days(frame: pl.DataFrame) -> pl.DataFrame:
             "dataset",
             pl.col("day").cast(pl.String),
             "n_documents",
+            "fresh",
             share_of_usual_day=pl.when(pl.col("total") >= _FEWEST).then(
                 pl.col("n_documents") / pl.col("usual")
             ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckGroup
 from data_quality import macro_views
-from data_quality.declarations import Suite, View, between
+from data_quality.declarations import History, Suite, View, between
 from data_quality.runner import check_group
 
 _MACRO = (
@@ -46,6 +46,15 @@ _MACRO = (
         1,
         "A series has one unit.",
         blocking=True,
+    ),
+    between(
+        "unit_is_that_of_before",
+        "series",
+        "n_units_ever",
+        1,
+        1,
+        "New values are in the unit of those stored before, in their latest vintage: else the "
+        "series was rebased in part.",
     ),
     between(
         "no_outlier",
@@ -85,6 +94,9 @@ _MACRO = (
     ),
 )
 
+#: Whole series: they are short.
+_HISTORY = History(("series_id",), "period", 36_500)
+
 _MACRO_VIEWS = (
     View("series", macro_views.series, ("series_id",)),
     View("releases", macro_views.releases, ("series_id", "period")),
@@ -106,7 +118,7 @@ def macro_suite(contract: TableContract) -> CheckGroup:
 
 def macro_declaration(contract: TableContract) -> Suite:
     """The declaration behind `macro_suite`."""
-    return Suite(contract.table, _MACRO_VIEWS, _MACRO)
+    return Suite(contract.table, _MACRO_VIEWS, _MACRO, history=_HISTORY)
 
 
 #: The name that says which layer it is for.

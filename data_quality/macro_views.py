@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from data_quality.declarations import with_fresh
+
 #: Median absolute deviation of a normal distribution times this is its standard deviation.
 _MAD_TO_SIGMA = 1.4826
 
@@ -17,7 +19,8 @@ _RECENT_PERIODS = 24
 def releases(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per vintage: days from the start of its period to known_at, where that is assumed."""
     start = pl.col("period").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return frame.filter(pl.col("known_at_basis") == "assumed_lag").select(
+    frame = with_fresh(frame)
+    return frame.filter(pl.col("fresh") & (pl.col("known_at_basis") == "assumed_lag")).select(
         "series_id",
         pl.col("period").cast(pl.String),
         assumed_lag_days=(pl.col("known_at") - start).dt.total_seconds() / 86_400,
@@ -27,16 +30,23 @@ def releases(frame: pl.DataFrame) -> pl.DataFrame:
 def vintages(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per vintage: days by which it was known before its period began (negative: after)."""
     start = pl.col("period").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return frame.select(
-        "series_id",
-        pl.col("period").cast(pl.String),
-        known_lead_days=(start - pl.col("known_at")).dt.total_seconds() / 86_400,
+    return (
+        with_fresh(frame)
+        .filter("fresh")
+        .select(
+            "series_id",
+            pl.col("period").cast(pl.String),
+            known_lead_days=(start - pl.col("known_at")).dt.total_seconds() / 86_400,
+        )
     )
 
 
 def steps(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per period of each series: change in robust standard deviations of its changes."""
-    latest = _latest(frame).with_columns(change=pl.col("value").diff().over("series_id"))
+    latest = _latest(with_fresh(frame)).with_columns(
+        change=pl.col("value").diff().over("series_id"),
+        fresh=pl.col("fresh") | pl.col("fresh").shift(1, fill_value=False).over("series_id"),
+    )
     scale = (pl.col("change") - pl.col("change").median()).abs().median().over(
         "series_id"
     ) * _MAD_TO_SIGMA
@@ -44,12 +54,14 @@ def steps(frame: pl.DataFrame) -> pl.DataFrame:
         "series_id",
         pl.col("period").cast(pl.String),
         "value",
+        "fresh",
         change_in_sigmas=pl.when(scale > 0).then(pl.col("change").abs() / scale),
     )
 
 
 def series(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per series: regularity of its periods, stale runs, size of its revisions."""
+    frame = with_fresh(frame)
     found = (
         _latest(frame)
         .group_by("series_id")
@@ -58,6 +70,7 @@ def series(frame: pl.DataFrame) -> pl.DataFrame:
             gap_ratio=_gap_days().max() / _gap_days().median(),
             longest_stale_run=pl.col("value").rle_id().unique_counts().max().cast(pl.Int64),
             spread=pl.col("value").std(),
+            n_units_ever=pl.col("unit").n_unique(),
             change_ratio=_change_ratio(),
         )
     )
@@ -67,7 +80,10 @@ def series(frame: pl.DataFrame) -> pl.DataFrame:
             revision_size=pl.col("value").diff().abs().over("series_id", "period"),
         )
         .group_by("series_id")
-        .agg(largest=pl.col("revision_size").max(), n_units=pl.col("unit").n_unique())
+        .agg(
+            largest=pl.col("revision_size").filter("fresh").max(),
+            n_units=pl.col("unit").filter("fresh").n_unique(),
+        )
     )
     return (
         found.join(revisions, on="series_id")
@@ -77,6 +93,7 @@ def series(frame: pl.DataFrame) -> pl.DataFrame:
             "gap_ratio",
             "longest_stale_run",
             "n_units",
+            "n_units_ever",
             "change_ratio",
             largest_revision_in_sigmas=pl.when(pl.col("spread") > 0).then(
                 pl.col("largest") / pl.col("spread")

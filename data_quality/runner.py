@@ -47,10 +47,17 @@ def group_of(suite: Suite, suite_for: Callable[[CheckContext], Suite]) -> CheckG
         CheckSpec(expectation.name, expectation.description, expectation.blocking)
         for expectation in suite.expectations
     )
-    return CheckGroup(specs, lambda context: run_suite(suite_for(context), _frame(suite, context)))
+
+    def run(context: CheckContext) -> list[CheckOutcome]:
+        chosen, frame = suite_for(context), _frame(suite, context)
+        return run_suite(chosen, frame, _stored(chosen, frame, context))
+
+    return CheckGroup(specs, run)
 
 
-def run_suite(suite: Suite, frame: pl.DataFrame) -> list[CheckOutcome]:
+def run_suite(
+    suite: Suite, frame: pl.DataFrame, stored: pl.DataFrame | None = None
+) -> list[CheckOutcome]:
     """Judge `frame` by every expectation of `suite`.
 
     Parameters
@@ -59,12 +66,17 @@ def run_suite(suite: Suite, frame: pl.DataFrame) -> list[CheckOutcome]:
         What is expected, on which views.
     frame
         Rows of the table, cast to its contract.
+    stored
+        Rows the table holds already, for what the new ones say only beside them.
 
     Raises
     ------
     SuiteError
         Great Expectations raised instead of judging.
     """
+    frame = frame.with_columns(fresh=True)
+    if stored is not None and stored.height:
+        frame = pl.concat([stored.with_columns(fresh=False), frame])
     prepared = suite.prepare(frame) if suite.prepare else frame
     context = _context()
     source = context.data_sources.add_pandas(suite.table)
@@ -90,6 +102,12 @@ def _frame(suite: Suite, context: CheckContext) -> pl.DataFrame:
     return context.frames[suite.table]
 
 
+def _stored(suite: Suite, frame: pl.DataFrame, context: CheckContext) -> pl.DataFrame | None:
+    if suite.history is None or context.stored is None or frame.is_empty():
+        return None
+    return context.stored(suite.table, suite.history.spans(frame), suite.history.order)
+
+
 def _context() -> AbstractDataContext:
     """A fresh context in memory: no files, no progress bars, nothing sent anywhere."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -105,6 +123,8 @@ def _judge(
 ) -> Iterable[CheckOutcome]:
     import great_expectations as gx
 
+    if "fresh" in rows.columns:
+        rows = rows.filter("fresh")
     needed = dict.fromkeys(
         [*view.identity, *(expectation.column for expectation in chosen if expectation.column)]
     )
@@ -209,7 +229,11 @@ def _table(rows: list[dict[str, Any]], view: View, expectation: Expectation) -> 
 
 
 def _cell(value: Any) -> str:
-    return f"{float(value):.6g}" if hasattr(value, "__float__") else str(value)
+    """Whole numbers in full, so that an identifier can be looked up; others to six digits."""
+    if not hasattr(value, "__float__"):
+        return " ".join(str(value).split()).replace("|", "\\|")
+    number = float(value)
+    return str(int(number)) if number.is_integer() else f"{number:.6g}"
 
 
 def _exception_message(information: Mapping[str, Any]) -> str:

@@ -32,11 +32,11 @@ def stamps(bars: pl.DataFrame) -> pl.DataFrame:
     first, or the newest. ``off_grid_fraction`` is the share of intraday bars that end elsewhere in
     their interval than most do. ``late_fraction`` is the share of bars that became known after a
     later bar of the series; ``known_lag_hours`` the longest delay of a bar whose delay is assumed.
-    ``columns_vanished`` names columns that were there throughout and are missing in the last twenty
-    bars. The stamps of a re-fetch that only corrects say nothing of order or delay.
+    ``columns_vanished`` counts columns that were there throughout and are missing in the last twenty
+    bars or more. The stamps of a re-fetch that only corrects say nothing of order or delay.
     """
     seconds = pl.col("freq").replace_strict(FREQUENCY_SECONDS, return_dtype=pl.Int64)
-    step = pl.col("ts").sort_by("arrival").diff()
+    step = pl.col("ts").filter("fresh").sort_by(pl.col("arrival").filter("fresh")).diff()
     phase = pl.col("ts").dt.epoch("s") % seconds
     first_known_later = pl.col("known_at").reverse().cum_min().reverse().shift(-1)
     vanished = [_vanished(name) for name in _VALUES]
@@ -53,10 +53,11 @@ def stamps(bars: pl.DataFrame) -> pl.DataFrame:
             late_fraction=(
                 pl.col("first_sight").not_() & (pl.col("known_at") > pl.col("known_later"))
             ).mean(),
-            known_lag_hours=pl.when(pl.col("known_at_basis") == "assumed_lag")
+            known_lag_hours=pl.when(pl.col("fresh") & (pl.col("known_at_basis") == "assumed_lag"))
             .then((pl.col("known_at") - pl.col("ts")).dt.total_seconds() / 3_600)
             .max(),
-            n_currencies=pl.col("currency").n_unique().cast(pl.Int64),
+            n_currencies=pl.col("currency").filter("fresh").n_unique().cast(pl.Int64),
+            n_currencies_ever=pl.col("currency").n_unique().cast(pl.Int64),
             columns_vanished=pl.sum_horizontal(vanished).cast(pl.Int64),
         )
         .with_columns(
@@ -147,6 +148,7 @@ def _grid(bars: pl.DataFrame, found: pl.DataFrame, calendar: str | None) -> pl.D
 
 
 def _vanished(name: str) -> pl.Expr:
-    earlier = pl.col(name).head(pl.max_horizontal(pl.len() - _LAST_BARS, pl.lit(0)))
-    gone = (pl.col(name).tail(_LAST_BARS).count() == 0) & (earlier.null_count() == 0)
-    return (gone & (pl.len() > 2 * _LAST_BARS)).cast(pl.Int64)
+    """1 where all missing values of a column are at the end, twenty at least, and more before."""
+    at_the_end = pl.col(name).is_null().cast(pl.Int64).reverse().cum_min().sum()
+    gone = (at_the_end >= _LAST_BARS) & (pl.col(name).null_count() == at_the_end)
+    return (gone & (pl.col(name).count() > _LAST_BARS)).cast(pl.Int64)

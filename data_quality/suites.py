@@ -19,22 +19,26 @@ import polars as pl
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckContext, CheckGroup
 from data_quality import action_views, bar_views, stamp_views
-from data_quality.declarations import Expectation, Suite, View, between
+from data_quality.declarations import Expectation, History, Suite, View, between
 from data_quality.document_suites import documents_declaration, documents_suite
 from data_quality.macro_suites import macro_declaration, macro_suite
 from data_quality.runner import group_of
 
 Kind = Literal["1d", "intraday"]
 
+#: Enough for a year against the three before it, for a long weekend of minutes, and for the
+#: longest run of equal closes that is let pass.
+_BAR_HISTORY = History(bar_views.SERIES, "ts", 1_160, {"1h": 60, "15m": 10, "5m": 7, "1m": 5})
+
 _EVERY_BAR = (
     between(
         "no_unit_error",
         "returns",
-        "log_return",
+        "return_of_new",
         -math.log(50),
         math.log(50),
-        "No price changes by a factor of 50 or more from one bar to the next: cents for dollars, "
-        "or a split applied twice. Fix the source, or leave the bar out.",
+        "No price changes by a factor of 50 or more from one bar that came to the next: cents for "
+        "dollars, or a split applied twice. Fix the source, or leave the bar out.",
         blocking=True,
     ),
     between(
@@ -63,6 +67,15 @@ _EVERY_BAR = (
         1,
         "A series has one currency.",
         blocking=True,
+    ),
+    between(
+        "currency_is_that_of_before",
+        "stamps",
+        "n_currencies_ever",
+        1,
+        1,
+        "New bars are in the currency of those stored before: else the prices of two currencies "
+        "stand beside each other.",
     ),
     between(
         "stamps_come_in_order",
@@ -336,6 +349,7 @@ def raw_bars_declaration(
         views,
         tuple(expectation for part in chosen for expectation in part),
         bar_views.latest_bars,
+        _BAR_HISTORY,
     )
 
 

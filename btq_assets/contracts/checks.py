@@ -69,12 +69,17 @@ class CheckContext:
     answers
         Outcomes the step found out itself while it still held what it had fitted, by check name;
         read by `in_step_check`.
+    stored
+        Rows that a table which only grows holds already, asked for as ``stored(table, spans,
+        order)``: ``spans`` has a row for each series, with ``since`` and ``until`` of the column
+        ``order``. ``None`` where nobody can say.
     """
 
     frames: Mapping[str, pl.DataFrame]
     inputs: Mapping[str, pl.DataFrame]
     config: Any
     answers: Mapping[str, CheckOutcome] = field(default_factory=dict)
+    stored: Callable[[str, pl.DataFrame, str], pl.DataFrame] | None = None
 
     @property
     def frame(self) -> pl.DataFrame:

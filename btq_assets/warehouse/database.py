@@ -181,6 +181,17 @@ class Warehouse:
                 return read_beside(connection, contract, beside)
             return read_table(connection, contract, since, until)
 
+    def read_spans(
+        self, contract: TableContract, spans: pl.DataFrame, order: str
+    ) -> pl.DataFrame:
+        """Rows of some stretches of a table (`read_spans`); none without a table."""
+        if not self.paths.working_file.exists() or spans.is_empty():
+            return contract.empty()
+        with self.reader() as connection:
+            if not table_exists(connection, contract):
+                return contract.empty()
+            return read_spans(connection, contract, spans, order)
+
     def query(self, sql: str) -> pl.DataFrame:
         """Rows of any query."""
         with self.reader() as connection:
@@ -414,6 +425,41 @@ def read_beside(
         ).pl()
     finally:
         connection.unregister("_keys")
+    return found.cast(dict(contract.schema)).sort(contract.key)  # type: ignore[arg-type]
+
+
+def read_spans(
+    connection: duckdb.DuckDBPyConnection,
+    contract: TableContract,
+    spans: pl.DataFrame,
+    order: str,
+) -> pl.DataFrame:
+    """Stored rows of some series, each between two values of a column.
+
+    Parameters
+    ----------
+    connection, contract
+        The open database, and the table.
+    spans
+        One row a series: the columns that name it, ``since`` and ``until`` (both included).
+    order
+        Column the bounds are of.
+    """
+    of = [name for name in spans.columns if name not in ("since", "until")]
+    columns = ", ".join(f't."{name}"' for name in contract.column_names)
+    match = " AND ".join(
+        [*(f't."{name}" = s."{name}"' for name in of), f't."{order}" BETWEEN s.since AND s.until']
+    )
+    # The outer bounds let DuckDB leave out blocks of rows; the join alone would read all of them.
+    connection.register("_spans", spans.to_arrow())
+    try:
+        found = connection.execute(
+            f"SELECT {columns} FROM (SELECT * FROM {contract.table} "
+            f'WHERE "{order}" BETWEEN ? AND ?) t JOIN _spans s ON {match}',
+            [spans["since"].min(), spans["until"].max()],
+        ).pl()
+    finally:
+        connection.unregister("_spans")
     return found.cast(dict(contract.schema)).sort(contract.key)  # type: ignore[arg-type]
 
 

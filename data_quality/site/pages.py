@@ -6,6 +6,7 @@ it looks (`page.html.j2`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,10 @@ def _cells(markdown: str) -> list[list[str]]:
     """Cells of a Markdown table, heading first."""
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
     return [
-        [cell.strip() for cell in line.strip("|").split("|")]
+        [
+            cell.strip().replace("\\|", "|")
+            for cell in re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|"))
+        ]
         for number, line in enumerate(lines)
         if number != 1
     ]

@@ -432,6 +432,7 @@ CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]
                 500, 501, adj_close=pl.col("adj_close") * 1.3
             ),
             "one_currency": at(7, currency="EUR"),
+            "currency_is_that_of_before": at(7, currency="EUR"),
             "stamps_come_in_order": _swapped,
             "no_column_vanishes": rows(N_BARS - 20, N_BARS, open=pl.lit(None)),
             "known_soon_after_the_bar": at(7, known_at=START + dt.timedelta(days=30)),
@@ -468,6 +469,7 @@ CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]
             "no_gap_in_periods": drop(20, 34),
             "no_stale_values": rows(20, 46, value=pl.lit(100.0)),
             "one_unit": at(7, unit="percent"),
+            "unit_is_that_of_before": at(7, unit="percent"),
             "no_outlier": at(7, value=10_000.0),
             "revisions_are_small": _revised,
             "known_after_its_period_began": at(7, known_at=dt.datetime(1999, 1, 1, tzinfo=dt.UTC)),
@@ -535,6 +537,7 @@ CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]
         clean_onchain,
         {
             "one_unit": at(7, unit="USD"),
+            "unit_is_that_of_before": at(7, unit="USD"),
             "no_gap_in_days": drop(50, 56),
             "no_stale_values": rows(50, 65, value=pl.lit(1e6)),
             "values_are_not_negative": at(7, value=-1.0),
