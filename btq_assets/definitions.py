@@ -6,13 +6,14 @@ Loading it imports no torch, scikit-learn, Great Expectations, statsmodels or pl
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
 
 from btq_assets.automation import executors, jobs, partitions, schedules, sensors
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import all_contracts
+from btq_assets.contracts import all_contracts, core_ticks
 from btq_assets.contracts.base import TableContract
 from btq_assets.sources.market.sensors import file_drop_sensor
 from btq_assets.sources.stream.inbox import inbox_folder
@@ -58,24 +59,51 @@ def declared_assets() -> list[TableAsset]:
     ]
 
 
-def dbt_layers() -> list[DbtLayer]:
-    """The two dbt steps: core after raw, marts after everything else."""
-    return [
-        _dbt_layer("dbt_core", writes="core", reads_also=("staging",)),
-        _dbt_layer("dbt_mart", writes="mart"),
-    ]
+def dbt_layers(written: Collection[str] = ()) -> list[DbtLayer]:
+    """The dbt steps: core after raw, marts after everything else.
+
+    Parameters
+    ----------
+    written
+        Tables that enabled assets write. Views of ticks are left out where none of them holds any.
+    """
+    core = _dbt_layer("dbt_core", writes="core", reads_also=("staging",), exclude=_TICKS)
+    ticks = _dbt_layer("dbt_ticks", writes="core", reads_also=("staging",), tag=_TICKS)
+    mart = _dbt_layer("dbt_mart", writes="mart")
+    events = {c.table for c in ticks.inputs if c.name.startswith(_TICK_TABLES)}
+    return [core, ticks, mart] if events & set(written) else [core, mart]
 
 
-def _dbt_layer(name: str, *, writes: str, reads_also: tuple[str, ...] = ()) -> DbtLayer:
+#: Tag of the dbt models of ticks, and how the raw tables they unite are called.
+_TICKS = "ticks"
+_TICK_TABLES = ("trades_", "quotes_", "book_")
+
+
+def _dbt_layer(
+    name: str,
+    *,
+    writes: str,
+    reads_also: tuple[str, ...] = (),
+    tag: str | None = None,
+    exclude: str | None = None,
+) -> DbtLayer:
     """A layer whose inputs are what its SQL reads, by dbt's own account."""
     schemas = (*reads_also, writes)
-    read = tables_read(schemas)
+    read = tables_read(schemas, tag)
     contracts = all_contracts()
     return DbtLayer(
         name,
-        " ".join(schemas),
+        f"tag:{tag}" if tag else " ".join(schemas),
         tuple(contract for contract in contracts if contract.table in read),
-        tuple(c for c in contracts if c.layer == writes and c.writer == "dbt"),
+        tuple(
+            c
+            for c in contracts
+            if c.layer == writes
+            and c.writer == "dbt"
+            and (c in core_ticks.TICKS) == (tag == _TICKS)
+        ),
+        exclude=f"tag:{exclude}" if exclude else None,
+        views=tag == _TICKS,
     )
 
 
@@ -110,7 +138,8 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
         if asset.remote:
             remote.setdefault(asset.remote, []).extend(definition.keys)
             cuts[asset.remote] = cut
-    tables += [layer.definition() for layer in dbt_layers()]
+    written = {".".join(key.path) for table in tables for key in table.keys}
+    tables += [layer.definition() for layer in dbt_layers(written)]
     elsewhere = {key for keys in remote.values() for key in keys}
     keys = [key for table in tables for key in table.keys if key not in elsewhere]
     research, *staged = jobs.local_jobs(sorted(elsewhere))

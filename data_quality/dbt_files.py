@@ -205,6 +205,9 @@ def _table_macros() -> str:
             ("raw", "dark_pool_"),
             ("raw", "short_volume_"),
             ("raw", "onchain_"),
+            ("raw", "trades_"),
+            ("raw", "quotes_"),
+            ("raw", "book_"),
             ("models", "forecasts_"),
             ("portfolio", "targets_"),
         )

@@ -162,7 +162,7 @@ DATA_HEALTH = TableContract(
         flag("enabled", "Whether the configuration has the table's source on; true for others."),
         stamp(
             "expected_last_at",
-            "Where a live table should reach by now: the last session of its calendars, or by its own rhythm; null for others.",
+            "Where a live table should reach by now: the last session of its calendars, or by its own rhythm, or for a stream an hour ago; null for others.",
             nullable=True,
         ),
         count(
@@ -177,6 +177,16 @@ DATA_HEALTH = TableContract(
             nullable=True,
         ),
         count("n_corrected", "Vintages that replaced an earlier one.", nullable=True),
+        count(
+            "n_gaps",
+            "Holes on record in a live stream, filled ones included; null for other tables.",
+            nullable=True,
+        ),
+        number(
+            "lost_seconds",
+            "Time in those that were not filled, from the last message before to the first after, over all symbols.",
+            minimum=0,
+        ),
         count("n_quarantined", "Rows meant for the table that were refused, over all runs."),
         count("n_repairs_proposed", "Repairs proposed, one a column and span."),
         count("n_repairs_applied", "Repairs applied on the way to core."),

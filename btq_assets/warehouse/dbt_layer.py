@@ -101,13 +101,15 @@ def dbt_manifest() -> Path:
     return manifest
 
 
-def tables_read(schemas: Collection[str]) -> frozenset[str]:
+def tables_read(schemas: Collection[str], tag: str | None = None) -> frozenset[str]:
     """Tables that the models of `schemas`, and tests of those models, read and do not write.
 
     Parameters
     ----------
     schemas
         Schemas of a layer, such as ``mart``.
+    tag
+        Models with this tag only; by default those without any.
 
     Returns
     -------
@@ -128,7 +130,12 @@ def tables_read(schemas: Collection[str]) -> frozenset[str]:
         unique_id: {parent for parent in node["depends_on"]["nodes"] if parent in names}
         for unique_id, node in manifest["nodes"].items()
     }
-    written = {key for key, name in models.items() if name.split(".")[0] in schemas}
+    written = {
+        key
+        for key, name in models.items()
+        if name.split(".")[0] in schemas
+        and manifest["nodes"][key]["tags"] == ([tag] if tag else [])
+    }
     read = set().union(*(parents[key] for key in written))
     # A test that also reads what a later layer writes runs there, not here.
     here = [
@@ -168,12 +175,18 @@ class DbtLayer:
         Tables it reads; created empty where no enabled asset writes them.
     outputs
         Tables it writes.
+    exclude
+        dbt selection of what is left out.
+    views
+        Whether it writes views: they are as new as what they read, and are not read to be hashed.
     """
 
     name: str
     select: str
     inputs: tuple[TableContract, ...]
     outputs: tuple[TableContract, ...]
+    exclude: str | None = None
+    views: bool = False
 
     def definition(self) -> dg.AssetsDefinition:
         """Dagster definition of the layer."""
@@ -181,6 +194,7 @@ class DbtLayer:
         @dbt_assets(
             manifest=dbt_manifest(),
             select=self.select,
+            exclude=self.exclude,
             name=self.name,
             dagster_dbt_translator=SchemaTableTranslator(),
         )
@@ -366,23 +380,31 @@ class _DbtExecution:
         with self.warehouse.transaction() as connection:
             rows: list[dict[str, Any]] = []
             for contract in self.layer.outputs:
-                frame = read_table(connection, contract)
+                n_rows, version = self._extent(connection, contract, mark)
                 rows.append(
                     {
                         "table_name": contract.table,
                         "fingerprint": mark,
-                        "data_version": frame_version(frame, contract),
+                        "data_version": version,
                         "code_version": code,
                         "config_hash": config_hash,
                         "inputs_json": to_json(dict(inputs)),
                         "checks_json": to_json(dict(answers)),
                         "run_id": self.context.run_id,
-                        "n_rows": frame.height,
+                        "n_rows": n_rows,
                         "committed_at": now,
                     }
                 )
             upsert(connection, house.PROVENANCE, pl.DataFrame(rows, schema=house.PROVENANCE.schema))
         return {row["table_name"]: row["n_rows"] for row in rows}
+
+    def _extent(self, connection: Any, contract: TableContract, mark: str) -> tuple[int, str]:
+        """Rows and version of a table: a view's version is that of what it was made from."""
+        if self.layer.views:
+            found = connection.execute(f"SELECT count(*) FROM {contract.table}").fetchone()
+            return found[0], digest(mark, contract.table)
+        frame = read_table(connection, contract)
+        return frame.height, frame_version(frame, contract)
 
 
 def dbt_resource() -> DbtCliResource:

@@ -160,3 +160,27 @@ where
     and sessions.session <= coalesce(membership.valid_to, date '9999-12-31')
 group by all
 {% endmacro %}
+
+{#- Per table of a live stream: holes, and the time in those that were not filled. Holes of one symbol
+that were noticed at once lie in one stretch of time. -#}
+{% macro stream_gaps() %}
+with stretches as (
+    select
+        stream,
+        count(*) as n_gaps,
+        case
+            when count(*) filter (where outcome <> 'backfilled') > 0
+                then epoch(ts - any_value(dark_since))
+            else 0
+        end as lost_seconds
+    from {{ source('raw', 'stream_gaps') }}
+    group by dataset, stream, symbol, ts
+)
+
+select
+    'raw.' || stream || '_stream' as table_name,
+    cast(sum(n_gaps) as bigint) as n_gaps,
+    cast(coalesce(sum(lost_seconds), 0) as double) as lost_seconds
+from stretches
+group by stream
+{% endmacro %}

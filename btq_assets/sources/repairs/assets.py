@@ -152,6 +152,12 @@ def expectations(step: Step, membership: pl.DataFrame) -> TableOutput:
     provided = {
         contract.table: sources[entry.name] for entry in PROVIDERS for contract in entry.contracts
     }
+    on, events = step.config.sources.stream, (raw.TRADES_STREAM, raw.QUOTES_STREAM, raw.BOOK_STREAM)
+    # Gaps and files come when they come; a kind of event that is not recorded is off.
+    sources |= {c.table: (on.enabled, False) for c in (raw.STREAM_GAPS, raw.STREAM_FILES)}
+    sources |= {
+        c.table: (on.enabled and c.name.removesuffix("_stream") in on.kinds, True) for c in events
+    }
     sessions = feeds.ended_sessions(membership, step.now)
     tables = feeds.feeds(_raw_tables(), {**sources, **provided}, step.now)
     return TableOutput(

@@ -31,6 +31,8 @@ coverage as ({{ bars_coverage() }}),
 
 expected as ({{ bars_expected() }}),
 
+gaps as ({{ stream_gaps() }}),
+
 refused as (
     select table_name, count(*) as n_quarantined
     from {{ source('quarantine', 'rows') }}
@@ -48,13 +50,26 @@ judged as (
         counted.*,
         coalesce(feeds.enabled, true) as enabled,
         -- A live table with members follows their calendars, any other its own rhythm: three of
-        -- its usual gaps may pass without a row.
+        -- its usual gaps may pass without a row. A stream has no rhythm and an hour.
         case
             when feeds.enabled and feeds.kept_up = 'live' and counted.n_rows > 0
-                then coalesce(expected.last_close, feeds.as_of - 3 * counted.usual_gap)
+                then coalesce(
+                    expected.last_close,
+                    feeds.as_of - 3 * counted.usual_gap,
+                    case when counted.table_name like '%\_stream' escape '\'
+                        then feeds.as_of - interval 1 hour
+                    end
+                )
         end as expected_last_at,
         coverage.n_missing_sessions,
         coverage.emptiest_series,
+        -- A stream without a gap has none; whether one was recorded is known for streams alone.
+        case
+            when counted.table_name like '%\_stream' escape '\' then coalesce(gaps.n_gaps, 0)
+        end as n_gaps,
+        case
+            when counted.table_name like '%\_stream' escape '\' then coalesce(gaps.lost_seconds, 0)
+        end as lost_seconds,
         coalesce(refused.n_quarantined, 0) as n_quarantined,
         coalesce(repaired.n_proposed, 0) as n_repairs_proposed,
         coalesce(repaired.n_applied, 0) as n_repairs_applied
@@ -62,6 +77,7 @@ judged as (
     left join {{ source('quality', 'feeds') }} as feeds using (table_name)
     left join coverage using (table_name)
     left join expected using (table_name)
+    left join gaps using (table_name)
     left join refused using (table_name)
     left join repaired using (table_name)
 )
@@ -83,6 +99,8 @@ select
     emptiest_series,
     n_late,
     n_corrected,
+    n_gaps,
+    lost_seconds,
     n_quarantined,
     n_repairs_proposed,
     n_repairs_applied,
@@ -91,7 +109,7 @@ select
         when not present then 'absent'
         when n_rows = 0 then 'empty'
         when last_at < expected_last_at then 'behind'
-        when n_missing_sessions > 0 then 'holes'
+        when n_missing_sessions > 0 or lost_seconds > 0 then 'holes'
         else 'ok'
     end as status
 from judged

@@ -149,6 +149,7 @@ def _raw_tables() -> dict[base.TableContract, pl.DataFrame]:
         raw.MACRO_TREASURY: _curves(),
         raw.MACRO_FRED: _another_cpi(),
         **_alternative(),
+        **_ticks(),
         raw.DOCUMENTS_SAMPLE: pl.DataFrame(
             [
                 _row(
@@ -269,6 +270,56 @@ def _alternative() -> dict[base.TableContract, pl.DataFrame]:
         )
         for contract in contracts
     }  # fmt: skip
+
+
+def _ticks() -> dict[base.TableContract, pl.DataFrame]:
+    """Half a minute of one stream: a book of two snapshots, and a gap before the second one."""
+
+    def at(seconds: float) -> dt.datetime:
+        return dt.datetime(2020, 3, 25, 12, tzinfo=dt.UTC) + dt.timedelta(seconds=seconds)
+
+    def stamps(seconds: float) -> dict[str, object]:
+        # Everything comes a second after it happened.
+        late = at(seconds + 1)
+        return {
+            "dataset": "venue", "symbol": "BTCUSDT", "ts": at(seconds), "known_at": late,
+            "known_at_basis": "recorded", "received_at": late,
+        }  # fmt: skip
+
+    book = [
+        *((1, 0, "snapshot", "bid", price, 1.0) for price in range(88, 100)),
+        *((1, 0, "snapshot", "ask", price, 2.0) for price in range(101, 113)),
+        (2, 5, "change", "bid", 99, 0.0),
+        (2, 5, "change", "ask", 100, 3.0),
+        (9, 20, "snapshot", "bid", 98, 7.0),
+        (9, 20, "snapshot", "ask", 99, 8.0),
+    ]
+    rows: dict[base.TableContract, list[dict[str, object]]] = {
+        raw.TRADES_STREAM: [
+            {**stamps(n), "trade_id": n, "price": 99.0 + n, "quantity": 2.0,
+             "buyer_is_maker": flag, "via": "stream"}
+            for n, flag in ((1, True), (2, False), (3, None))
+        ],
+        raw.QUOTES_STREAM: [
+            {**stamps(n), "update_id": n, "bid_price": bid, "bid_quantity": 1.0,
+             "ask_price": 101.0, "ask_quantity": 1.0}
+            for n, bid in ((1, 99.0), (2, 101.5), (3, 101.0))
+        ],
+        raw.BOOK_STREAM: [
+            {**stamps(second), "update_id": number, "first_update_id": number, "kind": kind,
+             "side": side, "price": float(price), "quantity": quantity}
+            for number, second, kind, side, price, quantity in book
+        ],
+        raw.STREAM_GAPS: [
+            {"dataset": "venue", "stream": stream, "symbol": "BTCUSDT", "ts": at(12 + part),
+             "reason": "out_of_sync", "part": part, "outcome": outcome, "first_missing": 3,
+             "last_missing": 8, "dark_since": at(6)}
+            for stream, part, outcome in (
+                ("book", 0, "resynced"), ("trades", 0, "backfilled"), ("trades", 1, "lost"),
+            )
+        ],
+    }  # fmt: skip
+    return {c: pl.DataFrame(found, schema=c.schema) for c, found in rows.items()}
 
 
 def _backtest_tables() -> dict[base.TableContract, pl.DataFrame]:

@@ -49,7 +49,9 @@ FAULTS = (
     insert into quality.feeds values
         ('raw.bars_sample', true, 'live', timestamptz '2020-03-28 00:00:00+00'),
         ('raw.macro_sample', true, 'live', timestamptz '2022-01-01 00:00:00+00'),
-        ('raw.bars_yahoo', false, 'live', timestamptz '2020-03-28 00:00:00+00')
+        ('raw.bars_yahoo', false, 'live', timestamptz '2020-03-28 00:00:00+00'),
+        ('raw.trades_stream', true, 'live', timestamptz '2020-03-25 13:00:04+00'),
+        ('raw.quotes_stream', true, 'live', timestamptz '2020-03-25 13:00:03+00')
     """,
     # B lacks the 9th and 10th of January; A of `ohlcv` came six days late on the 13th.
     "delete from raw.bars_sample where symbol = 'B' and ts::date between '2020-01-09' and '2020-01-10'",
@@ -163,3 +165,18 @@ def test_every_changed_bar_is_listed_as_it_came_and_as_it_is_shown(faulty) -> No
         ("A", "2020-01-16", "unit_100x", pytest.approx(0.01)),
         ("B", "2020-01-15", "bad_tick", None),
     ]
+
+
+def test_a_feed_says_when_it_was_last_heard_and_what_it_lost(faulty) -> None:
+    columns = ("status", "last_at", "expected_last_at", "n_gaps", "lost_seconds")
+    noon = dt.datetime(2020, 3, 25, 12, tzinfo=dt.UTC)
+    heard = noon + dt.timedelta(seconds=3)
+    # Last trade at 12:00:03, looked at an hour and a second later. One gap filled at 12:00:12, one
+    # lost at 12:00:13, dark since 12:00:06.
+    late = noon + dt.timedelta(seconds=4)
+    assert health(faulty, "raw.trades_stream", *columns) == ("behind", heard, late, 2, 7.0)
+    # Looked at after an hour to the second, and whole.
+    assert health(faulty, "raw.quotes_stream", *columns) == ("ok", heard, heard, 0, 0.0)
+    # A new snapshot does not bring back the changes that were missed.
+    assert health(faulty, "raw.book_stream", *columns[3:], "status") == (1, 6.0, "holes")
+    assert health(faulty, "raw.bars_sample", *columns[3:]) == (None, None)

@@ -25,10 +25,10 @@ def run(tmp_path, warehouse, monkeypatch):
     paths.working_file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(warehouse.file, paths.working_file)
 
-    def execute(raise_on_error: bool = True):
+    def execute(raise_on_error: bool = True, layers=()):
         config = TradingConfig()
         return dg.materialize(
-            [layer.definition() for layer in dbt_layers()],
+            [layer.definition() for layer in layers or dbt_layers()],
             resources={
                 "trading": ConfigResource.of(config),
                 "warehouse": WarehouseResource(path=str(tmp_path), lock_timeout_s=5),
@@ -106,3 +106,28 @@ def test_inputs_of_a_layer_are_what_its_sql_reads():
     assert {"features.technical", "regimes.states", "quarantine.rows", "core.bars_1d"} <= read
     assert {"backtest.equity", "evidence.deflated_sharpe", "models.registry"} <= read
     assert not {table for table in read if table.split(".")[0] in ("report", "house", "mart")}
+
+
+def test_views_of_ticks_are_there_where_a_source_of_ticks_is_on(run):
+    assert [layer.name for layer in dbt_layers({"raw.bars_sample"})] == ["dbt_core", "dbt_mart"]
+    core, ticks, mart = dbt_layers({"raw.quotes_stream"})
+    assert [contract.name for contract in ticks.outputs] == [
+        "book_changes", "book_depth", "quotes", "trades",
+    ]  # fmt: skip
+    assert not {c.table for c in core.outputs} & {c.table for c in ticks.outputs}
+    assert {"raw.trades_stream", "raw.book_stream", "raw.stream_gaps"} <= {
+        contract.table for contract in ticks.inputs
+    }
+    # While nothing was on, the marts' step made an empty table of the name.
+    with run.warehouse.transaction() as connection:
+        connection.execute("drop view core.trades")
+        connection.execute(next(c for c in ticks.outputs if c.name == "trades").ddl())
+    first = run(layers=[ticks])
+    assert not any(reused(first).values())
+    checks = {c.check_name: c.passed for c in first.get_asset_check_evaluations()}
+    assert checks["trades_keep_every_trade"]
+    assert run.warehouse.query("select count(*) as n from core.trades")["n"].item() == 3
+    assert dict(run.warehouse.read(house.PROVENANCE).select("table_name", "n_rows").iter_rows())[
+        "core.trades"
+    ] == 3  # fmt: skip
+    assert all(reused(run(layers=[ticks])).values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from btq_assets.contracts import core_ticks
 from data_quality import dbt_files
 
 CORRUPTIONS = {
@@ -63,6 +64,9 @@ CORRUPTIONS = {
     "onchain_metrics_vintages_are_superseded_in_order": """
         delete from core.onchain_metrics where superseded_at is null
     """,
+    "trades_keep_every_trade": "delete from core.trades where trade_id = 1",
+    "quotes_leave_out_crossed_ones_only": "delete from core.quotes where update_id = 1",
+    "book_depth_is_best_first": "update core.book_depth set level = 11 - level",
     "leaderboard_has_one_row_per_run": "delete from mart.leaderboard where strategy = 'ridge'",
     "leaderboard_metrics_are_there": """
         update backtest.metrics set metric = 'sharpe_ratio' where metric = 'sharpe'
@@ -123,6 +127,12 @@ MORE_CORRUPTIONS = [
     """,
     ),
     ("risk_today_covers_every_run", "update mart.risk_today set ts = ts - interval 1 day"),
+    ("trades_keep_every_trade", "insert into core.trades select * from core.trades"),
+    (
+        "quotes_leave_out_crossed_ones_only",
+        "insert into core.quotes select * replace (9 as update_id) from core.quotes limit 1",
+    ),
+    ("book_depth_is_best_first", "delete from core.book_depth where level = 1"),
 ]
 
 SINGULAR = sorted(
@@ -135,6 +145,11 @@ SINGULAR = sorted(
 def rows_found(warehouse, test: str, corruption: str | None) -> int:
     with warehouse.connect() as connection:
         connection.execute("begin")
+        for view in core_ticks.TICKS:
+            # Only a table can be spoiled.
+            connection.execute(f"create table core.kept as select * from {view.table}")
+            connection.execute(f"drop view {view.table}")
+            connection.execute(f"alter table core.kept rename to {view.name}")
         if corruption:
             changed = connection.execute(corruption).fetchone()
             assert changed[0] > 0, "the corruption touched no row"

@@ -56,7 +56,8 @@ def test_every_table_is_a_source_or_a_model_of_the_same_columns() -> None:
 
 
 def test_every_model_has_a_contract_and_every_raw_bars_table_a_staging_view() -> None:
-    written = {f"{p.parent.name}.{p.stem}" for p in PROJECT.glob("models/*/*.sql")}
+    models = PROJECT / "models"
+    written = {f"{p.relative_to(models).parts[0]}.{p.stem}" for p in models.rglob("*.sql")}
     staging = {name for name in written if name.startswith("staging.")}
     assert written - staging == {c.table for c in dbt_files.model_contracts()}
     bars = [c.name for c in dbt_files.source_contracts() if c.table.startswith("raw.bars_")]

@@ -1,0 +1,1 @@
+{{ union_tables('raw', raw_book_tables(), 'book_', 'source') }}

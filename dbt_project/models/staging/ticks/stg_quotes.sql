@@ -1,0 +1,1 @@
+{{ union_tables('raw', raw_quotes_tables(), 'quotes_', 'source') }}

@@ -1,0 +1,1 @@
+{{ union_tables('raw', raw_trades_tables(), 'trades_', 'source') }}
