@@ -39,7 +39,7 @@ class Shape:
     now
         Time of the fetch.
     month, other
-        Partitions, for a provider that has them.
+        Partitions, by their first day, for a provider that has them: of months or days.
     wrong
         A body of another shape, as well formed as the provider's own.
     nulls
@@ -351,6 +351,24 @@ def _deribit(hole: bool) -> Respond:
     return always({"jsonrpc": "2.0", "result": found + [None] * hole})
 
 
+def _option_trades(hole: bool) -> Respond:
+    def respond(request: Request) -> Reply:
+        since, last = (int(request.params[f"{end}_timestamp"]) for end in ("start", "end"))
+        stamps = [unix(month, DAYS[0], hour) * 1_000 for month in (4, 5) for hour in (1, 2, 3)]
+        trades: list = [
+            {"trade_seq": n, "trade_id": str(300 + n), "timestamp": at, "tick_direction": 1,
+             "price": 0.0415, "mark_price": 0.0411, "iv": 58.25, "index_price": 68_900.5,
+             "instrument_name": "BTC-27DEC24-100000-C", "direction": "buy", "amount": 2.5}
+            for n, at in enumerate(stamps)
+            if since <= at <= last
+        ]  # fmt: skip
+        return say(
+            {"jsonrpc": "2.0", "result": {"trades": trades + [None] * hole, "has_more": False}}
+        )
+
+    return respond
+
+
 def _finra_ats(hole: bool) -> Respond:
     def respond(request: Request) -> Reply:
         asked = json.loads(request.body)
@@ -473,6 +491,10 @@ SHAPES: dict[str, Shape] = {
     ),
     "cboe": Shape(**_both(_cboe), settings={"symbols": ["SPY"]}),
     "deribit": Shape(**_both(_deribit), settings={"currencies": ["BTC"]}),
+    "deribit_trades": Shape(
+        **_both(_option_trades), settings={"currencies": ["BTC"]},
+        month=f"2024-05-{DAYS[0]:02}", other=f"2024-04-{DAYS[0]:02}",
+    ),
     "finra_ats": Shape(**_both(_finra_ats), **_MONTHLY, settings={"symbols": ["AAPL"]}, nothing_is="no rows"),
     "finra_short_volume": Shape(
         _short_volume, **_MONTHLY, settings={"symbols": ["AAPL", "SPY"]},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import polars as pl
@@ -36,6 +36,23 @@ class Window:
 
     start: datetime
     end: datetime
+
+    def fresh_hours(self, most: float, settling: timedelta, now: datetime) -> float:
+        """Age up to which a stored answer about this window serves.
+
+        Never one that was fetched before the window was over and had settled: what came after
+        would be missing until the answer is old.
+
+        Parameters
+        ----------
+        most
+            Hours that the settings allow.
+        settling
+            From the end of the window to the last change of what lies in it.
+        now
+            Time of the fetch.
+        """
+        return max(0.0, min(most, (now - self.end - settling) / timedelta(hours=1)))
 
 
 @dataclass(frozen=True)

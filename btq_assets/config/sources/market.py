@@ -94,6 +94,14 @@ class AlphaVantageSourceSection(BarsProviderSection):
     outputsize: Literal["compact", "full"] = Field(
         "compact", description="compact: the last 100 bars; full: all, which some plans refuse."
     )
+    adjusted: bool = Field(
+        False, description="Daily bars with adjusted close, splits and dividends: a paid plan."
+    )
+    start_month: str | None = Field(
+        None,
+        pattern=MONTH,
+        description="Intraday bars month by month from here on: a paid plan. Null: the last days.",
+    )
     start_day: str = Field("1999-11-01", pattern=DAY, description="Bars before it are left out.")
     calls_per_minute: float = Field(5.0, gt=0, le=6_000)
 

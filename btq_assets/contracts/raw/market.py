@@ -117,7 +117,8 @@ BARS_CCXT = bars_contract(
     "ccxt", "Spot and perpetual bars of a crypto exchange through ccxt, one month per partition."
 )
 BARS_ALPHA_VANTAGE = bars_contract(
-    "alpha_vantage", "Bars as traded, from Alpha Vantage: not adjusted for splits or dividends."
+    "alpha_vantage",
+    "Bars as traded, from Alpha Vantage; adjusted closes beside them on a paid plan only.",
 )
 BARS_NASDAQ_DATA_LINK = bars_contract(
     "nasdaq_data_link", "Bars of time-series datasets of Nasdaq Data Link, such as WIKI."
@@ -240,6 +241,7 @@ def funding_contract(source: str) -> TableContract:
     )
 
 
+CORPORATE_ACTIONS_ALPHA_VANTAGE = corporate_actions_contract("alpha_vantage")
 CORPORATE_ACTIONS_YAHOO = corporate_actions_contract("yahoo")
 CORPORATE_ACTIONS_NASDAQ_DATA_LINK = corporate_actions_contract("nasdaq_data_link")
 FUNDING_RATES_CCXT = funding_contract("ccxt")

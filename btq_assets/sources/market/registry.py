@@ -72,15 +72,20 @@ CCXT = ProviderEntry(
 ALPHA_VANTAGE = ProviderEntry(
     name="alpha_vantage",
     kind="bars",
-    contracts=(raw.BARS_ALPHA_VANTAGE,),
+    contracts=(raw.BARS_ALPHA_VANTAGE, raw.CORPORATE_ACTIONS_ALPHA_VANTAGE),
     opener=f"{_PROVIDERS}.alpha_vantage:AlphaVantage",
     key="ALPHA_VANTAGE_KEY",
     key_required=True,
     key_page="https://www.alphavantage.co/support/#api-key",
     homepage="https://www.alphavantage.co",
     terms="Free keys: 25 requests a day, personal use.",
-    checks=(*FIRST_SIGHT_CHECKS, warning_only(raw_bars_suite(raw.BARS_ALPHA_VANTAGE))),
+    checks=(
+        *FIRST_SIGHT_CHECKS,
+        warning_only(raw_bars_suite(raw.BARS_ALPHA_VANTAGE)),
+        corporate_actions_suite(raw.CORPORATE_ACTIONS_ALPHA_VANTAGE),
+    ),
     code=_CODE,
+    tolerance=_ADJUSTED_TOLERANCE,
 )
 
 NASDAQ_DATA_LINK = ProviderEntry(

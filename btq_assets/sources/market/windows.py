@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from btq_assets.config import ProviderSection
 from btq_assets.sources.errors import WindowError
 from btq_assets.sources.provider import Window
 
@@ -40,14 +39,6 @@ def opens_of(window: Window, freq: str) -> tuple[int, int]:
     first, after = epoch_ms(window.start - length), epoch_ms(window.end - length)
     step = round(length.total_seconds() * 1_000)
     return -(-first // step) * step, -(-after // step) * step
-
-
-def fresh_hours(
-    settings: ProviderSection, window: Window, settling: timedelta, now: datetime
-) -> float:
-    """Age up to which a stored answer serves: never one fetched before the window was complete."""
-    complete = (now - window.end - settling) / timedelta(hours=1)
-    return max(0.0, min(settings.answers_fresh_hours, complete))
 
 
 def refuse_empty(

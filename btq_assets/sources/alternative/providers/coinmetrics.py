@@ -62,7 +62,7 @@ class CoinMetrics:
     def fetch(self, window: Window, now: datetime) -> Fetched:
         """Days that end in the window and have ended by `now`."""
         found, n_pages, n_missing = [], 0, 0
-        for page in self._pages(window):
+        for page in self._pages(window, now):
             n_pages += 1
             part, missing = parse_page(page, self.settings.metrics)
             found.append(part)
@@ -76,7 +76,7 @@ class CoinMetrics:
             {"pages": n_pages, "missing_cells": n_missing},
         )
 
-    def _pages(self, window: Window) -> list[list[Any]]:
+    def _pages(self, window: Window, now: datetime) -> list[list[Any]]:
         asked: dict[str, Any] = {
             "assets": ",".join(self.settings.assets),
             "metrics": ",".join(self.settings.metrics),
@@ -86,10 +86,11 @@ class CoinMetrics:
             "page_size": self.settings.page_rows,
             "paging_from": "start",
         }
+        hours = window.fresh_hours(self.settings.answers_fresh_hours, LAG, now)
         pages: list[list[Any]] = []
         seen: set[str] = set()
         while True:
-            answer = self._page(asked)
+            answer = self._page(asked, hours)
             if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
                 raise self.client.shape_error("an object with a list data", answer)
             pages.append(answer["data"])
@@ -101,9 +102,9 @@ class CoinMetrics:
             seen.add(token)
             asked["next_page_token"] = token
 
-    def _page(self, asked: Mapping[str, Any]) -> Any:
+    def _page(self, asked: Mapping[str, Any], hours: float) -> Any:
         try:
-            return self.client.get_json("timeseries/asset-metrics", asked)
+            return self.client.get_json("timeseries/asset-metrics", asked, fresh_hours=hours)
         except RefusedRequestError as error:
             if error.status != 400:
                 raise

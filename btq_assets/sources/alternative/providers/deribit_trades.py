@@ -57,9 +57,7 @@ class DeribitTrades:
             The window is over, and nobody traded any option in it.
         """
         end = min(window.end, now - SETTLING)
-        # A stored answer serves only where it was given after the window had settled.
-        settled = (now - window.end - SETTLING) / timedelta(hours=1)
-        fresh_hours = max(0.0, min(self.settings.answers_fresh_hours, settled))
+        fresh_hours = window.fresh_hours(self.settings.answers_fresh_hours, SETTLING, now)
         parts, n_trades, n_pages = [], {}, 0
         for currency in self.settings.currencies:
             trades, pages = self._pages(currency, window.start, end, fresh_hours)

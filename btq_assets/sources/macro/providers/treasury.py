@@ -70,9 +70,10 @@ class Treasury:
                 "sources.treasury.start_month to 1990-01 or later"
             )
         parts = []
+        hours = window.fresh_hours(self.settings.answers_fresh_hours, timedelta(days=1), now)
         for year in range(max(window.start.year, HISTORY_STARTS.year), _last(window).year + 1):
             params = {"data": DATASET, "field_tdr_date_value": year}
-            body = self.client.get(PATH, params, judge=refuse_no_xml)
+            body = self.client.get(PATH, params, judge=refuse_no_xml, fresh_hours=hours)
             try:
                 parts.append(parse_feed(body))
             except TableShapeError as error:

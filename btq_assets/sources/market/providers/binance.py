@@ -17,7 +17,7 @@ from btq_assets.sources.errors import SourceError, UnknownSymbolError
 from btq_assets.sources.http import HttpClient
 from btq_assets.sources.market.listing import Instrument, instruments_of
 from btq_assets.sources.market.ohlcv_rows import SETTLING_TIME, parse_ohlcv_rows
-from btq_assets.sources.market.windows import BAR_LENGTHS, fresh_hours, opens_of, refuse_empty
+from btq_assets.sources.market.windows import BAR_LENGTHS, opens_of, refuse_empty
 from btq_assets.sources.provider import Fetched, Window
 from btq_assets.sources.rows import Parsed, combine
 
@@ -77,7 +77,7 @@ class Binance:
     def _pages(self, pair: str, freq: str, window: Window, now: datetime) -> list[Any]:
         step = round(BAR_LENGTHS[freq].total_seconds() * 1_000)
         start, after = opens_of(window, freq)
-        hours = fresh_hours(self.settings, window, SETTLING_TIME, now)
+        hours = window.fresh_hours(self.settings.answers_fresh_hours, SETTLING_TIME, now)
         rows: list[Any] = []
         while start < after:
             page = self._page(pair, freq, start, after - 1, hours)

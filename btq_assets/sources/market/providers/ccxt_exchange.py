@@ -30,7 +30,6 @@ from btq_assets.sources.market.ohlcv_rows import SETTLING_TIME, parse_ohlcv_rows
 from btq_assets.sources.market.windows import (
     BAR_LENGTHS,
     epoch_ms,
-    fresh_hours,
     from_epoch_ms,
     opens_of,
     refuse_empty,
@@ -88,7 +87,9 @@ class CcxtExchange:
             ccxt is not installed, or knows no such exchange.
         """
         instruments = instruments_of("ccxt", self.settings)
-        exchange = self._open(fresh_hours(self.settings, window, SETTLING_TIME, now))
+        exchange = self._open(
+            window.fresh_hours(self.settings.answers_fresh_hours, SETTLING_TIME, now)
+        )
         self._refuse_unknown(exchange, instruments)
         parts, fundings, begins = [], [], {}
         for one in instruments:

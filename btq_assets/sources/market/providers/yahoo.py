@@ -25,7 +25,7 @@ from btq_assets.sources.market.library_session import ask_patiently, library_ses
 from btq_assets.sources.market.listing import Instrument, instruments_of
 from btq_assets.sources.market.parsers import to_bars
 from btq_assets.sources.market.sessions import at_session_close, calendar_facts
-from btq_assets.sources.market.windows import fresh_hours, refuse_empty
+from btq_assets.sources.market.windows import refuse_empty
 from btq_assets.sources.provider import Fetched, Window
 from btq_assets.sources.rows import Parsed, as_it_came, combine, no_rejects
 
@@ -88,7 +88,7 @@ class Yahoo:
         SourceError
             A symbol trades elsewhere than its suffix says.
         """
-        hours = fresh_hours(self.settings, window, timedelta(days=1), now)
+        hours = window.fresh_hours(self.settings.answers_fresh_hours, timedelta(days=1), now)
         ask = self._given or yfinance_download(self.client, hours)
         instruments = instruments_of("yahoo", self.settings)
         pairs = [self._one_symbol(ask, one, window, now) for one in instruments]

@@ -49,7 +49,7 @@ class AlphaVantageNewsProvider:
         """Articles published in the window, with every ticker they name."""
         found, cut_short = Collected(), 0
         for symbol in self.settings.symbols:
-            items, whole = self._articles(symbol, window)
+            items, whole = self._articles(symbol, window, now)
             cut_short += not whole
             found.read(items, partial(read_article, symbol=symbol, window=window, now=now))
         rows = document_rows(found.documents, raw.DOCUMENTS_ALPHA_VANTAGE)
@@ -59,12 +59,13 @@ class AlphaVantageNewsProvider:
             {"symbols_cut_short": cut_short},
         )
 
-    def _articles(self, symbol: str, window: Window) -> tuple[list[Any], bool]:
+    def _articles(self, symbol: str, window: Window, now: datetime) -> tuple[list[Any], bool]:
         """All pages of a symbol, and whether nothing was left out."""
         items: list[Any] = []
         start, end = window.start, window.end - timedelta(minutes=1)
+        hours = window.fresh_hours(self.settings.answers_fresh_hours, LAG, now)
         while True:
-            page = self._page(symbol, start, end)
+            page = self._page(symbol, start, end, hours)
             items += page
             if len(page) < self.settings.page_size:
                 return items, True
@@ -73,7 +74,7 @@ class AlphaVantageNewsProvider:
                 return items, False  # more articles in one minute than a page holds
             start = last.replace(second=0)
 
-    def _page(self, symbol: str, start: datetime, end: datetime) -> list[Any]:
+    def _page(self, symbol: str, start: datetime, end: datetime, hours: float) -> list[Any]:
         answer = self.client.get_json(
             "query",
             {
@@ -85,6 +86,7 @@ class AlphaVantageNewsProvider:
                 "limit": self.settings.page_size,
             },
             secret_params={"apikey": self.client.key},
+            fresh_hours=hours,
             judge=lambda body: judge(body, symbol, self.client.blot),
         )
         if _nothing_found(answer):

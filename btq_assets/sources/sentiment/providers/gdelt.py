@@ -79,7 +79,7 @@ class GdeltProvider:
         found = Collected()
         self._overflows = 0
         for query in self.settings.queries:
-            articles = self._articles(query, max(window.start, FIRST_DAY), window.end)
+            articles = self._articles(query, max(window.start, FIRST_DAY), window.end, now)
             found.read(articles, partial(read_article, query=query, window=window, now=now))
         rows = document_rows(found.documents, raw.DOCUMENTS_GDELT)
         return Fetched(
@@ -88,7 +88,7 @@ class GdeltProvider:
             {"windows_cut_short": self._overflows},
         )
 
-    def _articles(self, query: str, start: datetime, end: datetime) -> list[Any]:
+    def _articles(self, query: str, start: datetime, end: datetime, now: datetime) -> list[Any]:
         params = {
             "query": query,
             "mode": "artlist",
@@ -98,7 +98,9 @@ class GdeltProvider:
             "startdatetime": f"{start:%Y%m%d%H%M%S}",
             "enddatetime": f"{end - timedelta(seconds=1):%Y%m%d%H%M%S}",
         }
-        body = self.client.get("api/v2/doc/doc", params, judge=self._judge)
+        most = self.settings.answers_fresh_hours
+        hours = Window(start, end).fresh_hours(most, LAG, now)
+        body = self.client.get("api/v2/doc/doc", params, judge=self._judge, fresh_hours=hours)
         answer = parse_json(body)
         articles = answer.get("articles", [])
         if not isinstance(articles, list):
@@ -109,7 +111,10 @@ class GdeltProvider:
             self._overflows += 1
             return articles
         middle = start + timedelta(seconds=int((end - start).total_seconds()) // 2)
-        return [*self._articles(query, start, middle), *self._articles(query, middle, end)]
+        return [
+            *self._articles(query, start, middle, now),
+            *self._articles(query, middle, end, now),
+        ]
 
     def _judge(self, body: bytes) -> None:
         text = body.lstrip()

@@ -15,6 +15,7 @@ from btq_assets.sources.errors import (
     ProviderUnavailableError,
     SourceError,
     UnknownSymbolError,
+    WindowError,
     WrongKeyError,
 )
 from btq_assets.sources.fetching import BEGINNING, fetch_window
@@ -218,3 +219,110 @@ def test_the_key_is_nowhere_in_what_is_kept(server, tmp_path):
     kept = [file for file in (tmp_path / "answers").rglob("*") if file.is_file()]
     assert kept
     assert all(KEY.encode() not in gzip.decompress(file.read_bytes()) for file in kept)
+
+
+def adjusted(close: float, adj: float, dividend: str = "0.0000", split: str = "1.0") -> dict:
+    """One day of TIME_SERIES_DAILY_ADJUSTED, in the order and words of the answer."""
+    return {
+        "1. open": f"{close:.4f}", "2. high": f"{close + 1:.4f}", "3. low": f"{close - 1:.4f}",
+        "4. close": f"{close:.4f}", "5. adjusted close": f"{adj:.4f}", "6. volume": "3616014",
+        "7. dividend amount": dividend, "8. split coefficient": split,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def fetch_all(server, client_of):
+    def call(now=LATER, store=False, **settings):
+        section = AlphaVantageSourceSection(base_url=server.url, symbols=("IBM",), **settings)
+        client = client_of("alpha_vantage", section, now, key=KEY, store=store)
+        return AlphaVantage(section, client).fetch(Window(BEGINNING, now), now).frames
+
+    return call
+
+
+def test_a_paid_plan_gives_adjusted_closes_splits_and_dividends(server, fetch_all):
+    """IBM paid 1.67 a share on 2024-05-09 (its investor pages); the split is made up."""
+    days = {
+        "2024-05-10": adjusted(84.0, 84.0, split="2.0"),
+        "2024-05-09": adjusted(166.27, 83.1, dividend="1.6700"),
+        "2024-05-08": adjusted(169.90, 84.0),
+    }
+    server.answer = lambda request: server.Reply(daily(days))
+    frames = fetch_all(adjusted=True)
+    (asked,) = server.asked
+    assert asked.params["function"] == "TIME_SERIES_DAILY_ADJUSTED"
+    bars = cast_to_contract(frames["raw.bars_alpha_vantage"], raw.BARS_ALPHA_VANTAGE)
+    assert violations(bars, raw.BARS_ALPHA_VANTAGE).is_empty()
+    assert bars["close"].to_list() == [169.90, 166.27, 84.0]
+    assert bars["adj_close"].to_list() == [84.0, 83.1, 84.0]
+    assert bars["volume"].to_list() == [3_616_014] * 3
+    contract = raw.CORPORATE_ACTIONS_ALPHA_VANTAGE
+    actions = cast_to_contract(frames[contract.table], contract)
+    assert violations(actions, contract).is_empty()
+    # Known at the close of the ex-date: 16:00 in New York, in summer 20:00 UTC.
+    assert sorted(actions.select("kind", "ex_date", "value", "basis", "known_at").rows()) == [
+        ("dividend", dt.date(2024, 5, 9), 1.67, "as_traded", dt.datetime(2024, 5, 9, 20, tzinfo=dt.UTC)),
+        ("split", dt.date(2024, 5, 10), 2.0, "as_traded", dt.datetime(2024, 5, 10, 20, tzinfo=dt.UTC)),
+    ]  # fmt: skip
+
+
+def test_a_plan_without_adjusted_bars_is_named(server, fetch_all):
+    server.answer = lambda request: server.Reply(PREMIUM)
+    with pytest.raises(
+        WrongKeyError, match=r"plan .* does not hold this.*sources\.alpha_vantage\.adjusted"
+    ):
+        fetch_all(adjusted=True)
+    assert len(server.asked) == 1
+
+
+def test_a_free_plan_stores_no_actions_and_no_adjusted_close(server, fetch_all):
+    server.answer = lambda request: server.Reply(daily({"2024-03-04": bar(191.0)}))
+    frames = fetch_all()
+    assert frames["raw.corporate_actions_alpha_vantage"].is_empty()
+    assert frames["raw.bars_alpha_vantage"]["adj_close"].to_list() == [None]
+
+
+def test_old_minutes_come_month_by_month_and_each_month_once(server, fetch_all):
+    def answer(request):
+        return server.Reply(intraday({f"{request.params['month']}-04 10:00:00": bar(191.0)}))
+
+    server.answer = answer
+    now = dt.datetime(2024, 4, 15, tzinfo=dt.UTC)
+    settings = {"freq": "1h", "start_month": "2024-02", "store": True}
+    bars = fetch_all(now, **settings)["raw.bars_alpha_vantage"]
+    assert [request.params["month"] for request in server.asked] == [
+        "2024-02",
+        "2024-03",
+        "2024-04",
+    ]
+    assert {request.params["outputsize"] for request in server.asked} == {"full"}
+    # 10:00 in New York is 15:00 UTC in winter and 14:00 in summer, from 10 March 2024; an hour long.
+    assert bars["ts"].to_list() == [
+        dt.datetime(2024, 2, 4, 16, tzinfo=dt.UTC),
+        dt.datetime(2024, 3, 4, 16, tzinfo=dt.UTC),
+        dt.datetime(2024, 4, 4, 15, tzinfo=dt.UTC),
+    ]
+    server.asked.clear()
+    fetch_all(now + dt.timedelta(days=9), **settings)
+    # A key is good for 25 requests a day: months that were over are not asked for again.
+    assert [request.params["month"] for request in server.asked] == ["2024-04"]
+    with pytest.raises(WindowError, match="has not begun"):
+        fetch_all(now, freq="1h", start_month="2024-05")
+
+
+def test_the_hour_that_autumn_repeats_is_refused_and_its_neighbours_stand(server, fetch):
+    """2024-11-03 01:30 happened twice in New York; 03-10 02:30 never (tz database)."""
+    times = (
+        "2024-03-10 02:30:00",
+        "2024-11-03 00:30:00",
+        "2024-11-03 01:30:00",
+        "2024-11-03 02:30:00",
+    )
+    server.answer = lambda request: server.Reply(intraday({time: bar(191.0) for time in times}))
+    frame, rejected = fetch(freq="1h", now=dt.datetime(2024, 12, 1, tzinfo=dt.UTC))
+    assert frame["ts"].to_list() == [
+        dt.datetime(2024, 11, 3, 5, 30, tzinfo=dt.UTC),
+        dt.datetime(2024, 11, 3, 8, 30, tzinfo=dt.UTC),
+    ]
+    assert rejected.height == 2
+    assert all("not one time" in reason for reason in rejected["reason"])

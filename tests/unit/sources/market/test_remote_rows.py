@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btq_assets.config.sources.market import BinanceSourceSection
 from btq_assets.contracts import raw
 from btq_assets.contracts.base import cast_to_contract
 from btq_assets.sources.errors import WindowError
@@ -19,7 +18,6 @@ from btq_assets.sources.market.providers.nasdaq_data_link import dataset_table
 from btq_assets.sources.market.windows import (
     BAR_LENGTHS,
     epoch_ms,
-    fresh_hours,
     from_epoch_ms,
     opens_of,
     refuse_empty,
@@ -136,11 +134,10 @@ def test_pages_that_overlap_give_each_bar_once_and_keep_contradictions():
 
 
 def test_a_window_is_complete_only_after_it_has_settled():
-    section = BinanceSourceSection(answers_fresh_hours=12)
     settled = dt.timedelta(hours=1)
 
     def hours(after_end: dt.timedelta) -> float:
-        return fresh_hours(section, MARCH, settled, MARCH.end + after_end)
+        return MARCH.fresh_hours(12, settled, MARCH.end + after_end)
 
     # An answer of three hours ago was given one hour after the end: it holds all there is.
     assert hours(dt.timedelta(hours=4)) == 3
