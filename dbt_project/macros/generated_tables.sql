@@ -79,6 +79,24 @@
 ]) }}
 {% endmacro %}
 
+{% macro raw_trades_tables() %}
+{{ return([
+    "trades_stream"
+]) }}
+{% endmacro %}
+
+{% macro raw_quotes_tables() %}
+{{ return([
+    "quotes_stream"
+]) }}
+{% endmacro %}
+
+{% macro raw_book_tables() %}
+{{ return([
+    "book_stream"
+]) }}
+{% endmacro %}
+
 {% macro models_forecasts_tables() %}
 {{ return([
     "forecasts_lightgbm",
@@ -113,6 +131,8 @@
     {"layer": "core", "name": "bars_1w", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "session", "known_at", "revised_at", "open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low", "adj_close", "n_sessions"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "bars_5m", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "known_at", "revised_at", "open", "high", "low", "close", "volume", "n_bars"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "bars_intraday", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "freq", "ts", "known_at", "revised_at", "open", "high", "low", "close", "volume", "calendar"], "vintages": none, "rhythm": none},
+    {"layer": "core", "name": "book_changes", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "known_at", "source", "dataset", "update_id", "first_update_id", "kind", "side", "price", "quantity", "received_at"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "core", "name": "book_depth", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "known_at", "source", "dataset", "update_id", "side", "level", "price", "quantity", "cumulative_quantity"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "corporate_actions", "is_model": true, "time_column": "ex_date", "columns": ["source", "dataset", "symbol", "ex_date", "kind", "known_at", "revised_at", "value", "currency", "basis"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "dark_pool", "is_model": true, "time_column": "week", "columns": ["source", "symbol", "week", "venue", "known_at", "superseded_at", "shares", "trades", "venue_share"], "vintages": none, "rhythm": none},
     {"layer": "core", "name": "documents", "is_model": true, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "headline", "text", "url", "language", "author", "relevance", "source", "label"], "vintages": none, "rhythm": none},
@@ -125,7 +145,9 @@
     {"layer": "core", "name": "option_surfaces", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "expires_at", "years", "forward", "fit_id", "n_quotes", "method", "atm_iv", "put_25d_iv", "call_25d_iv", "rmse_iv", "a", "b", "rho", "m", "sigma", "k_low", "k_high", "butterfly_free", "calendar_free", "mean_iv_gap"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "option_sweeps", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "contract_id", "kind", "strike", "expiry", "side", "first_trade_id", "last_trade_id", "started_at", "ts", "known_at", "duration_ms", "n_prints", "n_prices", "amount", "premium", "currency", "first_price", "last_price", "premium_unit", "first_iv", "last_iv"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "option_trades", "is_model": true, "time_column": "ts", "columns": ["source", "dataset", "underlying", "contract_id", "kind", "strike", "expiry", "expires_at", "trade_id", "trade_seq", "ts", "known_at", "price", "amount", "side", "iv_provider", "mark_price", "index_price", "tick_direction", "block_trade_id", "combo_id", "liquidation", "premium_unit", "currency"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "core", "name": "quotes", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "known_at", "source", "dataset", "update_id", "bid_price", "bid_quantity", "ask_price", "ask_quantity", "mid_price", "spread_bps"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "short_volume", "is_model": true, "time_column": "session", "columns": ["source", "symbol", "session", "known_at", "superseded_at", "short_volume", "total_volume", "short_share"], "vintages": none, "rhythm": none},
+    {"layer": "core", "name": "trades", "is_model": true, "time_column": "ts", "columns": ["universe", "symbol", "ts", "known_at", "source", "dataset", "trade_id", "price", "quantity", "aggressor", "via"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "unusual_options", "is_model": false, "time_column": "ts", "columns": ["source", "dataset", "underlying", "ts", "known_at", "contract_id", "kind", "strike", "expiry", "volume", "open_interest", "volume_to_open_interest", "n_earlier_days", "mean_earlier_volume"], "vintages": none, "rhythm": "dataset"},
     {"layer": "core", "name": "yield_curve", "is_model": true, "time_column": "period", "columns": ["curve", "period", "known_at", "superseded_at", "yield_3m", "yield_2y", "yield_10y", "level", "slope", "slope_2y", "curvature"], "vintages": none, "rhythm": none},
     {"layer": "evidence", "name": "deflated_sharpe", "is_model": false, "time_column": none, "columns": ["strategy", "trial_id", "question", "n_trials", "n_returns", "sharpe_per_period", "expected_maximum_sharpe", "probabilistic_sharpe", "deflated_sharpe", "note"], "vintages": none, "rhythm": none},
