@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import polars as pl
 
+from btq_assets.contracts import new_york
+
 #: Sessions between the bar that decides and the bar that fills.
 FILL_LAG_SESSIONS = 1
 
@@ -38,6 +40,8 @@ def session_closes(calendar: str, start: date, end: date) -> pl.DataFrame:
     polars.DataFrame
         ``session`` (date) and ``ts`` (UTC close), ascending.
     """
+    if new_york.knows(calendar, start, end):
+        return new_york.sessions(start, end).select("session", ts="closes_at")
     import exchange_calendars
 
     found = exchange_calendars.get_calendar(

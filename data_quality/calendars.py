@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import polars as pl
 
+from btq_assets.contracts import new_york
+
 
 @lru_cache(maxsize=16)
 def sessions(calendar: str, first: date, last: date) -> pl.DataFrame:
@@ -21,6 +23,8 @@ def sessions(calendar: str, first: date, last: date) -> pl.DataFrame:
     calendar
         Code of an ``exchange_calendars`` calendar (``XNYS``, ``24/7``, ...).
     """
+    if new_york.knows(calendar, first, last):
+        return new_york.sessions(first, last)
     import exchange_calendars
 
     found = exchange_calendars.get_calendar(

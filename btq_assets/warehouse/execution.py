@@ -127,7 +127,9 @@ class Execution:
             # A step may hand over its rows in parts, each committed before the next is made. Books
             # are closed after the last one: a step broken off must not pass for unchanged.
             whole = isinstance(output, TableOutput)
+            closed = whole
             for part in (output,) if isinstance(output, TableOutput) else output:
+                closed = whole or part.last
                 produced, rejected = self._conform(part)
                 outcomes = [
                     (contract, spec, self._standing(contract, outcome, produced[contract], stored))
@@ -157,21 +159,21 @@ class Execution:
                     rejected,
                     refused,
                     outcomes,
-                    mark if whole else UNFINISHED,
+                    mark if closed else UNFINISHED,
                     versions,
                     config_hash,
                 )
                 done.append(committed)
-                if not whole:
+                if not closed:
                     # Suites leave frames in cycles, which nobody would look for in a long while.
                     gc.collect()
-            if not whole:
+            if not closed:
                 self._close_books(mark)
             if len(keys) > 1:
                 yield from self._said_committed(key, committed)
+                self._tell_headway(len(done), len(given_up), len(keys), _summed(done))
         if given_up:
             raise dg.Failure(
-                self._tell_headway(len(done), len(given_up), len(keys), _summed(done))
                 f"{len(given_up)} of {len(keys)} partitions of {asset.name} failed, the other "
                 f"{len(done)} are stored. Run the failed ones again: " + "; ".join(given_up)
             )
@@ -216,8 +218,6 @@ class Execution:
                 metadata=self._metadata(contract, committed),
             )
 
-    def _close_books(self, mark: str) -> None:
-        """Say that all parts are stored, so that nothing need be done until something changes."""
     def _tell_headway(self, n_done: int, n_given_up: int, n_all: int, so_far: Committed) -> None:
         """Partitions of a range that are stored, and how long the others will take."""
         rows = sum(int(str(facts.get("rows_added", 0))) for facts in so_far.counts.values())
@@ -226,6 +226,8 @@ class Execution:
         )
         self._progress(f"{n_done} of {n_all} {self.asset.partitions}s stored, {told};")
 
+    def _close_books(self, mark: str) -> None:
+        """Say that all parts are stored, so that nothing need be done until something changes."""
         with self.warehouse.transaction() as connection:
             for contract in self.asset.outputs:
                 connection.execute(

@@ -90,6 +90,9 @@ class TableOutput:
         Rows for ledgers, committed in the same transaction.
     answers
         Outcomes of the checks declared by `contracts.checks.in_step_check`.
+    last
+        Of a step that hands over parts: nothing follows. Its books are closed in the transaction
+        that stores the part, instead of in one of their own.
     """
 
     frames: pl.DataFrame | Mapping[str, pl.DataFrame]
@@ -98,3 +101,4 @@ class TableOutput:
     plots: Mapping[str, bytes] = field(default_factory=dict)
     ledgers: Mapping[TableContract, pl.DataFrame] = field(default_factory=dict)
     answers: Sequence[CheckOutcome] = ()
+    last: bool = False

@@ -123,6 +123,10 @@ def _codes(column: pl.Series) -> np.ndarray:
     missing = column.is_null()
     if column.dtype == pl.String:
         different = column.unique()
+        if len(different) == 1:
+            text = different[0]
+            code = _MISSING if text is None else np.uint64(_text_hash(text))
+            return np.full(len(column), code, dtype=np.uint64)
         # Keyed on the text itself: a category number would depend on what else is in the frame.
         known = pl.DataFrame(
             {

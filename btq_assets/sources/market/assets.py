@@ -136,6 +136,7 @@ def bars_folder(step: Step) -> Iterator[TableOutput]:
             rejected=batch.rejected,
             ledgers={raw.FOLDER_FILES: batch.files},
             metadata={**counts, "files": batch.files.head(50), "refused": batch.rejected.head(20)},
+            last=batch.last,
         )
 
 
@@ -201,11 +202,11 @@ def universe_membership(step: Step) -> TableOutput:
     code=("btq_assets.sources.market.resampling",),
     checks=TIMEFRAME_CHECKS,
     group="core",
+    optional=serves_intraday,
 )
 def bars_by_timeframe(step: Step, bars: pl.DataFrame) -> TableOutput:
     """Make bars of 5 and 15 minutes and of an hour from shorter ones, finished bars only."""
     from btq_assets.sources.market.resampling import timeframes
-    optional=serves_intraday,
 
     made = timeframes(bars)
     return TableOutput(

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import polars as pl
 
+from btq_assets.contracts import new_york
 from btq_assets.sources.errors import SourceError
 from btq_assets.sources.rows import Parsed, split
 from btq_assets.timeline import session_closes
@@ -52,6 +53,8 @@ def calendar_facts(calendar: str) -> CalendarFacts:
     SourceError
         There is no such calendar.
     """
+    if calendar == new_york.CALENDAR and new_york.is_current():
+        return CalendarFacts(new_york.ZONE, _EARLIEST, _LATEST)
     import exchange_calendars
     from exchange_calendars.errors import InvalidCalendarName
 
@@ -74,8 +77,10 @@ def calendar_facts(calendar: str) -> CalendarFacts:
 def closes_between(calendar: str, first: date, last: date) -> pl.DataFrame:
     """Sessions and closes that cover `first` to `last`, and possibly more on both sides.
 
-    Laying out a calendar costs a second, whatever its length: all long spans share one.
+    Asking ``exchange_calendars`` costs a second, whatever the length: all long spans share one.
     """
+    if new_york.knows(calendar, first, last):
+        return session_closes(calendar, first, last)
     facts = calendar_facts(calendar)
     if last - first > timedelta(days=366):
         first, last = min(first, _SHARED_SPAN[0]), max(last, _SHARED_SPAN[1])

@@ -335,3 +335,36 @@ def test_what_a_step_wrote_beside_the_warehouse_must_still_be_there(run, tmp_pat
     run(written)
     assert CALLS == ["written", "written"]
     assert page.is_file()
+
+
+@pytest.mark.parametrize("says_last", [True, False])
+def test_books_of_a_step_in_parts_are_closed_whether_or_not_it_says_which_is_last(
+    run, tmp_path, says_last
+):
+    @table_asset(outputs=(PRICES,), source_version=lambda config: "1")
+    def prices(step: Step):
+        """Prices, in two parts."""
+        CALLS.append("prices")
+        yield TableOutput(rows(1.0, 2.0))
+        yield TableOutput(rows(3.0, start=2), last=says_last)
+
+    for _ in range(2):
+        assert run(prices).success
+    assert CALLS == ["prices"], "the second run finds closed books"
+    warehouse = Warehouse(DataPaths(tmp_path))
+    assert warehouse.read(PRICES)["price"].to_list() == [1.0, 2.0, 3.0]
+
+
+def test_a_step_that_breaks_after_what_it_called_last_runs_again(run):
+    @table_asset(outputs=(PRICES,), source_version=lambda config: "1")
+    def prices(step: Step):
+        """Prices, in two parts, the first wrongly called the last."""
+        CALLS.append("prices")
+        yield TableOutput(rows(1.0), last=True)
+        yield TableOutput(rows(2.0, start=1))
+        if len(CALLS) == 1:
+            raise RuntimeError("broken off")
+
+    assert not run(prices, raise_on_error=False).success
+    assert run(prices).success
+    assert CALLS == ["prices", "prices"]
