@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from btq_assets.contracts import core
+from btq_assets.contracts import core, raw
 from btq_assets.contracts import features as contracts
 from btq_assets.contracts.base import TableContract
 from btq_assets.features.checks import (
@@ -29,6 +29,13 @@ _GROUP = "features"
 
 def _code(*modules: str) -> tuple[str, ...]:
     return (*_SHARED_CODE, *(f"btq_assets.{module}" for module in modules))
+
+
+def _observed(rows: pl.DataFrame, config: Any, column: str = "universe") -> pl.DataFrame:
+    """Rows without those of the generated market, unless a setting names its universe."""
+    if raw.SYNTHETIC_UNIVERSE in dict(config.universe).values():
+        return rows
+    return rows.filter(pl.col(column) != raw.SYNTHETIC_UNIVERSE)
 
 
 def _output(step: Step, frame: pl.DataFrame, contract: TableContract, shown: str) -> TableOutput:
@@ -54,13 +61,13 @@ def _output(step: Step, frame: pl.DataFrame, contract: TableContract, shown: str
 def _technical(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import technical as family
 
-    return family.compute(inputs["bars"], config.features)
+    return family.compute(_observed(inputs["bars"], config), config.features)
 
 
 @table_asset(
     outputs=(contracts.TECHNICAL,),
     inputs={"bars": core.BARS_1D},
-    config=("features",),
+    config=("features", "universe"),
     code=_code("features.technical"),
     checks=(
         features_suite(contracts.TECHNICAL),
@@ -78,13 +85,13 @@ def technical(step: Step, bars: pl.DataFrame) -> TableOutput:
 def _volatility(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import volatility as family
 
-    return family.compute(inputs["bars"], config.features)
+    return family.compute(_observed(inputs["bars"], config), config.features)
 
 
 @table_asset(
     outputs=(contracts.VOLATILITY,),
     inputs={"bars": core.BARS_1D},
-    config=("features",),
+    config=("features", "universe"),
     code=_code("features.volatility"),
     checks=(
         features_suite(contracts.VOLATILITY),
@@ -102,13 +109,13 @@ def volatility(step: Step, bars: pl.DataFrame) -> TableOutput:
 def _microstructure(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import microstructure as family
 
-    return family.compute(inputs["bars"], config.features)
+    return family.compute(_observed(inputs["bars"], config), config.features)
 
 
 @table_asset(
     outputs=(contracts.MICROSTRUCTURE,),
     inputs={"bars": core.BARS_1D},
-    config=("features",),
+    config=("features", "universe"),
     code=_code("features.microstructure"),
     checks=(
         features_suite(contracts.MICROSTRUCTURE),
@@ -126,7 +133,7 @@ def microstructure(step: Step, bars: pl.DataFrame) -> TableOutput:
 def _quantum(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import quantum as family
 
-    return family.compute(inputs["bars"], config.features)
+    return family.compute(_observed(inputs["bars"], config), config.features)
 
 
 def _quantum_off(features: Any) -> frozenset[str]:
@@ -138,7 +145,7 @@ def _quantum_off(features: Any) -> frozenset[str]:
 @table_asset(
     outputs=(contracts.QUANTUM,),
     inputs={"bars": core.BARS_1D},
-    config=("features",),
+    config=("features", "universe"),
     code=_code("features.quantum", "features.windows"),
     checks=(
         features_suite(contracts.QUANTUM),
@@ -190,7 +197,7 @@ def _entropy_plot(step: Step, frame: pl.DataFrame) -> dict[str, bytes]:
 def _cross_asset(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import cross_asset as family
 
-    return family.compute(inputs["bars"], config)
+    return family.compute(_observed(inputs["bars"], config), config)
 
 
 @table_asset(
@@ -224,7 +231,7 @@ def _document_score_files(config: Any) -> str:
 @table_asset(
     outputs=(contracts.DOCUMENT_SCORES,),
     inputs={"documents": core.DOCUMENTS},
-    config=("sources.documents",),
+    config=("sources.documents", "universe"),
     code=("btq_assets.sources.sentiment", "btq_assets.features.checks"),
     checks=(STORIES_CHECK,),
     group=_GROUP,
@@ -235,7 +242,7 @@ def document_scores(step: Step, documents: pl.DataFrame) -> TableOutput:
     from btq_assets import plots
     from btq_assets.sources.sentiment.scored import score
 
-    frame = score(documents, step.config.sources.documents)
+    frame = score(_observed(documents, step.config, "source"), step.config.sources.documents)
     by_source = frame.group_by("source", "label").agg(
         documents=pl.col("doc_id").n_unique(),
         linked=pl.col("doc_id").filter(pl.col("symbol") != "").n_unique(),
@@ -262,13 +269,13 @@ def document_scores(step: Step, documents: pl.DataFrame) -> TableOutput:
 def _sentiment(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import sentiment as family
 
-    return family.compute(inputs["bars"], inputs["scores"], config.features)
+    return family.compute(_observed(inputs["bars"], config), inputs["scores"], config.features)
 
 
 @table_asset(
     outputs=(contracts.SENTIMENT,),
     inputs={"bars": core.BARS_1D, "scores": contracts.DOCUMENT_SCORES},
-    config=("features",),
+    config=("features", "universe"),
     code=_code("features.sentiment", "timeline"),
     checks=(
         features_suite(contracts.SENTIMENT),
@@ -298,13 +305,13 @@ def sentiment(step: Step, bars: pl.DataFrame, scores: pl.DataFrame) -> TableOutp
 def _macro(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
     from btq_assets.features import macro as family
 
-    return family.compute(inputs["bars"], inputs["vintages"], config.features)
+    return family.compute(_observed(inputs["bars"], config), inputs["vintages"], config.features)
 
 
 @table_asset(
     outputs=(contracts.MACRO,),
     inputs={"bars": core.BARS_1D, "vintages": core.MACRO_VINTAGES},
-    config=("features",),
+    config=("features", "universe"),
     code=_code("features.macro", "timeline"),
     checks=(
         features_suite(contracts.MACRO),

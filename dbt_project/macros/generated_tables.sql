@@ -41,6 +41,7 @@
     "documents_reports",
     "documents_rss",
     "documents_sample",
+    "documents_synthetic",
     "documents_x"
 ]) }}
 {% endmacro %}
@@ -48,7 +49,8 @@
 {% macro raw_option_quotes_tables() %}
 {{ return([
     "option_quotes_cboe",
-    "option_quotes_deribit"
+    "option_quotes_deribit",
+    "option_quotes_synthetic"
 ]) }}
 {% endmacro %}
 
@@ -75,25 +77,29 @@
     "onchain_coinmetrics",
     "onchain_defillama",
     "onchain_fear_greed",
-    "onchain_stablecoins"
+    "onchain_stablecoins",
+    "onchain_synthetic"
 ]) }}
 {% endmacro %}
 
 {% macro raw_trades_tables() %}
 {{ return([
-    "trades_stream"
+    "trades_stream",
+    "trades_synthetic"
 ]) }}
 {% endmacro %}
 
 {% macro raw_quotes_tables() %}
 {{ return([
-    "quotes_stream"
+    "quotes_stream",
+    "quotes_synthetic"
 ]) }}
 {% endmacro %}
 
 {% macro raw_book_tables() %}
 {{ return([
-    "book_stream"
+    "book_stream",
+    "book_synthetic"
 ]) }}
 {% endmacro %}
 
@@ -188,6 +194,7 @@
     {"layer": "raw", "name": "bars_synthetic", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"], "vintages": ["dataset", "symbol", "freq", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "bars_yahoo", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "freq", "ts", "known_at", "known_at_basis", "open", "high", "low", "close", "adj_close", "volume", "currency"], "vintages": ["dataset", "symbol", "freq", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "book_stream", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "update_id", "kind", "side", "price", "first_update_id", "ts", "known_at", "known_at_basis", "received_at", "quantity"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "raw", "name": "book_synthetic", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "update_id", "kind", "side", "price", "first_update_id", "ts", "known_at", "known_at_basis", "received_at", "quantity"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "corporate_actions_alpha_vantage", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"], "vintages": ["dataset", "symbol", "ex_date", "kind"], "rhythm": "dataset"},
     {"layer": "raw", "name": "corporate_actions_nasdaq_data_link", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"], "vintages": ["dataset", "symbol", "ex_date", "kind"], "rhythm": "dataset"},
     {"layer": "raw", "name": "corporate_actions_yahoo", "is_model": false, "time_column": "ex_date", "columns": ["dataset", "symbol", "ex_date", "kind", "known_at", "known_at_basis", "value", "currency", "basis"], "vintages": ["dataset", "symbol", "ex_date", "kind"], "rhythm": "dataset"},
@@ -199,6 +206,7 @@
     {"layer": "raw", "name": "documents_reports", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
     {"layer": "raw", "name": "documents_rss", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
     {"layer": "raw", "name": "documents_sample", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "documents_synthetic", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
     {"layer": "raw", "name": "documents_x", "is_model": false, "time_column": "published_at", "columns": ["doc_id", "symbol", "published_at", "known_at", "known_at_basis", "headline", "text", "url", "language", "author", "relevance", "source_score", "label", "dataset"], "vintages": ["doc_id", "symbol"], "rhythm": "dataset"},
     {"layer": "raw", "name": "folder_files", "is_model": false, "time_column": "first_ts", "columns": ["file", "mark", "symbol", "currency", "n_bars", "n_refused", "first_ts", "last_ts", "has_adjusted", "has_open", "read_at"], "vintages": none, "rhythm": none},
     {"layer": "raw", "name": "funding_rates_ccxt", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "ts", "known_at", "known_at_basis", "funding_rate", "interval_hours"], "vintages": ["dataset", "symbol", "ts"], "rhythm": "dataset"},
@@ -213,14 +221,19 @@
     {"layer": "raw", "name": "onchain_defillama", "is_model": false, "time_column": "ts", "columns": ["dataset", "asset", "metric", "ts", "known_at", "known_at_basis", "value", "unit"], "vintages": ["dataset", "asset", "metric", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "onchain_fear_greed", "is_model": false, "time_column": "ts", "columns": ["dataset", "asset", "metric", "ts", "known_at", "known_at_basis", "value", "unit"], "vintages": ["dataset", "asset", "metric", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "onchain_stablecoins", "is_model": false, "time_column": "ts", "columns": ["dataset", "asset", "metric", "ts", "known_at", "known_at_basis", "value", "unit"], "vintages": ["dataset", "asset", "metric", "ts"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "onchain_synthetic", "is_model": false, "time_column": "ts", "columns": ["dataset", "asset", "metric", "ts", "known_at", "known_at_basis", "value", "unit"], "vintages": ["dataset", "asset", "metric", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "option_quotes_cboe", "is_model": false, "time_column": "ts", "columns": ["dataset", "underlying", "contract_id", "root", "kind", "strike", "expiry", "expires_at", "ts", "known_at", "known_at_basis", "bid", "ask", "last", "volume", "open_interest", "iv_provider", "delta_provider", "underlying_price", "underlying_basis", "premium_unit", "currency", "multiplier"], "vintages": ["dataset", "contract_id", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "option_quotes_deribit", "is_model": false, "time_column": "ts", "columns": ["dataset", "underlying", "contract_id", "root", "kind", "strike", "expiry", "expires_at", "ts", "known_at", "known_at_basis", "bid", "ask", "last", "volume", "open_interest", "iv_provider", "delta_provider", "underlying_price", "underlying_basis", "premium_unit", "currency", "multiplier"], "vintages": ["dataset", "contract_id", "ts"], "rhythm": "dataset"},
+    {"layer": "raw", "name": "option_quotes_synthetic", "is_model": false, "time_column": "ts", "columns": ["dataset", "underlying", "contract_id", "root", "kind", "strike", "expiry", "expires_at", "ts", "known_at", "known_at_basis", "bid", "ask", "last", "volume", "open_interest", "iv_provider", "delta_provider", "underlying_price", "underlying_basis", "premium_unit", "currency", "multiplier"], "vintages": ["dataset", "contract_id", "ts"], "rhythm": "dataset"},
     {"layer": "raw", "name": "option_trades_deribit", "is_model": false, "time_column": "ts", "columns": ["dataset", "underlying", "contract_id", "kind", "strike", "expiry", "expires_at", "trade_id", "trade_seq", "ts", "known_at", "known_at_basis", "price", "amount", "side", "iv_provider", "mark_price", "index_price", "tick_direction", "block_trade_id", "combo_id", "liquidation", "premium_unit", "currency"], "vintages": ["dataset", "contract_id", "trade_id"], "rhythm": "dataset"},
     {"layer": "raw", "name": "quotes_stream", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "update_id", "ts", "known_at", "known_at_basis", "received_at", "bid_price", "bid_quantity", "ask_price", "ask_quantity"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "raw", "name": "quotes_synthetic", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "update_id", "ts", "known_at", "known_at_basis", "received_at", "bid_price", "bid_quantity", "ask_price", "ask_quantity"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "short_volume_finra", "is_model": false, "time_column": "session", "columns": ["dataset", "symbol", "session", "known_at", "known_at_basis", "short_volume", "short_exempt_volume", "total_volume", "markets"], "vintages": ["dataset", "symbol", "session"], "rhythm": "dataset"},
     {"layer": "raw", "name": "stream_files", "is_model": false, "time_column": "ts", "columns": ["file", "ts", "status", "reason", "n_rows", "n_bytes"], "vintages": none, "rhythm": none},
     {"layer": "raw", "name": "stream_gaps", "is_model": false, "time_column": "ts", "columns": ["dataset", "stream", "symbol", "ts", "reason", "part", "outcome", "first_missing", "last_missing", "dark_since"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "raw", "name": "synthetic_truth", "is_model": false, "time_column": "from_ts", "columns": ["dataset", "plant", "table_name", "symbol", "from_ts", "to_ts", "item", "size", "unit", "true_value", "planted_value"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "trades_stream", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "trade_id", "ts", "known_at", "known_at_basis", "received_at", "price", "quantity", "buyer_is_maker", "via"], "vintages": none, "rhythm": "dataset"},
+    {"layer": "raw", "name": "trades_synthetic", "is_model": false, "time_column": "ts", "columns": ["dataset", "symbol", "trade_id", "ts", "known_at", "known_at_basis", "received_at", "price", "quantity", "buyer_is_maker", "via"], "vintages": none, "rhythm": "dataset"},
     {"layer": "raw", "name": "universe_membership", "is_model": false, "time_column": "valid_from", "columns": ["universe", "symbol", "valid_from", "valid_to", "source", "dataset", "calendar", "currency", "price_basis", "sector", "caveat"], "vintages": none, "rhythm": "dataset"},
     {"layer": "regimes", "name": "states", "is_model": false, "time_column": "ts", "columns": ["scope", "ts", "p_calm", "p_turbulent", "state", "trend", "calm_volatility_annual", "turbulent_volatility_annual", "fitted_until", "converged"], "vintages": none, "rhythm": none},
     {"layer": "risk", "name": "drawdowns", "is_model": false, "time_column": "peak_ts", "columns": ["strategy", "rank", "peak_ts", "trough_ts", "recovered_ts", "depth", "n_sessions"], "vintages": none, "rhythm": none},

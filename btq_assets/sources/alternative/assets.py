@@ -36,7 +36,9 @@ def _serves(config: TradingConfig, prefix: str) -> bool:
 
 
 def _has_quotes(config: TradingConfig) -> bool:
-    return config.sources.option_metrics.enabled or _serves(config, "option_quotes_")
+    market = config.sources.synthetic
+    generated = market.enabled and market.options
+    return config.sources.option_metrics.enabled or generated or _serves(config, "option_quotes_")
 
 
 def _has_trades(config: TradingConfig) -> bool:

@@ -149,6 +149,7 @@ def _membership_version(config: TradingConfig) -> str:
     config=(
         "sources.sample.enabled",
         "sources.folder",
+        "sources.synthetic",
         *(f"sources.{name}" for name in REMOTE_SOURCES),
         "universe",
     ),
@@ -178,6 +179,8 @@ def universe_membership(step: Step) -> TableOutput:
         section = getattr(sources, name)
         if section.enabled:
             parts.append(membership.remote_membership(name, section))
+    if sources.synthetic.enabled and sources.synthetic.bars:
+        parts.append(membership.synthetic_membership(sources.synthetic))
     members = membership.all_members(parts)
     counts = members.group_by("universe").len("symbols").sort("universe")
     return TableOutput(

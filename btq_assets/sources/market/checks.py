@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from btq_assets.contracts import raw
 from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
 from btq_assets.sources.market.catalogue import MARKET_FILES
-from btq_assets.sources.market.membership import configured_universes
+from btq_assets.sources.market.membership import configured_universes, intruders
 from btq_assets.sources.market.sessions import ECB_PUBLICATION_UTC, closes_between
 
 
@@ -62,6 +63,21 @@ def _main_universe_present(context: CheckContext) -> CheckOutcome:
 def _other_universes_present(context: CheckContext) -> CheckOutcome:
     others = set(configured_universes(context.config)) - {"universe.main"}
     return _present(context, "other_universes_present", sorted(others))
+
+
+def _generated_apart(context: CheckContext) -> CheckOutcome:
+    astray = intruders(context.frame)
+    who = ", ".join(f"{r['symbol']} of {r['source']}" for r in astray.head(5).to_dicts())
+    return CheckOutcome(
+        "generated_apart",
+        astray.is_empty(),
+        f"{who}: only what sources.synthetic generates belongs to universe "
+        f"{raw.SYNTHETIC_UNIVERSE!r}, and to no other; name another universe in the source's "
+        "settings"
+        if astray.height
+        else "",
+        {"members": context.frame.height},
+    )
 
 
 def _present(context: CheckContext, name: str, settings: Sequence[str]) -> CheckOutcome:
@@ -128,6 +144,12 @@ FIRST_SIGHT_CHECKS = (
 )
 
 MEMBERSHIP_CHECKS = (
+    frame_check(
+        "generated_apart",
+        "Generated instruments belong to universe synthetic and to no other, and nothing real "
+        "belongs to it.",
+        _generated_apart,
+    ),
     frame_check(
         "main_universe_present",
         "The universe that is traded (universe.main) has members.",

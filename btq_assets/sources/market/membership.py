@@ -18,6 +18,7 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.config.sources.market import BarsProviderSection
+from btq_assets.config.sources.synthetic import SyntheticSourceSection
 from btq_assets.contracts import raw
 from btq_assets.sources.errors import SourceError
 from btq_assets.sources.market.catalogue import ECB_RATES, MARKET_FILES, SECTORS, MarketFile
@@ -46,6 +47,9 @@ ALPHA_VANTAGE_CAVEAT = (
     "today (survivors)."
 )
 DATA_LINK_CAVEAT = "Prices as traded, under the dataset's own licence; WIKI ended on 2018-03-27."
+SYNTHETIC_CAVEAT = (
+    "SYNTHETIC: generated from a seed, with known truth and planted faults; evidence of nothing."
+)
 #: Databases of Nasdaq Data Link that have an adjusted close.
 _ADJUSTED_DATABASES = ("EOD", "WIKI")
 
@@ -158,6 +162,26 @@ def remote_membership(source: str, section: BarsProviderSection) -> pl.DataFrame
     return _rows(pl.DataFrame(rows), source=source, sector=pl.lit(None, dtype=pl.String))
 
 
+def synthetic_membership(section: SyntheticSourceSection) -> pl.DataFrame:
+    """Membership of universe ``synthetic``: every generated instrument.
+
+    Parameters
+    ----------
+    section
+        Settings of the generated market.
+    """
+    members = pl.DataFrame({"symbol": raw.synthetic_symbols(section.n_symbols)}).with_columns(
+        universe=pl.lit(raw.SYNTHETIC_UNIVERSE),
+        valid_from=pl.lit(date.fromisoformat(section.first_day)),
+        dataset=pl.lit(raw.SYNTHETIC_DATASET),
+        calendar=pl.lit(raw.SYNTHETIC_CALENDAR),
+        currency=pl.lit(raw.SYNTHETIC_CURRENCY),
+        price_basis=pl.lit("ohlcv_with_adjusted_close"),
+        caveat=pl.lit(SYNTHETIC_CAVEAT),
+    )
+    return _rows(members, source=raw.SYNTHETIC_SOURCE, sector=pl.lit(None, dtype=pl.String))
+
+
 def all_members(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Memberships of all sources in one table.
 
@@ -237,6 +261,12 @@ def configured_universes(config: TradingConfig) -> dict[str, str]:
         "universe.cross_asset": config.universe.cross_asset,
         "universe.benchmark": config.universe.benchmark,
     }
+
+
+def intruders(members: pl.DataFrame) -> pl.DataFrame:
+    """Generated instruments outside universe ``synthetic``, and others inside it."""
+    generated = pl.col("source") == raw.SYNTHETIC_SOURCE
+    return members.filter(generated != (pl.col("universe") == raw.SYNTHETIC_UNIVERSE))
 
 
 def _first_bars(bars: pl.DataFrame) -> pl.DataFrame:

@@ -158,8 +158,14 @@ def expectations(step: Step, membership: pl.DataFrame) -> TableOutput:
     sources |= {
         c.table: (on.enabled and c.name.removesuffix("_stream") in on.kinds, True) for c in events
     }
+    market = step.config.sources.synthetic
+    generated = {raw.SYNTHETIC_TRUTH.table: (market.enabled, False)} | {
+        contract.table: (market.enabled and getattr(market, kind), False)
+        for kind, contracts in raw.SYNTHETIC_KINDS.items()
+        for contract in contracts
+    }
     sessions = feeds.ended_sessions(membership, step.now)
-    tables = feeds.feeds(_raw_tables(), {**sources, **provided}, step.now)
+    tables = feeds.feeds(_raw_tables(), {**sources, **provided, **generated}, step.now)
     return TableOutput(
         {quality.SESSIONS.table: sessions, quality.FEEDS.table: tables},
         metadata={

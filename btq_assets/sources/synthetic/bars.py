@@ -1,4 +1,4 @@
-"""One-minute bars of a simulated market, and the faults planted in them.
+"""Bars of a simulated market, of a minute and of a session, and the faults planted in them.
 
 Belongs here: rows in the columns of ``raw.bars_synthetic``, clean and as they arrive. Does not
 belong here: the price model (`paths.py`).
@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from btq_assets.contracts import raw
-from btq_assets.contracts.base import UTC_TIMESTAMP
+from btq_assets.contracts.base import UTC_TIMESTAMP, cast_to_contract, violations
 from btq_assets.sources.synthetic.paths import Paths, intraday_shape
 from btq_assets.sources.synthetic.spec import (
+    CLOSE_UTC,
     CURRENCY,
     DATASET,
     MINUTES_PER_SESSION,
@@ -240,6 +241,32 @@ def _spoil(spec: MarketSpec, bars: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataF
         .alias("_arrival"),
     )
     return pl.concat([spoiled, twice.select(spoiled.columns)]), pl.concat(known)
+
+
+def daily_bars(bars: pl.DataFrame) -> pl.DataFrame:
+    """One bar a session, made of the one-minute `bars` as they arrived and the contract accepts.
+
+    A bad tick that passes for a price is in its session's bar too: nobody knows of it yet. The bar
+    ends, and is known, at the close; a session without any minute has no bar.
+    """
+    arrived = cast_to_contract(bars, raw.BARS_SYNTHETIC)
+    refused = violations(arrived, raw.BARS_SYNTHETIC)["row_index"]
+    minutes = arrived.with_row_index().filter(~pl.col("index").is_in(refused.implode()))
+    session = (pl.col("ts") - pl.duration(microseconds=1)).dt.date().alias("_session")
+    close = pl.col("_session").dt.combine(CLOSE_UTC).dt.replace_time_zone("UTC")
+    return (
+        minutes.sort("symbol", "ts")
+        .group_by("dataset", "symbol", session, maintain_order=True)
+        .agg(
+            pl.col("known_at_basis", "currency", "open").first(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            pl.col("close", "adj_close").last(),
+            pl.col("volume").sum(),
+        )
+        .with_columns(freq=pl.lit("1d"), ts=close, known_at=close)
+        .select(raw.BARS_SYNTHETIC.column_names)
+    )
 
 
 def check_columns(bars: pl.DataFrame) -> pl.DataFrame:

@@ -46,6 +46,11 @@ class SyntheticMarket:
     news: pl.DataFrame
 
     @cached_property
+    def daily_bars(self) -> pl.DataFrame:
+        """One bar a session, made of the bars that arrived: columns of ``raw.bars_synthetic``."""
+        return bar_rows.daily_bars(self.bars)
+
+    @cached_property
     def signals(self) -> pl.DataFrame:
         """What a planted edge is made of: ``dataset, symbol, ts, known_at, value``."""
         return self.clean_bars.select("dataset", "symbol", "ts", "known_at").with_columns(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from btq_assets.contracts import raw
 from btq_assets.sources.synthetic.spec import DATASET, LABEL, MarketSpec
 from btq_assets.sources.vintages import RECORDED
 
@@ -74,6 +75,16 @@ def headlines(spec: MarketSpec) -> pl.DataFrame:
     )
 
 
+def documents(news: pl.DataFrame) -> pl.DataFrame:
+    """The headlines in the columns of ``raw.documents_synthetic``, without their tone."""
+    contract = raw.DOCUMENTS_SYNTHETIC
+    unknown = [name for name in contract.column_names if name not in (*news.columns, "language")]
+    return news.with_columns(
+        language=pl.lit("en"),
+        **{name: pl.lit(None, contract.schema[name]) for name in unknown},
+    ).select(contract.column_names)
+
+
 def drift(spec: MarketSpec, news: pl.DataFrame) -> np.ndarray | None:
     """Log return that news add to each minute, ``[n_minutes, n_symbols]``; ``None`` without plant.
 
@@ -86,10 +97,14 @@ def drift(spec: MarketSpec, news: pl.DataFrame) -> np.ndarray | None:
     ends = spec.bar_ends()
     out = np.zeros((ends.size, spec.n_symbols))
     column = {symbol: number for number, symbol in enumerate(spec.symbols)}
-    a_minute = 60_000_000
-    known = news["known_at"].dt.epoch("us").to_numpy()
-    first = np.searchsorted(ends - a_minute, known, side="left")
+    first = first_minutes(spec, news)
     per_minute = planted.total_bps / 1e4 / planted.minutes
     for start, symbol, tone in zip(first, news["symbol"], news["tone"], strict=True):
         out[start : start + planted.minutes, column[symbol]] += tone * per_minute
     return out
+
+
+def first_minutes(spec: MarketSpec, news: pl.DataFrame) -> np.ndarray:
+    """Number of the first minute that starts when a headline is known; ``n_minutes``: none does."""
+    known = news["known_at"].dt.epoch("us").to_numpy()
+    return np.searchsorted(spec.bar_ends() - 60_000_000, known, side="left")

@@ -11,6 +11,7 @@ from btq_assets.sources.synthetic.spec import (
     Edge,
     MarketSpec,
     MissedSplit,
+    NewsDrift,
     Outage,
     Plants,
     RegimeChange,
@@ -43,5 +44,17 @@ def spec_of(settings: SyntheticSourceSection) -> MarketSpec:
             outages=(outage,) if minutes else (),
             bad_ticks=BadTicks(n_bad, n_bad, n_bad, n_bad, n_bad),
             missed_split=None if split is None else MissedSplit(split),
+            news=NewsDrift(settings.news_drift_bps) if settings.news_drift_bps else None,
         ),
     )
+
+
+def tick_sessions(settings: SyntheticSourceSection) -> range:
+    """Numbers of the sessions whose ticks are generated."""
+    return range(min(settings.tick_sessions, settings.n_sessions))
+
+
+def option_sessions(settings: SyntheticSourceSection) -> tuple[int, ...]:
+    """Numbers of the sessions at whose close options are quoted."""
+    first = max(0, settings.n_sessions - settings.option_sessions)
+    return tuple(range(first, settings.n_sessions))

@@ -13,13 +13,16 @@ from typing import Literal
 
 import numpy as np
 
+from btq_assets.contracts import raw
+
 #: Name of the dataset in every generated row; nothing generated goes without the word.
-DATASET = "SYNTHETIC_market"
+DATASET = raw.SYNTHETIC_DATASET
 LABEL = "SYNTHETIC"
-CURRENCY = "USD"
+CURRENCY = raw.SYNTHETIC_CURRENCY
 
 #: The generated exchange opens at one time of every weekday, without holidays or clock changes.
 OPEN_UTC = time(14, 30)
+CLOSE_UTC = time(21, 0)
 MINUTES_PER_SESSION = 390
 SESSIONS_PER_YEAR = 252
 
@@ -191,7 +194,7 @@ class MarketSpec:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Names of the instruments."""
-        return tuple(f"SYN{number:03d}" for number in range(1, self.n_symbols + 1))
+        return raw.synthetic_symbols(self.n_symbols)
 
     @property
     def n_minutes(self) -> int:

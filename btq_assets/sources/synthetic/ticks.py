@@ -1,12 +1,13 @@
 """Trades, best quotes and order book of one session, consistent with its one-minute bars.
 
-Belongs here: rows in the columns of ``raw.trades_stream``, ``raw.quotes_stream`` and
-``raw.book_stream``. Trades aggregate to the bars exactly: first price, highest, lowest, last, and
+Belongs here: rows in the columns of ``raw.trades_synthetic``, ``raw.quotes_synthetic`` and
+``raw.book_synthetic``. Trades aggregate to the bars exactly: first price, highest, lowest, last, and
 volume. Each trade prints at the bid or the ask that stood a millisecond before it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -52,6 +53,16 @@ def session_ticks(
     )
 
 
+def ticks_of(market: SyntheticMarket, sessions: Iterable[int], *, minutes: int) -> Ticks:
+    """Events of the first `minutes` of several sessions, ascending."""
+    parts = [session_ticks(market, session, minutes=minutes) for session in sessions]
+    return Ticks(
+        pl.concat([part.trades for part in parts]),
+        pl.concat([part.quotes for part in parts]),
+        pl.concat([part.book for part in parts]),
+    )
+
+
 def _symbol_ticks(market: SyntheticMarket, session: int, minutes: int, number: int) -> Ticks:
     spec = market.spec
     random = spec.random("ticks", session, number)
@@ -80,9 +91,9 @@ def _symbol_ticks(market: SyntheticMarket, session: int, minutes: int, number: i
     quotes = pl.DataFrame({"ts": before, "update_id": last_ids["update_id"], **best})
     symbol = spec.symbols[number]
     return Ticks(
-        _as_stream(trades, symbol, raw.TRADES_STREAM.column_names),
-        _as_stream(quotes, symbol, raw.QUOTES_STREAM.column_names),
-        _as_stream(book, symbol, raw.BOOK_STREAM.column_names),
+        _as_stream(trades, symbol, raw.TRADES_SYNTHETIC.column_names),
+        _as_stream(quotes, symbol, raw.QUOTES_SYNTHETIC.column_names),
+        _as_stream(book, symbol, raw.BOOK_SYNTHETIC.column_names),
     )
 
 
@@ -93,7 +104,7 @@ def _as_stream(rows: pl.DataFrame, symbol: str, columns: tuple[str, ...]) -> pl.
         known_at=pl.col("ts"),
         known_at_basis=pl.lit(ASSUMED_LAG),
         received_at=pl.col("ts"),
-        via=pl.lit("stream"),
+        via=pl.lit("generated"),
     ).select(columns)
 
 
