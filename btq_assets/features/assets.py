@@ -1,52 +1,77 @@
-"""Dagster side of the features room: one asset per family, and the catalogue.
+"""Dagster side of the features room: one asset per family, document scores, and the catalogue.
 
 Belongs here: upstream tables, one call of a pure function, metadata. Does not belong here: logic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
 
-from btq_assets.contracts import core, raw
+from btq_assets.contracts import core
 from btq_assets.contracts import features as contracts
-from btq_assets.contracts.base import TableContract
 from btq_assets.features.checks import (
-    RECURSIVE_MEMORY,
     STORIES_CHECK,
     null_shares,
     presence_check,
     truncation_gate,
 )
-from btq_assets.warehouse import Step, TableOutput, table_asset
+from btq_assets.features.families import FAMILIES, Family, observed
+from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
 from data_quality import features_suite
 
-_SHARED_CODE = ("data_quality", "btq_assets.features.definitions", "btq_assets.features.checks")
+_SHARED_CODE = (
+    "data_quality",
+    "btq_assets.features.definitions",
+    "btq_assets.features.families",
+    "btq_assets.features.checks",
+)
 _GROUP = "features"
 
-
-def _code(*modules: str) -> tuple[str, ...]:
-    return (*_SHARED_CODE, *(f"btq_assets.{module}" for module in modules))
+Frames = Mapping[str, pl.DataFrame]
 
 
-def _observed(rows: pl.DataFrame, config: Any, column: str = "universe") -> pl.DataFrame:
-    """Rows without those of the generated market, unless a setting names its universe."""
-    if raw.SYNTHETIC_UNIVERSE in dict(config.universe).values():
-        return rows
-    return rows.filter(pl.col(column) != raw.SYNTHETIC_UNIVERSE)
+def family_asset(family: Family) -> TableAsset:
+    """The asset of one family: computed, checked by its suite and by truncation, drawn."""
+
+    def compute(step: Step, **inputs: pl.DataFrame) -> TableOutput:
+        frame = family.compute(inputs, step.config)
+        output = _output(step, frame, family)
+        more = _SHOWN.get(family.name)
+        return output if more is None else more(step, frame, inputs, output)
+
+    compute.__name__ = family.name
+    compute.__module__ = __name__
+    compute.__doc__ = f"Compute the family {family.name} at every bar. {family.note}"
+    return TableAsset(
+        compute=compute,
+        outputs=(family.contract,),
+        inputs=dict(family.inputs),
+        config=family.config,
+        code=(*_SHARED_CODE, *(f"btq_assets.{name}" for name in family.code_modules), __name__),
+        checks=(
+            features_suite(family.contract),
+            truncation_gate(
+                family.contract, family.compute, family.memory_sessions, symbols=family.symbols
+            ),
+            presence_check(contracts.feature_names(family.name), family.switched_off),
+        ),
+        group=_GROUP,
+        optional=family.optional,
+    )
 
 
-def _output(step: Step, frame: pl.DataFrame, contract: TableContract, shown: str) -> TableOutput:
+def _output(step: Step, frame: pl.DataFrame, family: Family) -> TableOutput:
     """The rows with their null shares, and a picture of one feature."""
     from btq_assets import plots
 
-    names = contracts.feature_names(contract.name)
+    names = contracts.feature_names(family.name)
     main = step.config.universe.main
     universe = main if main in frame["universe"].unique() else None
     rows = frame if universe is None else frame.filter(pl.col("universe") == universe)
-    title = f"{shown}, {universe or 'all universes'}"
+    title = f"{family.shown}, {universe or 'all universes'}"
     return TableOutput(
         frame,
         metadata={
@@ -54,127 +79,13 @@ def _output(step: Step, frame: pl.DataFrame, contract: TableContract, shown: str
             "rows_by_universe": frame.group_by("universe").len().sort("universe"),
             "null_share": null_shares(frame, names),
         },
-        plots={title: plots.histogram(rows[shown].drop_nulls(), title, shown)},
+        plots={title: plots.histogram(rows[family.shown].drop_nulls(), title, family.shown)},
     )
 
 
-def _technical(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
-    from btq_assets.features import technical as family
-
-    return family.compute(_observed(inputs["bars"], config), config.features)
-
-
-@table_asset(
-    outputs=(contracts.TECHNICAL,),
-    inputs={"bars": core.BARS_1D},
-    config=("features", "universe"),
-    code=_code("features.technical"),
-    checks=(
-        features_suite(contracts.TECHNICAL),
-        truncation_gate(contracts.TECHNICAL, _technical, lambda _: RECURSIVE_MEMORY, symbols=2),
-        presence_check(contracts.feature_names("technical")),
-    ),
-    group=_GROUP,
-)
-def technical(step: Step, bars: pl.DataFrame) -> TableOutput:
-    """Compute trend, momentum and mean-reversion features of every bar."""
-    frame = _technical({"bars": bars}, step.config)
-    return _output(step, frame, contracts.TECHNICAL, "momentum_12_1")
-
-
-def _volatility(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
-    from btq_assets.features import volatility as family
-
-    return family.compute(_observed(inputs["bars"], config), config.features)
-
-
-@table_asset(
-    outputs=(contracts.VOLATILITY,),
-    inputs={"bars": core.BARS_1D},
-    config=("features", "universe"),
-    code=_code("features.volatility"),
-    checks=(
-        features_suite(contracts.VOLATILITY),
-        truncation_gate(contracts.VOLATILITY, _volatility, lambda _: RECURSIVE_MEMORY, symbols=2),
-        presence_check(contracts.feature_names("volatility")),
-    ),
-    group=_GROUP,
-)
-def volatility(step: Step, bars: pl.DataFrame) -> TableOutput:
-    """Compute volatility features of every bar; range estimators where highs and lows exist."""
-    frame = _volatility({"bars": bars}, step.config)
-    return _output(step, frame, contracts.VOLATILITY, "volatility_ewma_annual")
-
-
-def _microstructure(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
-    from btq_assets.features import microstructure as family
-
-    return family.compute(_observed(inputs["bars"], config), config.features)
-
-
-@table_asset(
-    outputs=(contracts.MICROSTRUCTURE,),
-    inputs={"bars": core.BARS_1D},
-    config=("features", "universe"),
-    code=_code("features.microstructure"),
-    checks=(
-        features_suite(contracts.MICROSTRUCTURE),
-        truncation_gate(contracts.MICROSTRUCTURE, _microstructure, lambda _: 150, symbols=2),
-        presence_check(contracts.feature_names("microstructure")),
-    ),
-    group=_GROUP,
-)
-def microstructure(step: Step, bars: pl.DataFrame) -> TableOutput:
-    """Compute liquidity and spread features of every bar that has a range and a volume."""
-    frame = _microstructure({"bars": bars}, step.config)
-    return _output(step, frame, contracts.MICROSTRUCTURE, "corwin_schultz_spread_21")
-
-
-def _quantum(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
-    from btq_assets.features import quantum as family
-
-    return family.compute(_observed(inputs["bars"], config), config.features)
-
-
-def _quantum_off(features: Any) -> frozenset[str]:
-    from btq_assets.features.quantum import switched_off
-
-    return switched_off(features)
-
-
-@table_asset(
-    outputs=(contracts.QUANTUM,),
-    inputs={"bars": core.BARS_1D},
-    config=("features", "universe"),
-    code=_code("features.quantum", "features.windows"),
-    checks=(
-        features_suite(contracts.QUANTUM),
-        truncation_gate(
-            contracts.QUANTUM,
-            _quantum,
-            # Longest of the oscillator's three windows and the collapse's scale, window and change.
-            lambda features: (
-                max(
-                    3 * features.quantum_features.window_sessions,
-                    features.quantum_features.window_sessions + 252 + 21,
-                )
-                + 20
-            ),
-        ),
-        presence_check(contracts.feature_names("quantum"), _quantum_off),
-    ),
-    group=_GROUP,
-)
-def quantum(step: Step, bars: pl.DataFrame) -> TableOutput:
-    """Compute oscillator, collapse and entanglement features of every bar."""
-    frame = _quantum({"bars": bars}, step.config)
-    output = _output(step, frame, contracts.QUANTUM, "oscillator_energy")
-    return TableOutput(
-        frame, metadata=output.metadata, plots={**output.plots, **_entropy_plot(step, frame)}
-    )
-
-
-def _entropy_plot(step: Step, frame: pl.DataFrame) -> dict[str, bytes]:
+def _with_entropy(
+    step: Step, frame: pl.DataFrame, inputs: Frames, output: TableOutput
+) -> TableOutput:
     from btq_assets import plots
 
     universe = step.config.universe.main
@@ -185,41 +96,65 @@ def _entropy_plot(step: Step, frame: pl.DataFrame) -> dict[str, bytes]:
         .sort("ts")
     )
     if by_session["entanglement_entropy"].drop_nulls().is_empty():
-        return {}
+        return output
     title = f"Entropy of the correlation density matrix, {universe}"
-    return {
-        title: plots.lines(
-            by_session["ts"], {"": by_session["entanglement_entropy"]}, title, "share of ln N"
-        )
-    }
+    picture = plots.lines(
+        by_session["ts"], {"": by_session["entanglement_entropy"]}, title, "share of ln N"
+    )
+    return TableOutput(frame, metadata=output.metadata, plots={**output.plots, title: picture})
 
 
-def _cross_asset(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
-    from btq_assets.features import cross_asset as family
+def _marked_synthetic(
+    step: Step, frame: pl.DataFrame, inputs: Frames, output: TableOutput
+) -> TableOutput:
+    synthetic = frame["is_synthetic"].sum()
+    return TableOutput(
+        frame,
+        metadata={
+            **output.metadata,
+            "n_documents": inputs["scores"]["doc_id"].n_unique(),
+            "rows_from_synthetic_documents": synthetic,
+        },
+        plots={
+            f"SYNTHETIC {title}" if synthetic else title: png for title, png in output.plots.items()
+        },
+    )
 
-    return family.compute(_observed(inputs["bars"], config), config)
+
+def _with_spans(
+    step: Step, frame: pl.DataFrame, inputs: Frames, output: TableOutput
+) -> TableOutput:
+    from btq_assets import plots
+
+    main = frame.filter(pl.col("universe") == step.config.universe.main)
+    spans = pl.DataFrame(
+        [
+            {
+                "feature": name,
+                "first": str(covered["ts"].min() or ""),
+                "last": str(covered["ts"].max() or ""),
+                "sessions": covered.height,
+            }
+            for name in contracts.feature_names("macro")
+            for covered in (main.filter(pl.col(name).is_not_null()),)
+        ]
+    )
+    title = "Credit spread, Baa minus Aaa"
+    picture = plots.lines(
+        main["ts"], {"": main["credit_spread_baa_aaa"]}, title, "percentage points"
+    )
+    return TableOutput(frame, metadata={**output.metadata, "span": spans}, plots={title: picture})
 
 
-@table_asset(
-    outputs=(contracts.CROSS_ASSET,),
-    inputs={"bars": core.BARS_1D},
-    config=("features", "universe"),
-    code=_code("features.cross_asset", "features.technical", "features.windows", "timeline"),
-    checks=(
-        features_suite(contracts.CROSS_ASSET),
-        truncation_gate(
-            contracts.CROSS_ASSET,
-            _cross_asset,
-            lambda features: features.correlation_window_sessions + 252 + 20,
-        ),
-        presence_check(contracts.feature_names("cross_asset")),
-    ),
-    group=_GROUP,
-)
-def cross_asset(step: Step, bars: pl.DataFrame) -> TableOutput:
-    """Compute how each symbol moves with its universe and with the dollar."""
-    frame = _cross_asset({"bars": bars}, step.config)
-    return _output(step, frame, contracts.CROSS_ASSET, "universe_beta")
+#: What a family shows beyond the distribution of one feature.
+_SHOWN: dict[str, Callable[[Step, pl.DataFrame, Frames, TableOutput], TableOutput]] = {
+    "quantum": _with_entropy,
+    "sentiment": _marked_synthetic,
+    "macro": _with_spans,
+}
+
+#: One asset per family, in the order of the catalogue.
+FAMILY_ASSETS: tuple[TableAsset, ...] = tuple(family_asset(family) for family in FAMILIES)
 
 
 def _document_score_files(config: Any) -> str:
@@ -242,7 +177,9 @@ def document_scores(step: Step, documents: pl.DataFrame) -> TableOutput:
     from btq_assets import plots
     from btq_assets.sources.sentiment.scored import score
 
-    frame = score(_observed(documents, step.config, "source"), step.config.sources.documents)
+    frame = score(
+        observed({"documents": documents}, step.config)["documents"], step.config.sources.documents
+    )
     by_source = frame.group_by("source", "label").agg(
         documents=pl.col("doc_id").n_unique(),
         linked=pl.col("doc_id").filter(pl.col("symbol") != "").n_unique(),
@@ -261,95 +198,6 @@ def document_scores(step: Step, documents: pl.DataFrame) -> TableOutput:
         plots={
             f"{synthetic}scores": plots.histogram(
                 frame["score"].drop_nulls(), f"{synthetic}document scores", "score"
-            )
-        },
-    )
-
-
-def _sentiment(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
-    from btq_assets.features import sentiment as family
-
-    return family.compute(_observed(inputs["bars"], config), inputs["scores"], config.features)
-
-
-@table_asset(
-    outputs=(contracts.SENTIMENT,),
-    inputs={"bars": core.BARS_1D, "scores": contracts.DOCUMENT_SCORES},
-    config=("features", "universe"),
-    code=_code("features.sentiment", "timeline"),
-    checks=(
-        features_suite(contracts.SENTIMENT),
-        truncation_gate(contracts.SENTIMENT, _sentiment, symbols=1),
-        presence_check(contracts.feature_names("sentiment")),
-    ),
-    group=_GROUP,
-)
-def sentiment(step: Step, bars: pl.DataFrame, scores: pl.DataFrame) -> TableOutput:
-    """Average the scores known at each session; synthetic ones are marked as such."""
-    frame = _sentiment({"bars": bars, "scores": scores}, step.config)
-    output = _output(step, frame, contracts.SENTIMENT, "sentiment_score")
-    synthetic = frame["is_synthetic"].sum()
-    return TableOutput(
-        frame,
-        metadata={
-            **output.metadata,
-            "n_documents": scores["doc_id"].n_unique(),
-            "rows_from_synthetic_documents": synthetic,
-        },
-        plots={
-            f"SYNTHETIC {title}" if synthetic else title: png for title, png in output.plots.items()
-        },
-    )
-
-
-def _macro(inputs: Mapping[str, pl.DataFrame], config: Any) -> pl.DataFrame:
-    from btq_assets.features import macro as family
-
-    return family.compute(_observed(inputs["bars"], config), inputs["vintages"], config.features)
-
-
-@table_asset(
-    outputs=(contracts.MACRO,),
-    inputs={"bars": core.BARS_1D, "vintages": core.MACRO_VINTAGES},
-    config=("features", "universe"),
-    code=_code("features.macro", "timeline"),
-    checks=(
-        features_suite(contracts.MACRO),
-        truncation_gate(contracts.MACRO, _macro, lambda _: 30),
-        presence_check(contracts.feature_names("macro")),
-    ),
-    group=_GROUP,
-)
-def macro(step: Step, bars: pl.DataFrame, vintages: pl.DataFrame) -> TableOutput:
-    """Read market-wide values as they were known at each session."""
-    from btq_assets import plots
-
-    frame = _macro({"bars": bars, "vintages": vintages}, step.config)
-    names = contracts.feature_names("macro")
-    main = frame.filter(pl.col("universe") == step.config.universe.main)
-    spans = pl.DataFrame(
-        [
-            {
-                "feature": name,
-                "first": str(covered["ts"].min() or ""),
-                "last": str(covered["ts"].max() or ""),
-                "sessions": covered.height,
-            }
-            for name in names
-            for covered in (main.filter(pl.col(name).is_not_null()),)
-        ]
-    )
-    title = "Credit spread, Baa minus Aaa"
-    return TableOutput(
-        frame,
-        metadata={
-            "n_features": len(names),
-            "span": spans,
-            "null_share": null_shares(frame, names),
-        },
-        plots={
-            title: plots.lines(
-                main["ts"], {"": main["credit_spread_baa_aaa"]}, title, "percentage points"
             )
         },
     )

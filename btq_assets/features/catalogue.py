@@ -5,34 +5,20 @@ Belongs here: collecting the definitions. Does not belong here: definitions them
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import features as contracts
-from btq_assets.features import (
-    cross_asset,
-    macro,
-    microstructure,
-    quantum,
-    sentiment,
-    technical,
-    volatility,
-)
 from btq_assets.features.definitions import Feature
+from btq_assets.features.families import FAMILIES, Family
 
 
 def definitions(config: TradingConfig | None = None) -> tuple[Feature, ...]:
     """All features, family by family, for the windows of `config`."""
-    settings = (config or TradingConfig()).features
-    return (
-        *technical.FEATURES,
-        *volatility.FEATURES,
-        *microstructure.FEATURES,
-        *quantum.features_for(settings.quantum_features.window_sessions),
-        *cross_asset.features_for(settings.correlation_window_sessions),
-        *sentiment.FEATURES,
-        *macro.FEATURES,
-    )
+    config = config or TradingConfig()
+    return tuple(feature for family in FAMILIES for feature in family.features(config))
 
 
 def catalogue(config: TradingConfig | None = None) -> pl.DataFrame:
@@ -44,24 +30,29 @@ def catalogue(config: TradingConfig | None = None) -> pl.DataFrame:
         Configuration: windows and switches.
     """
     config = config or TradingConfig()
-    off = set(quantum.switched_off(config.features))
+    rows = [row for family in FAMILIES for row in _rows(family, config)]
+    return pl.DataFrame(rows, schema=contracts.CATALOGUE.schema)
+
+
+def _rows(family: Family, config: TradingConfig) -> Iterator[dict[str, object]]:
     alternative = config.features.alternative_data
-    if not alternative.sentiment_analysis:
-        off |= {feature.name for feature in sentiment.FEATURES}
-    if not alternative.macro_indicators:
-        off |= {feature.name for feature in macro.FEATURES}
-    rows = [
-        {
+    off = set(family.switched_off(config.features))
+    absent = (
+        not family.enabled(config)
+        or (family.name == "sentiment" and not alternative.sentiment_analysis)
+        or (family.name == "macro" and not alternative.macro_indicators)
+    )
+    for feature in family.features(config):
+        yield {
             "name": feature.name,
             "family": feature.family,
             "formula": feature.formula,
             "source": feature.source,
             "unit": feature.unit,
             "lookback_sessions": feature.lookback_sessions,
+            "requires": family.requirement(feature),
             "needs": ", ".join(feature.needs),
+            "recursive": feature.recursive,
             "scale_invariant": feature.scale_invariant,
-            "enabled": feature.name not in off,
+            "enabled": not absent and feature.name not in off,
         }
-        for feature in definitions(config)
-    ]
-    return pl.DataFrame(rows, schema=contracts.CATALOGUE.schema)

@@ -18,9 +18,6 @@ from btq_assets.evidence.truncation import truncation_check
 
 Recompute = Callable[[Mapping[str, pl.DataFrame], Any], pl.DataFrame]
 
-#: Sessions after which the slowest recursive average, (25/27)^n of MACD, is below rounding.
-RECURSIVE_MEMORY = 700
-
 
 def truncation_gate(
     contract: TableContract,

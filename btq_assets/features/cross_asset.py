@@ -266,3 +266,13 @@ def _ranks(prepared: pl.DataFrame) -> pl.DataFrame:
             for name, source in _RANKED.items()
         ),
     )
+
+
+def features_of(config: TradingConfig) -> tuple[Feature, ...]:
+    """Definitions for the windows of `config`."""
+    return features_for(config.features.correlation_window_sessions)
+
+
+def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """Compute the family from its tables; see `compute`."""
+    return compute(inputs["bars"], config)

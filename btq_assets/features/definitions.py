@@ -57,6 +57,9 @@ class Feature:
     expression
         Polars expression over one symbol's history, ascending in time; ``None`` in families that
         look at several symbols at once and compute all their members together.
+    recursive
+        Whether every earlier value carries on, with weights that fade; then the look-back is where
+        values begin, and the family's memory (`families`) where the weights fall below rounding.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Feature:
     needs: tuple[str, ...]
     scale_invariant: bool = True
     expression: pl.Expr | None = None
+    recursive: bool = False
 
 
 def prepare(bars: pl.DataFrame) -> pl.DataFrame:

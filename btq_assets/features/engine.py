@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import polars as pl
 
 from btq_assets.config import TradingConfig
-from btq_assets.features import cross_asset, microstructure, quantum, technical, volatility
 from btq_assets.features.definitions import KEY, SYMBOL, FeatureError, undefined_to_null
+from btq_assets.features.families import FAMILIES
 from btq_assets.features.ohlcv import read_ohlcv
 
 if TYPE_CHECKING:
@@ -94,13 +94,15 @@ class QuantumFeatureEngine:
         return ()
 
     def _families(self, bars: pl.DataFrame) -> Iterable[pl.DataFrame]:
-        settings = self.config.features
-        yield technical.compute(bars, settings)
-        yield volatility.compute(bars, settings)
-        yield microstructure.compute(bars, settings)
-        yield quantum.compute(bars, settings)
-        if bars["symbol"].n_unique() > 1:
-            yield cross_asset.compute(bars, self.config)
+        several = bars["symbol"].n_unique() > 1
+        for family in FAMILIES:
+            reads_bars_alone = set(family.inputs) == {"bars"}
+            if (
+                reads_bars_alone
+                and family.enabled(self.config)
+                and (several or family.name != "cross_asset")
+            ):
+                yield family.compute({"bars": bars}, self.config)
 
     def _with_custom(self, frame: pl.DataFrame) -> pl.DataFrame:
         custom = self.custom_features(frame)

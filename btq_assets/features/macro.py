@@ -12,13 +12,13 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from btq_assets.config import FeaturesSection
+from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.contracts import raw
 from btq_assets.features.definitions import Feature, undefined_to_null
 from btq_assets.timeline import add_months, asof_join
@@ -277,3 +277,13 @@ def _replay(
         else:
             value, period = found
             yield known_at, value, max(series.first_known[period] for series in ordered)
+
+
+def features_of(config: TradingConfig) -> tuple[Feature, ...]:
+    """Definitions for the windows of `config`."""
+    return FEATURES
+
+
+def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """Compute the family from its tables; see `compute`."""
+    return compute(inputs["bars"], inputs["vintages"], config.features)

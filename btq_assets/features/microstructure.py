@@ -10,10 +10,11 @@ spreads and returns use adjusted prices.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import polars as pl
 
-from btq_assets.config import FeaturesSection
+from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.features.definitions import (
     CONSTANT_BELOW,
     HISTORY,
@@ -230,3 +231,13 @@ def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.D
     with_volume = frame.with_columns(_traded=traded).filter(pl.col("_traded").any().over(HISTORY))
     rows = with_volume.filter("_traded").select(KEY)
     return rows.join(evaluate(with_volume, _STAGES, FEATURES), on=KEY, how="left").sort(KEY)
+
+
+def features_of(config: TradingConfig) -> tuple[Feature, ...]:
+    """Definitions for the windows of `config`."""
+    return FEATURES
+
+
+def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """Compute the family from its tables; see `compute`."""
+    return compute(inputs["bars"], config.features)

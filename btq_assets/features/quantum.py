@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 import polars_talib as talib
 
-from btq_assets.config import FeaturesSection
+from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.features.definitions import (
     CONSTANT_BELOW,
     KEY,
@@ -272,3 +273,13 @@ def density_entropy(correlations: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
         precision = np.einsum("sik,sk->si", squared, 1 / safe)
         information = 0.5 * np.log(np.maximum(precision, 1.0))
     return np.clip(entropy / np.log(n_assets), 0.0, 1.0), contribution, information
+
+
+def features_of(config: TradingConfig) -> tuple[Feature, ...]:
+    """Definitions for the windows of `config`."""
+    return features_for(config.features.quantum_features.window_sessions)
+
+
+def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """Compute the family from its tables; see `compute`."""
+    return compute(inputs["bars"], config.features)

@@ -6,9 +6,9 @@ should say.
 
 from __future__ import annotations
 
-from btq_assets.contracts import features as contracts
-from btq_assets.features.catalogue import definitions
+from btq_assets.config import TradingConfig
 from btq_assets.features.definitions import Feature
+from btq_assets.features.families import FAMILIES
 
 _HEAD = """# Features
 
@@ -28,38 +28,18 @@ before the first value; recursive averages (RSI, MACD, EWMA) remember longer, wi
 Windows `w` are configurable and shown at their defaults; the catalogue table has those of the run.
 """
 
-_NOTES = {
-    "technical": "Wilder averages start at a plain mean, an EMA at the mean of "
-    "its first n values, both MACD averages at the same bar, Bollinger with divisor n.",
-    "volatility": "Range estimators need open, high and low: null for close-only symbols. They miss "
-    "overnight moves and read low where trading is thin.",
-    "microstructure": "Spread estimators floor negative values at zero, as their papers do, which biases them upwards where the spread "
-    "is small beside the volatility.",
-    "quantum": "Plain statistics under the names of their analogies; nothing here needs or simulates "
-    "a quantum computer. A member switched off in `features.quantum_features` is null.",
-    "cross_asset": "An asset takes part at a session only if its window has no gap and its price "
-    "moves. The dollar columns need the FX universe and are null where its newest rate is older than "
-    "seven days.",
-    "sentiment": "`is_synthetic` is true where any document behind a row is generated; such rows are "
-    "evidence of nothing. Rows start with a symbol's first known document.",
-    "macro": "Read from vintages: both ends of a change are taken as known at the session. A value "
-    "counts from its release; a revision of an earlier period does not make it fresh. Values are "
-    "null outside the span of their series.",
-}
-
 
 def markdown() -> str:
     """Return the whole document."""
     parts = [_HEAD]
-    features = definitions()
-    for family in contracts.FAMILIES:
-        members = [feature for feature in features if feature.family == family]
-        contract = contracts.FAMILY_CONTRACTS[family]
-        parts.append(f"\n## {contract.table}\n\n{contract.description} {_NOTES[family]}\n")
+    config = TradingConfig()
+    for family in FAMILIES:
+        contract = family.contract
+        parts.append(f"\n## {contract.table}\n\n{contract.description} {family.note}\n")
         parts.append(
             "\n| feature | formula | source | unit | look-back | needs |\n|---|---|---|---|---|---|\n"
         )
-        parts.extend(_row(feature) for feature in members)
+        parts.extend(_row(feature) for feature in family.features(config))
     return "".join(parts)
 
 

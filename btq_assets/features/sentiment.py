@@ -8,9 +8,11 @@ document about the symbol. A row behind which any document is SYNTHETIC says so 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
-from btq_assets.config import FeaturesSection
+from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.features.definitions import KEY, SYMBOL, Feature, prepare, ratio, undefined_to_null
 from btq_assets.timeline import asof_join
 
@@ -29,7 +31,7 @@ _NEEDS = ("score", "known_at", "is_repeat", "label")
 
 
 def _feature(name: str, formula: str, source: str, unit: str, lookback: int) -> Feature:
-    return Feature(name, "sentiment", formula, source, unit, lookback, _NEEDS)
+    return Feature(name, "sentiment", formula, source, unit, lookback, _NEEDS, recursive=True)
 
 
 _VADER = "score of the configured scorer (default: Hutto and Gilbert 2014, own lexicon), own decay"
@@ -158,3 +160,13 @@ def _columns(frame: pl.DataFrame) -> pl.DataFrame:
         ),
         is_synthetic=pl.col("is_synthetic"),
     )
+
+
+def features_of(config: TradingConfig) -> tuple[Feature, ...]:
+    """Definitions for the windows of `config`."""
+    return FEATURES
+
+
+def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """Compute the family from its tables; see `compute`."""
+    return compute(inputs["bars"], inputs["scores"], config.features)

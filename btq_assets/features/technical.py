@@ -7,10 +7,12 @@ its convention and start-up rule are used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 import polars_talib as talib
 
-from btq_assets.config import FeaturesSection
+from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.features.definitions import CONSTANT_BELOW, Feature, evaluate, prepare, ratio
 
 _PRICE = pl.col("_p")
@@ -22,10 +24,24 @@ def _return(sessions: int) -> pl.Expr:
 
 
 def _feature(
-    name: str, formula: str, source: str, unit: str, lookback: int, expression: pl.Expr
+    name: str,
+    formula: str,
+    source: str,
+    unit: str,
+    lookback: int,
+    expression: pl.Expr,
+    recursive: bool = False,
 ) -> Feature:
     return Feature(
-        name, "technical", formula, source, unit, lookback, ("adj_close",), True, expression
+        name,
+        "technical",
+        formula,
+        source,
+        unit,
+        lookback,
+        ("adj_close",),
+        expression=expression,
+        recursive=recursive,
     )
 
 
@@ -53,6 +69,7 @@ FEATURES: tuple[Feature, ...] = (
         "0 to 100",
         14,
         pl.when(_MOVED).then(talib.rsi(_PRICE, 14)),
+        recursive=True,
     ),
     _feature(
         "macd_histogram_to_price",
@@ -61,6 +78,7 @@ FEATURES: tuple[Feature, ...] = (
         "fraction",
         33,
         talib.macd(_PRICE, 12, 26, 9).struct.field("macdhist") / _PRICE,
+        recursive=True,
     ),
     _feature(
         "bollinger_z_20",
@@ -108,3 +126,13 @@ def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.D
         Rows of ``features.technical``: one per bar, sorted by universe, symbol and time.
     """
     return evaluate(prepare(bars), _STAGES, FEATURES)
+
+
+def features_of(config: TradingConfig) -> tuple[Feature, ...]:
+    """Definitions for the windows of `config`."""
+    return FEATURES
+
+
+def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """Compute the family from its tables; see `compute`."""
+    return compute(inputs["bars"], config.features)

@@ -8,10 +8,11 @@ lows; close-only symbols have null there, never an invented range.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import polars as pl
 
-from btq_assets.config import FeaturesSection
+from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.features.definitions import (
     CONSTANT_BELOW,
     HISTORY,
@@ -69,8 +70,20 @@ def _feature(
     lookback: int,
     expression: pl.Expr,
     needs: tuple[str, ...] = _CLOSE_NEEDS,
+    *,
+    recursive: bool = False,
 ) -> Feature:
-    return Feature(name, "volatility", formula, source, unit, lookback, needs, True, expression)
+    return Feature(
+        name,
+        "volatility",
+        formula,
+        source,
+        unit,
+        lookback,
+        needs,
+        expression=expression,
+        recursive=recursive,
+    )
 
 
 _ANNUAL = "fraction per root year"
@@ -100,6 +113,7 @@ FEATURES: tuple[Feature, ...] = (
         _ANNUAL,
         21,
         _RETURN.pow(2).ewm_mean(alpha=1 - EWMA_DECAY, adjust=True, min_samples=21).sqrt() * _YEAR,
+        recursive=True,
     ),
     _feature(
         "downside_volatility_63_annual",
@@ -192,3 +206,13 @@ def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.D
     close_only = [feature for feature in FEATURES if feature.needs == _CLOSE_NEEDS]
     without = evaluate(frame.filter(~ranged), _RETURN_STAGES, close_only)
     return pl.concat([with_ranges, without], how="diagonal").sort(KEY)
+
+
+def features_of(config: TradingConfig) -> tuple[Feature, ...]:
+    """Definitions for the windows of `config`."""
+    return FEATURES
+
+
+def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+    """Compute the family from its tables; see `compute`."""
+    return compute(inputs["bars"], config.features)

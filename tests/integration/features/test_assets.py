@@ -19,7 +19,7 @@ from btq_assets.sources.sentiment import scored
 from btq_assets.warehouse import Step, table_assets_of
 
 PNG = b"\x89PNG"
-FAMILIES = ("technical", "volatility", "microstructure", "quantum", "cross_asset", "sentiment")
+ASSETS = {asset.outputs[0].name: asset for asset in features.FAMILY_ASSETS}
 
 _GIVEN = ("doc_id", "symbol", "published_at", "known_at", "headline", "label", "source")
 
@@ -107,9 +107,9 @@ def _outcomes(asset, frame, given, config):
     return {o.name: o for group in asset.checks for o in group.answer(context)}
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, "macro"])
+@pytest.mark.parametrize("name", ASSETS)
 def test_a_family_is_computed_checked_and_shown(name, inputs, config):
-    output, frame, outcomes = _compute(getattr(features, name), inputs, config)
+    output, frame, outcomes = _compute(ASSETS[name], inputs, config)
     assert frame.height > 0
     assert outcomes["truncation"].passed, outcomes["truncation"].message
     assert all(png.startswith(PNG) for png in output.plots.values())
@@ -117,9 +117,9 @@ def test_a_family_is_computed_checked_and_shown(name, inputs, config):
     assert "null_share" in output.metadata
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, "macro"])
+@pytest.mark.parametrize("name", ASSETS)
 def test_a_family_that_reads_the_next_bar_is_refused(name, inputs, config):
-    asset = getattr(features, name)
+    asset = ASSETS[name]
     _, frame, _ = _compute(asset, inputs, config)
     by = [column for column in SYMBOL if column in frame.columns]
     values = [c.name for c in asset.outputs[0].columns if c.is_float]
@@ -131,14 +131,14 @@ def test_a_family_that_reads_the_next_bar_is_refused(name, inputs, config):
 
 
 def test_macro_says_which_features_have_no_data(inputs, config):
-    _, _, outcomes = _compute(features.macro, inputs, config)
+    _, _, outcomes = _compute(ASSETS["macro"], inputs, config)
     assert not outcomes["present"].passed
     assert "core_cpi_yoy" in outcomes["present"].message
     assert "vix_level" not in outcomes["present"].message
 
 
 def test_synthetic_headlines_are_named_in_the_picture(inputs, config):
-    output, frame, _ = _compute(features.sentiment, inputs, config)
+    output, frame, _ = _compute(ASSETS["sentiment"], inputs, config)
     assert frame["is_synthetic"].all()
     assert all(title.startswith("SYNTHETIC") for title in output.plots)
 
@@ -146,7 +146,7 @@ def test_synthetic_headlines_are_named_in_the_picture(inputs, config):
 def test_close_only_data_leave_an_empty_table_that_says_so(inputs, config):
     raw = ("open", "high", "low", "close", "volume", "adj_open", "adj_high", "adj_low")
     close_only = inputs["bars"].with_columns(pl.lit(None, pl.Float64).alias(c) for c in raw)
-    _, frame, outcomes = _compute(features.microstructure, {"bars": close_only}, config)
+    _, frame, outcomes = _compute(ASSETS["microstructure"], {"bars": close_only}, config)
     assert frame.is_empty()
     assert "no rows" in outcomes["truncation"].message
 
@@ -154,8 +154,8 @@ def test_close_only_data_leave_an_empty_table_that_says_so(inputs, config):
 def test_the_catalogue_lists_every_column_of_every_family(inputs, config):
     _, frame, _ = _compute(features.catalogue, inputs, config)
     listed = set(frame["name"])
-    for name in (*FAMILIES, "macro"):
-        contract = getattr(features, name).outputs[0]
+    for name in ASSETS:
+        contract = ASSETS[name].outputs[0]
         assert {c.name for c in contract.columns if c.is_float} <= listed
 
 
@@ -188,7 +188,7 @@ def test_regimes_switched_off_are_an_empty_table(inputs):
 
 def test_every_asset_has_a_blocking_check_and_one_table():
     assets = [*table_assets_of(features), *table_assets_of(regimes)]
-    assert len(assets) == 10
+    assert len(assets) == len(ASSETS) + 3
     for asset in assets:
         assert len(asset.outputs) == 1
         blocking = [spec for group in asset.checks for spec in group.specs if spec.blocking]

@@ -11,15 +11,7 @@ import pytest
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core, raw
-from btq_assets.features import (
-    cross_asset,
-    macro,
-    microstructure,
-    quantum,
-    sentiment,
-    technical,
-    volatility,
-)
+from btq_assets.features.families import FAMILIES, Family
 from btq_assets.sources.sentiment import scored
 
 FX_SYMBOLS = ("EURUSD", "EURJPY", "EURGBP")
@@ -116,18 +108,13 @@ def _vintages(sessions: pl.Series) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def families() -> dict[str, Callable[[dict[str, pl.DataFrame], TradingConfig], pl.DataFrame]]:
     """Each family as a function of the inputs and the configuration."""
-    return {
-        "technical": lambda given, config: technical.compute(given["bars"], config.features),
-        "volatility": lambda given, config: volatility.compute(given["bars"], config.features),
-        "microstructure": lambda given, config: microstructure.compute(
-            given["bars"], config.features
-        ),
-        "quantum": lambda given, config: quantum.compute(given["bars"], config.features),
-        "cross_asset": lambda given, config: cross_asset.compute(given["bars"], config),
-        "sentiment": lambda given, config: sentiment.compute(
-            given["bars"], scored.score(given["documents"]), config.features
-        ),
-        "macro": lambda given, config: macro.compute(
-            given["bars"], given["vintages"], config.features
-        ),
-    }
+
+    def compute(family: Family) -> Callable[[dict[str, pl.DataFrame], TradingConfig], pl.DataFrame]:
+        def run(given: dict[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+            if "scores" in family.inputs and "scores" not in given:
+                given = {**given, "scores": scored.score(given["documents"])}
+            return family.compute(given, config)
+
+        return run
+
+    return {family.name: compute(family) for family in FAMILIES}

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from btq_assets.contracts import features as contracts
+from btq_assets.features.families import FAMILIES
 
-PRICED = ("technical", "volatility", "microstructure", "quantum", "cross_asset")
+PRICED = tuple(family.name for family in FAMILIES if set(family.inputs) == {"bars"})
 ADJUSTED = ("adj_open", "adj_high", "adj_low", "adj_close")
 
 

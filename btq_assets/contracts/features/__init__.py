@@ -1,0 +1,61 @@
+"""Tables of the features room: one table per family, and the catalogue of them all.
+
+Belongs here: names, meaning and units of the columns. Does not belong here: formulas, which live
+beside the code that computes them (`btq_assets.features`); a test keeps the two in agreement.
+
+Every feature is a nullable float: null where its history is too short, its input is missing or
+its value is undefined. A window of ``n`` sessions counts the symbol's own bars.
+"""
+
+from __future__ import annotations
+
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICAL, VOLATILITY
+from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
+from btq_assets.contracts.features.cross_asset import CROSS_ASSET
+from btq_assets.contracts.features.macro import MACRO
+from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
+
+#: Contract of each family, by family name, in the order of the catalogue.
+FAMILY_CONTRACTS: dict[str, TableContract] = {
+    contract.name: contract
+    for contract in (
+        TECHNICAL,
+        VOLATILITY,
+        MICROSTRUCTURE,
+        QUANTUM,
+        CROSS_ASSET,
+        SENTIMENT,
+        MACRO,
+    )
+}
+
+FAMILIES = tuple(FAMILY_CONTRACTS)
+
+__all__ = [
+    "CATALOGUE",
+    "CROSS_ASSET",
+    "DOCUMENT_SCORES",
+    "FAMILIES",
+    "FAMILY_CONTRACTS",
+    "MACRO",
+    "MICROSTRUCTURE",
+    "QUANTUM",
+    "REQUIREMENTS",
+    "SENTIMENT",
+    "TECHNICAL",
+    "VOLATILITY",
+    "feature_names",
+]
+
+
+def feature_names(family: str) -> tuple[str, ...]:
+    """Feature columns of a family in order, without key columns and flags.
+
+    Raises
+    ------
+    KeyError
+        There is no such family.
+    """
+    contract = FAMILY_CONTRACTS[family]
+    return tuple(c.name for c in contract.columns if c.name not in contract.key and c.is_float)

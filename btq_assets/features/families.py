@@ -1,0 +1,218 @@
+"""Every family of the room in one list: its table, what it reads, how far back, how it is shown.
+
+Belongs here: one `Family` entry each; assets, catalogue, reference, gates and the notebook engine
+follow from the list. Does not belong here: formulas, which live in the family's module.
+
+A family's module offers two functions: ``features_of(config)`` gives its definitions,
+``compute_from(inputs, config)`` its rows. It is imported when first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import polars as pl
+
+from btq_assets.config import FeaturesSection, TradingConfig
+from btq_assets.contracts import core
+from btq_assets.contracts import features as contracts
+from btq_assets.contracts.base import TableContract
+from btq_assets.features.definitions import OHLCV, Feature
+
+#: Sessions after which the slowest recursive average, (25/27)^n of MACD, is below rounding.
+RECURSIVE_MEMORY = 700
+
+#: Universe and source of generated rows.
+GENERATED = "synthetic"
+
+_RANGES = frozenset((*OHLCV, "adj_open", "adj_high", "adj_low")) - {"close"}
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of features.
+
+    Parameters
+    ----------
+    contract
+        Its table; the table's name is the family's.
+    shown
+        Feature whose distribution the asset draws.
+    note
+        What a reader must know, for the reference page.
+    inputs
+        Tables it reads, by the name `compute_from` knows them by.
+    memory_sessions
+        Sessions before a row that the row depends on, for a configuration; ``None``: all of them.
+        Cutting older ones away changes no value by more than rounding.
+    symbols
+        Symbols per universe the truncation gate recomputes; ``None`` where symbols read one
+        another, so that all are needed.
+    requires
+        Richest kind of data read, one of `contracts.features.REQUIREMENTS`; ``"close"`` families
+        say per feature whether they need the whole bar.
+    module
+        Module below `btq_assets.features`; the family's name unless given.
+    code
+        Further modules below `btq_assets` whose source the values depend on.
+    config
+        Sections of the configuration read.
+    optional
+        Whether the family is in the graph, for a configuration; ``None``: always.
+    switched_off
+        Features a configuration leaves null.
+    """
+
+    contract: TableContract
+    shown: str
+    note: str
+    inputs: Mapping[str, TableContract] = field(default_factory=lambda: {"bars": core.BARS_1D})
+    memory_sessions: Callable[[FeaturesSection], int] | None = None
+    symbols: int | None = 2
+    requires: str = "close"
+    module: str = ""
+    code: tuple[str, ...] = ()
+    config: tuple[str, ...] = ("features",)
+    optional: Callable[[TradingConfig], bool] | None = None
+    switched_off: Callable[[FeaturesSection], Iterable[str]] = lambda _: ()
+
+    @property
+    def name(self) -> str:
+        """Name of the family and of its table."""
+        return self.contract.name
+
+    @property
+    def code_modules(self) -> tuple[str, ...]:
+        """Modules whose source decides the values."""
+        return (f"features.{self.module or self.name}", *self.code)
+
+    def features(self, config: TradingConfig) -> tuple[Feature, ...]:
+        """Definitions of the family, for the windows of `config`."""
+        return self._module().features_of(config)
+
+    def compute(self, inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
+        """Rows of the family's table.
+
+        Parameters
+        ----------
+        inputs
+            A frame for each of ``self.inputs``.
+        config
+            Windows and switches.
+        """
+        return self._module().compute_from(observed(inputs, config), config)
+
+    def requirement(self, feature: Feature) -> str:
+        """Richest kind of data `feature` reads."""
+        if self.requires != "close":
+            return self.requires
+        return "ohlcv" if _RANGES & set(feature.needs) else "close"
+
+    def enabled(self, config: TradingConfig) -> bool:
+        """Whether the configuration has the family in the graph."""
+        return self.optional is None or self.optional(config)
+
+    def _module(self):
+        return import_module(f"btq_assets.features.{self.module or self.name}")
+
+
+def observed(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> dict[str, pl.DataFrame]:
+    """Inputs without generated rows, unless the configuration names their universe.
+
+    Generated bars and documents are in core beside real ones, for whoever asks for them; no
+    feature of a real universe may read them.
+    """
+    universes = config.universe
+    if GENERATED in (universes.main, universes.ohlcv, universes.cross_asset):
+        return dict(inputs)
+    generated = {"universe": GENERATED, "source": GENERATED}
+    kept = {}
+    for name, frame in inputs.items():
+        rules = [pl.col(c) != value for c, value in generated.items() if c in frame.columns]
+        kept[name] = frame.filter(*rules) if rules else frame
+    return kept
+
+
+def _quantum_off(features: FeaturesSection) -> Iterable[str]:
+    from btq_assets.features.quantum import switched_off
+
+    return switched_off(features)
+
+
+def _quantum_memory(features: FeaturesSection) -> int:
+    """Longest of the oscillator's three windows and the collapse's scale, window and change."""
+    window = features.quantum_features.window_sessions
+    return max(3 * window, window + 252 + 21) + 20
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        contracts.TECHNICAL,
+        shown="momentum_12_1",
+        note="Wilder averages start at a plain mean, an EMA at the mean of "
+        "its first n values, both MACD averages at the same bar, Bollinger with divisor n.",
+        memory_sessions=lambda _: RECURSIVE_MEMORY,
+    ),
+    Family(
+        contracts.VOLATILITY,
+        shown="volatility_ewma_annual",
+        note="Range estimators need open, high and low: null for close-only symbols. They miss "
+        "overnight moves and read low where trading is thin.",
+        memory_sessions=lambda _: RECURSIVE_MEMORY,
+    ),
+    Family(
+        contracts.MICROSTRUCTURE,
+        shown="corwin_schultz_spread_21",
+        note="Spread estimators floor negative values at zero, as their papers do, which biases "
+        "them upwards where the spread is small beside the volatility.",
+        memory_sessions=lambda _: 150,
+    ),
+    Family(
+        contracts.QUANTUM,
+        shown="oscillator_energy",
+        note="Plain statistics under the names of their analogies; nothing here needs or simulates "
+        "a quantum computer. A member switched off in `features.quantum_features` is null.",
+        memory_sessions=_quantum_memory,
+        symbols=None,
+        code=("features.windows",),
+        switched_off=_quantum_off,
+    ),
+    Family(
+        contracts.CROSS_ASSET,
+        shown="universe_beta",
+        note="An asset takes part at a session only if its window has no gap and its price "
+        "moves. The dollar columns need the FX universe and are null where its newest rate is "
+        "older than seven days.",
+        memory_sessions=lambda features: features.correlation_window_sessions + 252 + 20,
+        symbols=None,
+        code=("features.technical", "features.windows", "timeline"),
+        config=("features", "universe"),
+    ),
+    Family(
+        contracts.SENTIMENT,
+        shown="sentiment_score",
+        note="`is_synthetic` is true where any document behind a row is generated; such rows are "
+        "evidence of nothing. Rows start with a symbol's first known document.",
+        inputs={"bars": core.BARS_1D, "scores": contracts.DOCUMENT_SCORES},
+        symbols=1,
+        requires="documents",
+        code=("timeline",),
+    ),
+    Family(
+        contracts.MACRO,
+        shown="credit_spread_baa_aaa",
+        note="Read from vintages: both ends of a change are taken as known at the session. A value "
+        "counts from its release; a revision of an earlier period does not make it fresh. Values "
+        "are null outside the span of their series.",
+        inputs={"bars": core.BARS_1D, "vintages": core.MACRO_VINTAGES},
+        memory_sessions=lambda _: 30,
+        symbols=None,
+        requires="macro",
+        code=("timeline",),
+    ),
+)
+
+#: Families by name.
+FAMILY: dict[str, Family] = {family.name: family for family in FAMILIES}
