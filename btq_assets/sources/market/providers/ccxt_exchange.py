@@ -37,13 +37,22 @@ from btq_assets.sources.market.windows import (
 from btq_assets.sources.provider import Fetched, Window
 from btq_assets.sources.rows import Parsed, combine
 
+_DAY_MS = 86_400_000
 INSTALL = "pip install 'btquant[crypto]'"
 
 # What ccxt raises from inside when an answer is not of the usual shape.
 _MALFORMED_ANSWER = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
+#: Exchanges that give the newest fundings unless told where to end, and the name of that parameter.
+_FUNDINGS_END = {"okx": "after", "okxus": "after", "myokx": "after"}
+_FUNDINGS_AT_ONCE = 100
+#: No perpetual settles more often.
+_SHORTEST_FUNDING_MS = 3_600_000
+
 #: Lists of errors: empty in every good answer.
 _ERROR_LISTS = ("error", "errors")
+#: A page that begins later than this share of its span (one in so many) may lack its older part.
+_LATE_SHARE = 10
 
 Result = TypeVar("Result")
 
@@ -170,10 +179,15 @@ class CcxtExchange:
         self, exchange: Any, symbol: str, freq: str, window: Window, now: datetime
     ) -> list[Any]:
         """Pages from the window's first open to its last, or to now."""
-        step = round(BAR_LENGTHS[freq].total_seconds() * 1_000)
         since, after = opens_of(window, freq)
-        after = min(after, epoch_ms(now))
         limit = self._page_rows(exchange, symbol)
+        return self._span(exchange, symbol, freq, since, min(after, epoch_ms(now)), limit)
+
+    def _span(
+        self, exchange: Any, symbol: str, freq: str, since: int, after: int, limit: int
+    ) -> list[Any]:
+        """Pages of at most `limit` bars whose opens lie in ``[since, after)``, ms since 1970."""
+        step = round(BAR_LENGTHS[freq].total_seconds() * 1_000)
         rows: list[Any] = []
         while since < after:
             page = self._ask(
@@ -185,6 +199,14 @@ class CcxtExchange:
             opens = [row[0] for row in page if _has_stamp(row)]
             rows += page
             self._refuse_silence(exchange, page, "a list of bars")
+            first = min(opens, default=since)
+            late = min(first, after) - since if first < since + limit * step else 0
+            if late * _LATE_SHARE >= limit * step:
+                # Perhaps it gives fewer rows than it says, and of a span the newest: what lies
+                # before them is asked for by itself, and if there is nothing, it was not traded.
+                rows += self._span(
+                    exchange, symbol, freq, since, since + late, max(1, late // step)
+                )
             if not opens:
                 # Nothing was traded in this page's span: before the listing, or during an outage.
                 since += limit * step
@@ -208,12 +230,22 @@ class CcxtExchange:
             return Parsed(raw.FUNDING_RATES_CCXT.empty())
         start, after = epoch_ms(window.start), min(epoch_ms(window.end), epoch_ms(now))
         # Some exchanges give the newest rows of a span that ccxt ends a page after its start, both
-        # ends included: a millisecond earlier, the page holds no row too many, and loses none.
-        since = start - 1
+        # ends included: a millisecond earlier, the page holds no row too many, and loses none. A day
+        # earlier, for the first funding's distance from the one before it.
+        since = start - _DAY_MS - 1
         rows: list[Any] = []
+        end_name = _FUNDINGS_END.get(self.settings.exchange)
         while since < after:
+            end = since + _FUNDINGS_AT_ONCE * _SHORTEST_FUNDING_MS
+            more = {"params": {end_name: end}} if end_name else {}
             page = self._ask(
-                partial(exchange.fetch_funding_rate_history, one.asked_as, since=since, limit=100),
+                partial(
+                    exchange.fetch_funding_rate_history,
+                    one.asked_as,
+                    since=since,
+                    limit=_FUNDINGS_AT_ONCE,
+                    **more,
+                ),
                 f"funding rates of {one.asked_as!r}",
             )
             if not isinstance(page, list):
@@ -221,6 +253,9 @@ class CcxtExchange:
             rows += page
             self._refuse_silence(exchange, page, "a list of funding rates")
             stamps = [row["timestamp"] for row in page if has_time(row)]
+            if end_name:
+                since = end
+                continue
             if not stamps or max(stamps) < since:
                 break
             since = max(stamps) + 1
