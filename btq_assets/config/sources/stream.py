@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from btq_assets.config.base import Section
 
 StreamKind = Literal["trades", "quotes", "book"]
+
+#: Defaults where the exchange is not Binance.
+_COINBASE = {
+    "dataset": "coinbase_exchange",
+    "symbols": ("BTC-USD",),
+    "kinds": ("trades", "quotes"),
+    "websocket_url": "wss://ws-feed.exchange.coinbase.com",
+    "rest_url": "https://api.exchange.coinbase.com",
+}
 
 
 class StreamSourceSection(Section):
     """Trades, best quotes and order book of a public exchange stream, recorded beside Dagster."""
 
     enabled: bool = False
+    exchange: Literal["binance", "coinbase"] = Field(
+        "binance",
+        description="Whose messages these are. The defaults of dataset, symbols, kinds and addresses follow.",
+    )
     dataset: str = Field(
         "binance_spot", min_length=1, description="Name of exchange and market in every row."
     )
@@ -57,3 +70,19 @@ class StreamSourceSection(Section):
         7.0, ge=0, description="Files whose rows are stored are deleted after so many days."
     )
     sensor_seconds: int = Field(30, ge=5, le=86_400)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_exchange(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("exchange") == "coinbase":
+            return {**_COINBASE, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _books_have_numbers(self) -> StreamSourceSection:
+        if self.exchange == "coinbase" and "book" in self.kinds:
+            raise ValueError(
+                "sources.stream.kinds has book, and Coinbase's public changes of the book carry no "
+                "numbers: a lost one could not be seen. Record trades and quotes"
+            )
+        return self

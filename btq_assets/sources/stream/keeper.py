@@ -16,16 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from btq_assets.sources.errors import ProviderUnavailableError, SourceError
 from btq_assets.sources.stream import inbox
-from btq_assets.sources.stream.messages import (
-    BookEvent,
-    MessageError,
-    Notice,
-    Quote,
-    Trade,
-    decode,
-)
-from btq_assets.sources.stream.rest import RestDoor
+from btq_assets.sources.stream.events import BookEvent, MessageError, Notice, Quote, Trade
 from btq_assets.sources.stream.sequence import BookSequence, Counter, Gap
+from btq_assets.sources.stream.shape import shape_of
 
 if TYPE_CHECKING:
     from btq_assets.config.sources.stream import StreamSourceSection
@@ -89,7 +82,8 @@ class Keeper:
         on_disk = inbox.next_sequences(self.folder)
         self._sequences = {s: max(n, stored.get(s, 0)) for s, n in on_disk.items()}
         self._rows: dict[str, list[tuple[Any, ...]]] = {stream: [] for stream in inbox.SCHEMAS}
-        self._door = RestDoor(self.settings.rest_url, self.clock, first_wait_s=self.first_wait_s)
+        self._shape = shape_of(self.settings.exchange)
+        self._door = self._shape.door(self.settings, self.clock, self.first_wait_s)
         self._connected = False
 
     @property
@@ -109,7 +103,7 @@ class Keeper:
         """Keep one message as it came at `at`, and ask for what it shows to be missing."""
         self.counts.messages += 1
         try:
-            event = decode(text, at)
+            event = self._shape.decode(text, at)
             if not isinstance(event, Notice) and event.symbol not in self._trades:
                 raise MessageError(f"symbol {event.symbol} was not asked for")
         except MessageError as error:

@@ -24,12 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from btq_assets.sources.stream import inbox
 from btq_assets.sources.stream.keeper import Counts, Keeper, RecorderError
+from btq_assets.sources.stream.shape import shape_of
 
 if TYPE_CHECKING:
     from btq_assets.config.sources.stream import StreamSourceSection
-
-#: Stream name of each kind at the exchange.
-CHANNELS = {"trades": "trade", "quotes": "bookTicker", "book": "depth@100ms"}
 
 _LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024
 _MOST_DOUBLINGS = 12
@@ -132,25 +130,15 @@ class Recorder:
                 task.cancel()
             await asyncio.gather(listener, keeper, stopped, return_exceptions=True)
 
-    @property
-    def url(self) -> str:
-        """Address of the combined stream."""
-        names = [
-            f"{symbol.lower()}@{CHANNELS[kind]}"
-            for symbol in self.settings.symbols
-            for kind in self.settings.kinds
-        ]
-        return f"{self.settings.websocket_url.rstrip('/')}/stream?streams={'/'.join(names)}"
-
     async def _listen(self, queue: asyncio.Queue[Any]) -> None:
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
-        failures = 0
+        failures, shape = 0, shape_of(self.settings.exchange)
         while True:
             try:
                 async with connect(
-                    self.url,
+                    shape.url(self.settings),
                     ping_interval=self.settings.ping_seconds,
                     ping_timeout=self.settings.ping_seconds,
                     max_size=_LARGEST_MESSAGE_BYTES,
@@ -158,6 +146,8 @@ class Recorder:
                 ) as socket:
                     self.counts.connections += 1
                     self.log(f"connected to {self.settings.websocket_url}")
+                    for greeting in shape.greetings(self.settings):
+                        await socket.send(greeting)
                     await queue.put(_Connected(self.clock()))
                     while True:
                         async with asyncio.timeout(self.settings.silence_seconds):

@@ -1,4 +1,4 @@
-"""An exchange that is not there: a local server that plays events in the exchange's own shapes.
+"""An exchange that is not there: a local server that plays events in Binance's shapes.
 
 Belongs here: the websocket stream and the two HTTP answers the recorder needs, served on one port,
 at any speed. Does not belong here: where the events come from (`recorded`, or a generated market).
@@ -25,14 +25,8 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 
 from btq_assets.sources.stream import inbox
-from btq_assets.sources.stream.messages import (
-    BookEvent,
-    Quote,
-    Trade,
-    decimal,
-    encode,
-    sides,
-)
+from btq_assets.sources.stream.events import BookEvent, Quote, Trade
+from btq_assets.sources.stream.messages import decimal, encode, sides
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection

@@ -1,6 +1,6 @@
-"""The exchange's other door: snapshots of the book and trades that were missed, over HTTP.
+"""Binance's other door: snapshots of the book and trades that were missed, over HTTP.
 
-Belongs here: two requests, asked patiently. Does not belong here: the stream itself.
+Belongs here: two requests, and how any exchange is asked patiently. Does not belong here: the stream itself.
 """
 
 from __future__ import annotations
@@ -11,13 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from btq_assets.sources.errors import ProviderUnavailableError
-from btq_assets.sources.stream.messages import (
-    BookEvent,
-    MessageError,
-    Trade,
-    read_past_trade,
-    read_snapshot,
-)
+from btq_assets.sources.stream.events import BookEvent, MessageError, Trade
+from btq_assets.sources.stream.messages import read_past_trade, read_snapshot
 
 _PAGE = 1_000
 _TIMEOUT_S = 10.0
@@ -75,19 +70,30 @@ class RestDoor:
         return found
 
     def _get(self, path: str, query: Mapping[str, Any]) -> Any:
-        import requests
+        return ask(self.base_url + path, query, self.first_wait_s)
 
-        trouble = ""
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                time.sleep(self.first_wait_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
-            try:
-                answer = requests.get(self.base_url + path, params=query, timeout=_TIMEOUT_S)
-                if answer.status_code == 200:
-                    return answer.json()
-                trouble = f"HTTP {answer.status_code}: {answer.text[:120]}"
-                if answer.status_code not in _TRY_AGAIN:
-                    break
-            except (requests.RequestException, ValueError) as error:
-                trouble = type(error).__name__
-        raise ProviderUnavailableError(f"{self.base_url}{path}: {trouble}")
+
+def ask(url: str, query: Mapping[str, Any], first_wait_s: float) -> Any:
+    """The JSON answer of one address, asked for patiently.
+
+    Raises
+    ------
+    ProviderUnavailableError
+        No answer after four attempts, or one that another attempt cannot change.
+    """
+    import requests
+
+    trouble = ""
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(first_wait_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+        try:
+            answer = requests.get(url, params=dict(query), timeout=_TIMEOUT_S)
+            if answer.status_code == 200:
+                return answer.json()
+            trouble = f"HTTP {answer.status_code}: {answer.text[:120]}"
+            if answer.status_code not in _TRY_AGAIN:
+                break
+        except (requests.RequestException, ValueError) as error:
+            trouble = type(error).__name__
+    raise ProviderUnavailableError(f"{url}: {trouble}")

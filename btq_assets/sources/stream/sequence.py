@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from btq_assets.sources.stream.messages import BookEvent
+from btq_assets.sources.stream.events import BookEvent
 
 Verdict = Literal["next", "repeat", "gap"]
 

@@ -110,7 +110,7 @@ def test_inputs_of_a_layer_are_what_its_sql_reads():
 
 def test_views_of_ticks_are_there_where_a_source_of_ticks_is_on(run):
     assert [layer.name for layer in dbt_layers({"raw.bars_sample"})] == ["dbt_core", "dbt_mart"]
-    core, ticks, mart = dbt_layers({"raw.quotes_stream"})
+    core, ticks, _ = dbt_layers({"raw.quotes_stream"})
     assert [contract.name for contract in ticks.outputs] == [
         "book_changes", "book_depth", "quotes", "trades",
     ]  # fmt: skip
