@@ -25,6 +25,11 @@ from btq_assets.contracts.raw.alternative import (
     UNDERLYING_BASES,
 )
 
+#: The last: exercise at any time, but no price of the underlying to value it with.
+EXERCISES = ("european", "american", "american_as_european")
+OPEN_INTEREST_BASES = ("cleared_overnight", "earlier_day")
+DISCOUNT_BASES = ("treasury", "h15", "setting", "undiscounted")
+
 _SOURCE = text("source", "Raw table without its prefix.")
 _SUPERSEDED_AT = stamp(
     "superseded_at", "When a later vintage became known, UTC; null if none.", nullable=True
@@ -164,7 +169,17 @@ OPTION_SURFACES = TableContract(
             minimum=0,
             exclusive_minimum=True,
         ),
-        text("fit_id", "Hash of volatilities, method and code: equal ones are not fitted again."),
+        text("exercise", "How options of the slice were valued.", allowed=EXERCISES),
+        text(
+            "discount_basis",
+            "Where the rate comes from: a curve known at known_at, the setting, or none needed.",
+            allowed=DISCOUNT_BASES,
+        ),
+        number(
+            "discount_rate_annual",
+            "Continuously compounded rate to expiry; null where premiums are not discounted.",
+        ),
+        text("fit_id", "Hash of quotes, rate, settings and code: equal ones are not fitted again."),
         count("n_quotes", "Out-of-the-money volatilities fitted.", minimum=1),
         text("method", "Curve fitted to total variance.", allowed=("svi", "quadratic")),
         number("atm_iv", "Annual volatility at the forward.", minimum=0, exclusive_minimum=True),
@@ -243,7 +258,7 @@ OPTION_METRICS = TableContract(
 UNUSUAL_OPTIONS = TableContract(
     layer="core",
     name="unusual_options",
-    description="Contracts that traded more than their open interest, with their own history. Sweeps need single trades, which snapshots do not hold: not available.",
+    description="Contracts that traded more than was open at the end of the day before, with their own history.",
     columns=(
         *_SNAPSHOT,
         text("contract_id", "OCC code or the exchange's name."),
@@ -251,7 +266,18 @@ UNUSUAL_OPTIONS = TableContract(
         number("strike", "Strike.", nullable=False, minimum=0, exclusive_minimum=True),
         day("expiry", "Day in the contract's name."),
         number("volume", "Contracts traded.", nullable=False, minimum=0),
-        number("open_interest", "Contracts open before.", minimum=0),
+        number(
+            "open_interest",
+            "Contracts open at the end of the day before, as known then.",
+            nullable=False,
+            minimum=0,
+        ),
+        text(
+            "open_interest_basis",
+            "Why open_interest is of the day before: cleared overnight, or quoted on an earlier day.",
+            allowed=OPEN_INTEREST_BASES,
+        ),
+        stamp("open_interest_at", "Time of the quote that open_interest comes from, UTC."),
         number("volume_to_open_interest", "Null where nothing was open.", minimum=0),
         count("n_earlier_days", "Earlier days with a known volume of this contract."),
         number(

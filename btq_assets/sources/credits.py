@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from btq_assets.sources.alternative.sample import SURFACE_FILE
 from btq_assets.sources.macro.catalogue import MACRO_FILES
 from btq_assets.sources.market.catalogue import MARKET_FILES
 from btq_assets.sources.packaged import attribution_table
@@ -19,7 +20,7 @@ def attributions() -> pl.DataFrame:
 
     The last row is the generator of the headlines, which has no file and no hash.
     """
-    files = attribution_table([*MARKET_FILES, *MACRO_FILES])
+    files = attribution_table([*MARKET_FILES, *MACRO_FILES, SURFACE_FILE])
     generated = pl.DataFrame(
         {
             "dataset": [DATASET],

@@ -115,11 +115,16 @@ class OptionMetricsSection(Section):
         False, description="Also computed when a provider of option quotes is enabled."
     )
     surface: Literal["svi", "quadratic"] = "svi"
+    discount: Literal["curve", "setting"] = Field(
+        "curve",
+        description="Premiums paid in currency are discounted at the Treasury curve known at the "
+        "time where there is one, or always at discount_rate_annual.",
+    )
     discount_rate_annual: float = Field(
-        0.04,
-        ge=-0.05,
-        le=0.5,
-        description="Discounts premiums paid in currency; forwards come from the quotes.",
+        0.04, ge=-0.05, le=0.5, description="Where no curve was known; continuously compounded."
+    )
+    curve_max_age_days: int = Field(
+        10, ge=1, le=366, description="An older curve is none: the setting is used, and said."
     )
     min_quotes: int = Field(5, ge=3, le=100, description="Volatilities an expiry needs for a fit.")
     max_relative_spread: float = Field(

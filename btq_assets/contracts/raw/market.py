@@ -232,7 +232,11 @@ def funding_contract(source: str) -> TableContract:
                 "Paid by longs to shorts at ts, fraction of the position's value per interval.",
                 nullable=False,
             ),
-            number("interval_hours", "Hours between fundings; null where not said.", minimum=0),
+            number(
+                "interval_hours",
+                "Hours between fundings as stated, else since the one before; null for the first and after a hole.",
+                minimum=0,
+            ),
         ),
         key=("dataset", "symbol", "ts", "known_at"),
         append_only=True,

@@ -4,10 +4,11 @@ Belongs here: the value of early exercise by a binomial tree, for a spot with a 
 Does not belong here: European prices (`black.py`), where rates and forwards come from.
 
 The tree is Leisen and Reimer's (1996, "Binomial models for option valuation: examining and
-improving convergence", with the second inversion of Peizer and Pratt), which converges with the
-square of its steps. Its European price is known exactly, so only the difference between its American
-and its European price is taken, and added to Black's price (the control variate of Hull and White
-1988, "The use of the control variate technique in option pricing").
+improving convergence", with the second inversion of Peizer and Pratt). The European price is known
+exactly, so only the difference between a tree's American and its European price is taken, and added
+to Black's price (the control variate of Hull and White 1988, "The use of the control variate
+technique in option pricing"). That difference errs with the inverse of the steps: it is extrapolated
+from two trees, one of half the steps (Richardson; Broadie and Detemple 1996).
 
 Right, rates, yields, volatilities and time are as in `black.py`.
 """
@@ -25,8 +26,9 @@ from btq_assets.sources.alternative.black import (
     vega,
 )
 
-#: Odd, as the inversion demands. Against a price exact to ten digits: see the tests.
-STEPS = 51
+#: Of the finer of two trees. Within 0.01 % of the spot of exact prices for options that are listed:
+#: see the tests.
+STEPS = 101
 #: Options valued at once: the tree of a chunk stays within the processor's cache.
 _CHUNK = 2_048
 _MOST_STEPS = 60
@@ -70,7 +72,7 @@ def early_exercise_premium(
     filled = result.ravel()
     for first in range(0, chosen.size, _CHUNK):
         part = chosen[first : first + _CHUNK]
-        filled[part] = _tree_premium(*(x[part] for x in flat), steps=steps | 1)
+        filled[part] = _extrapolated(*(x[part] for x in flat), steps=steps)
     return filled.reshape(result.shape)
 
 
@@ -90,7 +92,9 @@ def american_price(
     premium = early_exercise_premium(
         right, spot, strike, years, volatility, rate, dividend_yield, steps=steps
     )
-    intrinsic = np.asarray(right) * (np.asarray(spot, dtype=float) - np.asarray(strike, dtype=float))
+    intrinsic = np.asarray(right) * (
+        np.asarray(spot, dtype=float) - np.asarray(strike, dtype=float)
+    )
     return np.maximum(european + premium, intrinsic)
 
 
@@ -155,6 +159,13 @@ def american_implied_volatility(
     return np.where(at_edge, np.nan, result).reshape(shape)
 
 
+def _extrapolated(*options: Floats, steps: int) -> Floats:
+    """Premium in the limit of many steps; their number is odd, as the inversion demands."""
+    fine, coarse = steps | 1, (steps // 2) | 1
+    from_fine, from_coarse = (_tree_premium(*options, steps=n) for n in (fine, coarse))
+    return np.maximum((fine * from_fine - coarse * from_coarse) / (fine - coarse), 0.0)
+
+
 def _tree_premium(
     w: Floats, s: Floats, k: Floats, t: Floats, v: Floats, r: Floats, q: Floats, *, steps: int
 ) -> Floats:
@@ -180,7 +191,9 @@ def _tree_premium(
         american = p_up * american[:, 1:] + p_down * american[:, :-1]
         european = p_up * european[:, 1:] + p_down * european[:, :-1]
         j = np.arange(level + 1)
-        gain = sign * (np.exp(log_spot + log_d[:, None] * (level - j) + log_u[:, None] * j) - strike)
+        gain = sign * (
+            np.exp(log_spot + log_d[:, None] * (level - j) + log_u[:, None] * j) - strike
+        )
         american = np.maximum(american, gain)
     return np.maximum(american[:, 0] - european[:, 0], 0.0)
 

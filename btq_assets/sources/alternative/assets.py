@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from btq_assets.config import TradingConfig
+from btq_assets.contracts.core import MACRO_VINTAGES
 from btq_assets.contracts.core_alternative import (
     OPTION_METRICS,
     OPTION_QUOTES,
@@ -54,10 +55,14 @@ def _sample_version(_: TradingConfig) -> str:
 
 @table_asset(
     outputs=(OPTION_METRICS, OPTION_SURFACES, UNUSUAL_OPTIONS),
-    inputs={"quotes": OPTION_QUOTES},
+    inputs={"quotes": OPTION_QUOTES, "vintages": MACRO_VINTAGES},
     config=("sources.option_metrics",),
     code=(
+        "btq_assets.sources.alternative.american",
         "btq_assets.sources.alternative.black",
+        "btq_assets.sources.alternative.contract_names",
+        "btq_assets.sources.alternative.discount_rates",
+        "btq_assets.sources.alternative.option_activity",
         "btq_assets.sources.alternative.option_metrics",
         "btq_assets.sources.alternative.option_quotes",
         "btq_assets.sources.alternative.smiles",
@@ -67,7 +72,7 @@ def _sample_version(_: TradingConfig) -> str:
     group="core",
     optional=_has_quotes,
 )
-def option_metrics(step: Step, quotes: pl.DataFrame) -> TableOutput:
+def option_metrics(step: Step, quotes: pl.DataFrame, vintages: pl.DataFrame) -> TableOutput:
     """Recompute implied volatilities, fit a smile per expiry, and compare volume with its history."""
     from btq_assets import plots
     from btq_assets.sources.alternative.option_metrics import newest_smiles, option_tables
@@ -75,7 +80,8 @@ def option_metrics(step: Step, quotes: pl.DataFrame) -> TableOutput:
     tables = option_tables(
         quotes,
         step.config.sources.option_metrics,
-        stored=step.read_ledger(OPTION_SURFACES),
+        vintages=vintages,
+        stored=_stored_surfaces(step),
         code_version=step.code_version,
     )
     step.log(
@@ -94,6 +100,7 @@ def option_metrics(step: Step, quotes: pl.DataFrame) -> TableOutput:
         metadata={
             "snapshots": tables.metrics.height,
             "smiles": tables.surfaces.height,
+            "discounted_by": dict(tables.surfaces["discount_basis"].value_counts().rows()),
             "newest": tables.metrics.sort("ts").group_by("underlying").last(),
         },
         plots={
@@ -107,6 +114,17 @@ def option_metrics(step: Step, quotes: pl.DataFrame) -> TableOutput:
             if part.height > 1
         },
     )
+
+
+def _stored_surfaces(step: Step) -> pl.DataFrame | None:
+    """Fits of earlier runs; none where the table is of an older shape, and fitted anew."""
+    from btq_assets.warehouse import WarehouseError
+
+    try:
+        return step.read_ledger(OPTION_SURFACES)
+    except WarehouseError as error:
+        step.log(f"all smiles are fitted anew: {error}")
+        return None
 
 
 @table_asset(

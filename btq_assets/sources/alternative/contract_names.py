@@ -28,6 +28,14 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 #: Index classes settled at the opening prices of their last day; all others at its close.
 MORNING_ROOTS = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW", "MXEA", "MXEF"})
+#: Index classes that may be exercised on their last day only. OEX is not among them, nor is any share
+#: or fund.
+EUROPEAN_ROOTS = frozenset(
+    {
+        "SPX", "SPXW", "XSP", "SPESG", "NDX", "NDXP", "XND", "RUT", "RUTW", "MRUT", "DJX", "VIX",
+        "VIXW", "XEO", "MXEA", "MXEF",
+    }
+)  # fmt: skip
 _OPENING, _CLOSING = time(9, 30), time(16, 0)
 #: Deribit's options expire at 08:00 UTC.
 _DERIBIT_EXPIRY = time(8, 0, tzinfo=UTC)

@@ -1,7 +1,8 @@
-"""What option chains say: smiles by expiry, level, skew, term structure, ratios, unusual activity.
+"""What option chains say: smiles by expiry, level, skew and term structure of volatility.
 
-Belongs here: the tables ``core.option_surfaces``, ``core.option_metrics`` and
-``core.unusual_options`` from ``core.option_quotes``. Pure: no clock, no storage. Each row is a
+Belongs here: the tables ``core.option_surfaces`` and ``core.option_metrics`` from
+``core.option_quotes``. Does not belong here: volume and open interest (`option_activity.py`), single
+volatilities (`option_quotes.py`). Pure: no clock, no storage. Each row is a
 function of quotes known by its own ``known_at``.
 """
 
@@ -18,16 +19,24 @@ import numpy as np
 import polars as pl
 
 from btq_assets.config.sources import OptionMetricsSection
+from btq_assets.contracts.core import MACRO_VINTAGES
 from btq_assets.contracts.core_alternative import (
     OPTION_METRICS,
     OPTION_SURFACES,
-    UNUSUAL_OPTIONS,
+)
+from btq_assets.sources.alternative.discount_rates import UNDISCOUNTED
+from btq_assets.sources.alternative.option_activity import (
+    snapshot_totals,
+    unusual_contracts,
+    volume_scores,
 )
 from btq_assets.sources.alternative.option_quotes import (
     DAYS_PER_YEAR,
     SLICE,
     SNAPSHOT,
     out_of_the_money,
+    usable_quotes,
+    with_rates,
 )
 from btq_assets.sources.alternative.smiles import (
     FitError,
@@ -39,8 +48,6 @@ from btq_assets.sources.alternative.smiles import (
 
 _ONE_MONTH, _THREE_MONTHS = 30 / DAYS_PER_YEAR, 90 / DAYS_PER_YEAR
 _WING_DELTA = 0.25
-#: Earlier days without which "unusual" has no meaning.
-_FEWEST_DAYS = 5
 #: Of what is fitted: the last bits of a logarithm depend on the machine.
 _DIGITS = 10
 
@@ -58,6 +65,7 @@ def option_tables(
     quotes: pl.DataFrame,
     settings: OptionMetricsSection,
     *,
+    vintages: pl.DataFrame | None = None,
     stored: pl.DataFrame | None = None,
     code_version: str = "",
 ) -> OptionTables:
@@ -69,13 +77,22 @@ def option_tables(
         Rows of ``core.option_quotes``.
     settings
         Choices of the computation.
+    vintages
+        Rows of ``core.macro_vintages``, for the curve known at the time; without them the rate is
+        the setting's.
     stored
         Surfaces computed before: a smile whose inputs, method and code are the same is taken from
         there instead of being fitted again.
     code_version
         Of the code that fits.
     """
-    surfaces = fit_surfaces(quotes, settings, stored=stored, code_version=code_version)
+    surfaces = fit_surfaces(
+        quotes,
+        settings,
+        vintages=MACRO_VINTAGES.empty() if vintages is None else vintages,
+        stored=stored,
+        code_version=code_version,
+    )
     totals = snapshot_totals(quotes)
     unusual = unusual_contracts(quotes, settings)
     metrics = (
@@ -95,26 +112,32 @@ def fit_surfaces(
     quotes: pl.DataFrame,
     settings: OptionMetricsSection,
     *,
+    vintages: pl.DataFrame,
     stored: pl.DataFrame | None = None,
     code_version: str = "",
 ) -> pl.DataFrame:
     """Smile of every snapshot and expiry with enough quotes (``core.option_surfaces``)."""
-    fitted = out_of_the_money(quotes, settings)
+    usable = with_rates(usable_quotes(quotes, settings), vintages, settings).filter(
+        pl.col("strike").n_unique().over(SLICE) >= settings.min_quotes
+    )
+    ids = _fit_ids(usable, settings, code_version)
     before = {
         row["fit_id"]: row
         for row in (stored if stored is not None else pl.DataFrame()).iter_rows(named=True)
     }
+    # What was fitted before needs no volatilities either, which cost most.
+    fresh = usable.join(ids.filter(~pl.col("fit_id").is_in(list(before))), on=SLICE, how="semi")
+    parts = out_of_the_money(fresh).partition_by(SLICE, as_dict=True, maintain_order=True)
     known = quotes.group_by(SNAPSHOT).agg(pl.col("known_at").max())
     at = {row[:-1]: row[-1] for row in known.iter_rows()}
     rows: list[dict[str, Any]] = []
     previous: tuple[Any, Smile] | None = None
-    for key, part in fitted.group_by(SLICE, maintain_order=True):
-        if part["log_moneyness"].n_unique() < settings.min_quotes:
+    for *slice_, fit_id in ids.sort(SLICE).iter_rows():
+        key = tuple(slice_)
+        found = _fitted(parts.get(key), before.get(fit_id), settings)
+        if found is None:
             continue
-        try:
-            smile, fit_id = _smile(part, settings, before, code_version)
-        except FitError:
-            continue
+        smile, described = found
         near = previous[1] if previous is not None and previous[0] == key[:-1] else None
         previous = (key[:-1], smile)
         rows.append(
@@ -122,39 +145,55 @@ def fit_surfaces(
                 **dict(zip(SLICE, key, strict=True)),
                 "known_at": at[key[:-1]],
                 "fit_id": fit_id,
-                **_described(part, smile),
+                **described,
                 "calendar_free": None if near is None else calendar_free(near, smile),
             }
         )
     return pl.DataFrame(rows, schema=OPTION_SURFACES.schema)
 
 
-def _smile(
-    part: pl.DataFrame,
-    settings: OptionMetricsSection,
-    before: Mapping[str, Mapping[str, Any]],
-    code_version: str,
-) -> tuple[Smile, str]:
+def _fit_ids(
+    usable: pl.DataFrame, settings: OptionMetricsSection, code_version: str
+) -> pl.DataFrame:
+    """``SLICE`` and ``fit_id``: a hash of all that a slice's smile follows from."""
+    how = f"{code_version}:{settings.surface}:{settings.min_quotes}"
+    seen = ("mid", "strike", "years", "underlying_price", "rate", "iv_provider")
+    rows = []
+    ordered = usable.sort(*SLICE, "strike", "kind", "contract_id")
+    for key, part in ordered.group_by(SLICE, maintain_order=True):
+        state = hashlib.sha256(how.encode())
+        for name in seen:
+            state.update(np.round(part[name].to_numpy().astype(float), _DIGITS).tobytes())
+        words = part.select("kind", "root", "underlying_basis", "discount_basis")
+        state.update(repr(words.rows()).encode())
+        rows.append((*key, state.hexdigest()[:24]))
+    schema = {name: OPTION_SURFACES.schema[name] for name in (*SLICE, "fit_id")}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _fitted(
+    part: pl.DataFrame | None, row: Mapping[str, Any] | None, settings: OptionMetricsSection
+) -> tuple[Smile, dict[str, Any]] | None:
+    """Smile of a slice and what is told of it: as stored, or fitted; None where there is none."""
+    if row is not None:
+        nan = float("nan")
+        rho, m = (nan if row[name] is None else row[name] for name in ("rho", "m"))
+        smile = Smile(
+            row["method"], row["years"], row["a"], row["b"], rho, m, row["sigma"],
+            row["k_low"], row["k_high"], row["rmse_iv"],
+        )  # fmt: skip
+        told = set(row) - {*SLICE, "known_at", "fit_id", "calendar_free"}
+        return smile, {name: row[name] for name in told}
+    if part is None or part["log_moneyness"].n_unique() < settings.min_quotes:
+        return None
     k, iv, weights = (
         np.round(part[name].to_numpy(), _DIGITS) for name in ("log_moneyness", "iv", "vega")
     )
-    years = float(part["years"][0])
-    state = hashlib.sha256(f"{code_version}:{settings.surface}:{years!r}".encode())
-    for values in (k, iv, weights):
-        state.update(np.ascontiguousarray(values).tobytes())
-    fit_id = state.hexdigest()[:24]
-    row = before.get(fit_id)
-    if row is None:
-        return fit_smile(k, iv, years, method=settings.surface, weights=weights), fit_id
-    nan = float("nan")
-    rho, m = (nan if row[name] is None else row[name] for name in ("rho", "m"))
-    return (
-        Smile(
-            row["method"], row["years"], row["a"], row["b"], rho, m, row["sigma"],
-            row["k_low"], row["k_high"], row["rmse_iv"],
-        ),
-        fit_id,
-    )  # fmt: skip
+    try:
+        smile = fit_smile(k, iv, float(part["years"][0]), method=settings.surface, weights=weights)
+    except FitError:
+        return None
+    return smile, _described(part, smile)
 
 
 def _described(part: pl.DataFrame, smile: Smile) -> dict[str, Any]:
@@ -163,6 +202,11 @@ def _described(part: pl.DataFrame, smile: Smile) -> dict[str, Any]:
     return {
         "years": smile.years,
         "forward": float(part["forward"][0]),
+        "exercise": part["exercise"][0],
+        "discount_basis": part["discount_basis"][0],
+        "discount_rate_annual": (
+            None if part["discount_basis"][0] == UNDISCOUNTED else float(part["rate"][0])
+        ),
         "n_quotes": part.height,
         "method": smile.method,
         "atm_iv": _finite(float(smile.volatility(0.0))) if covered else None,
@@ -207,116 +251,6 @@ def _shape(surfaces: pl.DataFrame) -> pl.DataFrame:
     names = ("n_expiries_fitted", "atm_iv_30d", "skew_25d_30d", "term_slope")
     schema = {name: OPTION_METRICS.schema[name] for name in (*SNAPSHOT, *names)}
     return pl.DataFrame(rows, schema=schema)
-
-
-def snapshot_totals(quotes: pl.DataFrame) -> pl.DataFrame:
-    """Contracts, volume, open interest and put/call ratios of each snapshot."""
-    sums = {
-        f"{kind}_{name}": _sum(pl.col(name).filter(pl.col("kind") == kind))
-        for kind in ("call", "put")
-        for name in ("volume", "open_interest")
-    }
-    return (
-        quotes.group_by(SNAPSHOT)
-        .agg(
-            known_at=pl.col("known_at").max(),
-            n_contracts=pl.len().cast(pl.Int64),
-            volume=_sum(pl.col("volume")),
-            open_interest=_sum(pl.col("open_interest")),
-            **sums,
-        )
-        .with_columns(
-            put_call_volume=_ratio("put_volume", "call_volume"),
-            put_call_oi=_ratio("put_open_interest", "call_open_interest"),
-        )
-        .drop(sums)
-        .sort(SNAPSHOT)
-    )
-
-
-def _sum(values: pl.Expr) -> pl.Expr:
-    """Sum that stays missing where nothing is known."""
-    return pl.when(values.count() > 0).then(values.sum())
-
-
-def _ratio(above: str, below: str) -> pl.Expr:
-    return pl.when(pl.col(below) > 0).then(pl.col(above) / pl.col(below))
-
-
-def volume_scores(totals: pl.DataFrame, history: int) -> pl.DataFrame:
-    """How unusual each snapshot's volume is beside earlier days.
-
-    (x - mean) / standard deviation of x = log(1 + volume) over the last snapshots of up to `history`
-    earlier days (UTC), as far as known when this one was. A snapshot within the day is compared
-    with whole days, and its score errs low.
-    """
-    rows = []
-    for key, part in totals.group_by(("source", "dataset", "underlying"), maintain_order=True):
-        known = part.filter(pl.col("volume").is_not_null()).sort("ts")
-        days = known.group_by(pl.col("ts").dt.date().alias("day"), maintain_order=True).last()
-        closing = list(days.select("day", "known_at", "volume").iter_rows())
-        for ts, known_at, volume in known.select("ts", "known_at", "volume").iter_rows():
-            earlier = [v for day, k, v in closing if day < ts.date() and k <= known_at][-history:]
-            rows.append((*key, ts, _score(volume, earlier)))
-    names = (*SNAPSHOT, "unusual_volume_score")
-    schema = {name: OPTION_METRICS.schema[name] for name in names}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _score(volume: float, earlier: list[float]) -> float | None:
-    if len(earlier) < _FEWEST_DAYS:
-        return None
-    logs = np.log1p(earlier)
-    spread = float(np.std(logs, ddof=1))
-    return _finite((math.log1p(volume) - float(logs.mean())) / spread) if spread > 0 else None
-
-
-def unusual_contracts(quotes: pl.DataFrame, settings: OptionMetricsSection) -> pl.DataFrame:
-    """Contracts that traded more than their open interest (``core.unusual_options``).
-
-    Their own history is the last volume of each of up to ``settings.history`` earlier days, as far
-    as known then.
-    """
-    day = pl.col("ts").dt.date().alias("day")
-    identity = ("source", "dataset", "contract_id")
-    found = quotes.filter(
-        pl.col("volume") >= settings.unusual_min_volume,
-        pl.col("volume") > settings.unusual_ratio * pl.col("open_interest"),
-    ).with_columns(day)
-    closing = (
-        quotes.filter(pl.col("volume").is_not_null())
-        .join(found.select(identity).unique(), on=identity, how="semi")
-        .with_columns(day)
-        .sort("ts")
-        .group_by(*identity, "day")
-        .agg(pl.col("known_at", "volume").last().name.prefix("earlier_"))
-        .rename({"day": "earlier_day"})
-    )
-    history = (
-        found.select(*identity, "ts", "day", "known_at")
-        .join(closing, on=identity)
-        .filter(
-            pl.col("earlier_day") < pl.col("day"), pl.col("earlier_known_at") <= pl.col("known_at")
-        )
-        .sort("earlier_day")
-        .group_by(*identity, "ts")
-        .agg(pl.col("earlier_volume").tail(settings.history))
-        .select(
-            *identity,
-            "ts",
-            n_earlier_days=pl.col("earlier_volume").list.len().cast(pl.Int64),
-            mean_earlier_volume=pl.col("earlier_volume").list.mean(),
-        )
-    )
-    return (
-        found.join(history, on=(*identity, "ts"), how="left")
-        .with_columns(
-            pl.col("n_earlier_days").fill_null(0),
-            volume_to_open_interest=_ratio("volume", "open_interest"),
-        )
-        .select(UNUSUAL_OPTIONS.column_names)
-        .sort(UNUSUAL_OPTIONS.key)
-    )
 
 
 def newest_smiles(

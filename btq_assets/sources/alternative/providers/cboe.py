@@ -53,7 +53,7 @@ class Cboe:
                 raise self.client.shape_error(
                     f"a chain made before now ({now:%Y-%m-%d %H:%M} UTC)", answer.get("timestamp")
                 )
-            found = parse_chain(answer, symbol, quote_time(stamp))
+            found = parse_chain(answer, symbol, quote_time(stamp), stamp)
             rows.append(found.rows)
             rejected.append(found.rejected)
             made[symbol] = stamp.isoformat()
@@ -108,7 +108,9 @@ def _opening(day: date) -> datetime:
     return datetime.combine(day, _OPENING, _NEW_YORK)
 
 
-def parse_chain(answer: Mapping[str, Any], symbol: str, ts: datetime) -> Parsed:
+def parse_chain(
+    answer: Mapping[str, Any], symbol: str, ts: datetime, stamp: datetime | None = None
+) -> Parsed:
     """Quotes of one chain.
 
     Parameters
@@ -119,9 +121,15 @@ def parse_chain(answer: Mapping[str, Any], symbol: str, ts: datetime) -> Parsed:
         As asked for; the underlying is this without its underscore.
     ts
         Time of the quotes, UTC; they are known 15 minutes later.
+    stamp
+        When the file was made, UTC. Overnight the clearing house counts open interest anew: in a
+        file made on a later day than its quotes it may be that of after the session, which nobody
+        knew when the quotes were known. It is left out there.
     """
     data = answer["data"]
     underlying = symbol.removeprefix("_")
+    days = [moment.astimezone(_NEW_YORK).date() for moment in (ts, stamp or ts)]
+    is_same_day = days[0] == days[1]
     rows, refused = [], []
     try:
         price = cells.positive(data, "current_price")
@@ -130,7 +138,8 @@ def parse_chain(answer: Mapping[str, Any], symbol: str, ts: datetime) -> Parsed:
         refused.append(cells.refusal(error, {k: v for k, v in data.items() if k != "options"}))
     for option in data["options"]:
         try:
-            rows.append(_quote(cells.as_rows(option), underlying, price, ts))
+            row = _quote(cells.as_rows(option), underlying, price, ts)
+            rows.append(row if is_same_day else {**row, "open_interest": None})
         except cells.RowError as error:
             refused.append(cells.refusal(error, option))
     return cells.parsed(rows, refused, OPTION_QUOTES_CBOE)

@@ -13,6 +13,7 @@ from local_server import Reply
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import quarantine
+from btq_assets.contracts.core import MACRO_VINTAGES
 from btq_assets.contracts.core_alternative import (
     OPTION_METRICS,
     OPTION_QUOTES,
@@ -130,8 +131,17 @@ def test_option_metrics_follow_from_the_core_view(run):
 
         return TableOutput(quotes())
 
+    @table_asset(outputs=(MACRO_VINTAGES,), group="core", reuse=False)
+    def vintages_as_dbt_makes_them(step):
+        """No curve at all."""
+        from btq_assets.warehouse import TableOutput
+
+        return TableOutput(MACRO_VINTAGES.empty())
+
     config = TradingConfig(sources={"option_metrics": {"enabled": True}})
-    result = run(quotes_as_dbt_makes_them, option_metrics, config=config)
+    result = run(
+        quotes_as_dbt_makes_them, vintages_as_dbt_makes_them, option_metrics, config=config
+    )
     assert result.success
     metrics = run.warehouse.read(OPTION_METRICS)
     assert metrics["atm_iv_30d"].to_list() == pytest.approx([0.2, 0.2], abs=1e-3)

@@ -125,6 +125,12 @@ def test_quotes_after_the_close_are_those_of_the_close(web, ask):
     # 16:15 in New York, when options on funds stop trading.
     assert row["ts"] == dt.datetime(2024, 6, 21, 20, 15, tzinfo=dt.UTC)
     assert row["known_at"] == dt.datetime(2024, 6, 21, 20, 30, tzinfo=dt.UTC)
+    # By then open interest has been counted anew, after the session: nobody knew that on Friday.
+    assert row["open_interest"] is None
+    same_evening = "2024-06-22 02:00:00"
+    web.respond = lambda request: Reply(chain([option(SPY_CALL)], timestamp=same_evening))
+    at_ten = dt.datetime(2024, 6, 22, 2, 5, tzinfo=dt.UTC)
+    assert ask("cboe", at_ten, symbols=["SPY"])["open_interest"].to_list() == [120.0]
     before_the_bell = "2024-06-24 13:00:00"
     web.respond = lambda request: Reply(chain([option(SPY_CALL)], timestamp=before_the_bell))
     now = dt.datetime(2024, 6, 24, 13, 1, tzinfo=dt.UTC)

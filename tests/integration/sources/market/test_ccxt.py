@@ -115,6 +115,14 @@ def test_spot_and_perpetual_bars_and_fundings_of_a_month(bybit, fetch):
     assert funding.height == 31 * 3
     assert funding["ts"].min() == dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
     assert funding["funding_rate"].unique().to_list() == [0.0001]
+    # Of the first too: the funding of the evening before is asked for, and not stored again.
+    assert funding["interval_hours"].unique().to_list() == [8.0]
+
+
+def test_the_first_funding_of_all_has_no_interval(bybit, fetch):
+    funding = fetch("BTC/USDT:USDT", window=(2024, 1)).frames["raw.funding_rates_ccxt"]
+    assert funding["ts"].min() == dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    assert funding.sort("ts")["interval_hours"].to_list() == [None, *[8.0] * (31 * 3 - 1)]
 
 
 def test_history_is_paged(bybit, fetch):

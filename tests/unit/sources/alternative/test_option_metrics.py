@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from btq_assets.config.sources import OptionMetricsSection
 from btq_assets.contracts.base import cast_to_contract, violations
+from btq_assets.contracts.core import MACRO_VINTAGES
 from btq_assets.contracts.core_alternative import (
     OPTION_METRICS,
     OPTION_QUOTES,
@@ -18,9 +19,10 @@ from btq_assets.contracts.core_alternative import (
     UNUSUAL_OPTIONS,
 )
 from btq_assets.sources.alternative import option_metrics as module
+from btq_assets.sources.alternative.american import american_price
 from btq_assets.sources.alternative.black import black_price
 from btq_assets.sources.alternative.option_metrics import option_tables
-from btq_assets.sources.alternative.option_quotes import forwards, usable_quotes
+from btq_assets.sources.alternative.option_quotes import forwards, usable_quotes, with_rates
 
 FIRST = dt.datetime(2024, 6, 3, 20, tzinfo=dt.UTC)
 SETTINGS = OptionMetricsSection()
@@ -40,9 +42,14 @@ def chain(
     volatility=smile,
     half_spread: float = 0.01,
     inverse: bool = False,
+    root: str = "SPX",
+    source: str = "test",
     **columns,
 ) -> pl.DataFrame:
-    """Quotes around Black's prices, with forward and volatility known."""
+    """Quotes around Black's prices, with forward and volatility known.
+
+    Options on the SPX are European, as these prices are.
+    """
     rows = []
     for number in days:
         expires = ts + dt.timedelta(days=number)
@@ -55,7 +62,7 @@ def chain(
                 scale = forward if inverse else 1.0
                 rows.append(
                     {
-                        "source": "test", "dataset": "test", "underlying": "XYZ", "root": "XYZ",
+                        "source": source, "dataset": "test", "underlying": root, "root": root,
                         "contract_id": f"XYZ{expires:%y%m%d}{kind[0].upper()}{strike:g}",
                         "kind": kind, "strike": strike, "expiry": expires.date(),
                         "expires_at": expires, "ts": ts, "known_at": ts + dt.timedelta(minutes=15),
@@ -141,7 +148,7 @@ def test_one_sided_wide_crossed_expiring_and_adjusted_quotes_are_left_out():
         quotes.with_columns(bid=pl.col("ask") * 2),
         quotes.with_columns(ask=pl.col("bid") * 2),
         quotes.with_columns(expires_at=pl.col("ts") + dt.timedelta(hours=6)),
-        quotes.with_columns(root=pl.lit("XYZ1")),
+        quotes.with_columns(root=pl.lit("SPX1")),
     )
     for number, frame in enumerate(bad):
         assert usable_quotes(frame, SETTINGS).is_empty(), number
@@ -153,10 +160,12 @@ def test_one_sided_wide_crossed_expiring_and_adjusted_quotes_are_left_out():
 
 
 def test_a_forward_far_from_its_spot_or_without_pairs_is_none():
-    usable = usable_quotes(chain(days=(14,)), SETTINGS)
-    assert forwards(usable, SETTINGS).height == 1
-    assert forwards(usable.with_columns(underlying_price=pl.lit(10.0)), SETTINGS).is_empty()
-    assert forwards(usable.filter(kind="call"), SETTINGS).is_empty()
+    usable = with_rates(
+        usable_quotes(chain(days=(14,)), SETTINGS), MACRO_VINTAGES.empty(), SETTINGS
+    )
+    assert forwards(usable).height == 1
+    assert forwards(usable.with_columns(underlying_price=pl.lit(10.0))).is_empty()
+    assert forwards(usable.filter(kind="call")).is_empty()
 
 
 def test_no_quotes_make_empty_tables():
@@ -245,10 +254,117 @@ def test_contracts_that_trade_more_than_is_open_are_listed_with_their_history():
     assert (row["n_earlier_days"], row["mean_earlier_volume"]) == (2, 15.0)
     counts = tables(quotes).metrics.sort("ts")["n_unusual_contracts"].to_list()
     assert counts == [0, 0, 1]
-    new = quotes.with_columns(open_interest=pl.when(burst).then(0.0).otherwise("open_interest"))
-    assert tables(new).unusual["volume_to_open_interest"].to_list() == [None]
+    nothing_open = quotes.with_columns(open_interest=pl.lit(0.0))
+    assert tables(nothing_open).unusual["volume_to_open_interest"].to_list() == [None]
     unknown = quotes.with_columns(open_interest=pl.lit(None, pl.Float64))
     assert tables(unknown).unusual.is_empty()
+
+
+def days_of_one_contract(source: str, *rows: tuple) -> pl.DataFrame:
+    """Quotes of one contract: hours from the first, volume, open interest, hours until known."""
+    one = chain(days=(45,), source=source).head(1)
+    return pl.concat(
+        one.with_columns(
+            ts=pl.lit(FIRST + dt.timedelta(hours=hours)),
+            known_at=pl.lit(FIRST + dt.timedelta(hours=hours + late)),
+            volume=pl.lit(volume),
+            open_interest=pl.lit(open_, dtype=pl.Float64),
+        ).cast(dict(one.schema))
+        for hours, volume, open_, late in rows
+    )
+
+
+def test_volume_is_compared_with_what_was_open_the_day_before():
+    """500 traded: 100 were open the evening before, 550 when it had been opened."""
+    moving = days_of_one_contract(
+        "deribit", (-12, 10.0, 40.0, 0), (-1, 10.0, 100.0, 0), (20, 10.0, 300.0, 0),
+        (23, 500.0, 550.0, 0),
+    )  # fmt: skip
+    (row,) = tables(moving).unusual.rows(named=True)
+    # The last quote of the day before, not of an hour before and not its own.
+    assert (row["open_interest"], row["volume_to_open_interest"]) == (100.0, 5.0)
+    assert row["open_interest_basis"] == "earlier_day"
+    assert row["open_interest_at"] == FIRST - dt.timedelta(hours=1)
+    # A day that became known only afterwards is not what it is compared with.
+    late = days_of_one_contract(
+        "deribit", (-25, 10.0, 450.0, 0), (-1, 10.0, 100.0, 48), (23, 500.0, 550.0, 0)
+    )
+    assert tables(late).unusual["open_interest"].to_list() == [450.0]
+    alone = days_of_one_contract("deribit", (23, 500.0, 50.0, 0))
+    assert tables(alone).unusual.is_empty()
+
+
+def test_where_contracts_are_cleared_overnight_the_quote_holds_the_day_before():
+    cleared = days_of_one_contract("cboe", (0, 10.0, 40.0, 0), (24, 500.0, 100.0, 0))
+    (row,) = tables(cleared).unusual.rows(named=True)
+    assert (row["open_interest"], row["open_interest_basis"]) == (100.0, "cleared_overnight")
+    assert row["open_interest_at"] == FIRST + dt.timedelta(hours=24)
+    unknown = days_of_one_contract("cboe", (0, 10.0, 40.0, 0), (24, 500.0, None, 0))
+    assert tables(unknown).unusual.is_empty()
+
+
+def american_chain(rate: float, dividend_yield: float, root: str = "IBM") -> pl.DataFrame:
+    """Quotes around the prices of American options on a spot of 100."""
+    quotes = chain(days=(100, 365), root=root)
+    arrays = {
+        "right": np.where(quotes["kind"] == "call", 1.0, -1.0),
+        "spot": np.full(quotes.height, 100.0),
+        "strike": quotes["strike"].to_numpy(),
+        "years": (
+            (quotes["expires_at"] - quotes["ts"]).dt.total_seconds() / 86_400 / 365
+        ).to_numpy(),
+    }
+    price = american_price(**arrays, volatility=0.25, rate=rate, dividend_yield=dividend_yield)
+    return quotes.with_columns(
+        underlying_price=pl.lit(100.0),
+        bid=pl.Series(np.maximum(price - 0.005, 1e-4)),
+        ask=pl.Series(np.maximum(price - 0.005, 1e-4) + 0.01),
+        iv_provider=pl.lit(0.25),
+    )
+
+
+@pytest.mark.parametrize("dividend_yield", [0.0, 0.03])
+def test_american_prices_give_forward_and_volatility_without_early_exercise(dividend_yield):
+    rate = 0.06
+    settings = OptionMetricsSection(discount_rate_annual=rate)
+    made = tables(american_chain(rate, dividend_yield), settings).surfaces.sort("years")
+    assert made["exercise"].unique().to_list() == ["american"]
+    # F = S exp((r - q) t), which the prices were made with.
+    forward = 100 * np.exp((rate - dividend_yield) * made["years"].to_numpy())
+    assert made["forward"].to_numpy() == pytest.approx(forward, rel=2e-4)
+    assert made["atm_iv"].to_numpy() == pytest.approx([0.25] * 2, abs=5e-4)
+    assert made["mean_iv_gap"].abs().max() < 1e-3
+    # Taken for European, the same prices seem more volatile: their holder has more rights.
+    european = tables(american_chain(rate, dividend_yield, "SPX"), settings).surfaces
+    assert european["exercise"].unique().to_list() == ["european"]
+    assert european["mean_iv_gap"].max() > 2e-3
+
+
+def test_without_a_price_of_the_underlying_early_exercise_is_said_to_be_left_out():
+    blind = chain(days=(45,), root="IBM").with_columns(
+        underlying_price=pl.lit(None, dtype=pl.Float64)
+    )
+    assert tables(blind).surfaces["exercise"].to_list() == ["american_as_european"]
+
+
+def test_the_rate_is_the_curves_known_then_and_is_named():
+    def row(series: str, day: int, value: float) -> tuple:
+        known = dt.datetime(2024, 6, day, 22, tzinfo=dt.UTC)
+        return (series, dt.date(2024, 6, day), known, None, value, "percent", "FINAL")
+
+    # Known on Monday evening: after Monday's quotes, before Tuesday's.
+    vintages = pl.DataFrame(
+        [row("BC_1MONTH", 3, 2.0), row("BC_1YEAR", 3, 2.0)],
+        schema=MACRO_VINTAGES.schema,
+        orient="row",
+    )
+    quotes = pl.concat([chain(days=(45,)), chain(FIRST + dt.timedelta(days=1), days=(45,))])
+    made = tables(quotes, vintages=vintages).surfaces.sort("ts")
+    assert made["discount_basis"].to_list() == ["setting", "treasury"]
+    assert made["discount_rate_annual"].to_list() == pytest.approx([0.04, 2 * np.log1p(0.01)])
+    given_forward = tables(chain(inverse=True), vintages=vintages).surfaces
+    assert set(given_forward["discount_basis"]) == {"undiscounted"}
+    assert given_forward["discount_rate_annual"].null_count() == given_forward.height
 
 
 def test_what_becomes_known_later_changes_nothing_before():

@@ -93,6 +93,24 @@ def test_any_funding_rates_are_read_or_refused(rows):
     assert parsed.rows.height + parsed.rejected.height <= len(rows)
 
 
+def test_a_funding_interval_is_stated_else_the_time_since_the_one_before():
+    hour = 3_600_000
+    rows = [
+        {"timestamp": OPEN + round(hours * hour) + late, "fundingRate": 1e-4} | more
+        for hours, late, more in (
+            (-8, 0, {}), (0, 3, {}), (8, 0, {}), (24, 0, {}), (28, 0, {}), (29, 0, {}),
+            (29.5, 0, {}), (37.5, 0, {"interval": "4h"}), (38, 0, {"interval": "30m"}),
+            (46, 0, {"interval": "soon"}),
+        )
+    ]  # fmt: skip
+    parsed = parse_fundings(rows, "d", "S", OPEN, OPEN + 100 * hour)
+    # By hand: 8 h (3 ms late), 8, a hole of 16, 4, 1, half an hour is no rhythm, stated 4 and half.
+    assert parsed.rows["interval_hours"].to_list() == [
+        8.0, 8.0, None, 4.0, 1.0, None, 4.0, 0.5, 8.0,
+    ]  # fmt: skip
+    assert parse_fundings(rows[1:2], "d", "S", OPEN, OPEN + hour).rows["interval_hours"][0] is None
+
+
 @given(
     st.dates(dt.date(2000, 1, 1), dt.date(2090, 1, 1)),
     st.sampled_from(sorted(BAR_LENGTHS)),
