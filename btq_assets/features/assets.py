@@ -203,6 +203,42 @@ def document_scores(step: Step, documents: pl.DataFrame) -> TableOutput:
     )
 
 
+def _feature_quality(step: Step, **families: pl.DataFrame) -> TableOutput:
+    """Compare every feature with its training window, and with all other features."""
+    from btq_assets import plots
+    from btq_assets.features.quality import quality as judge
+
+    frame = judge(families, step.config)
+    main = frame.filter(pl.col("universe") == step.config.universe.main)
+    drifted = main.filter(pl.col("psi").is_not_null()).sort("psi", "feature", descending=True)
+    title = f"Population stability index, {step.config.universe.main}"
+    shown = drifted.head(25)
+    return TableOutput(
+        frame,
+        metadata={
+            "most_drifted": drifted.select("feature", "psi", "ks_statistic").head(10),
+            "redundant": main.filter(pl.col("cluster_size") > 1)
+            .select("cluster", "feature", "nearest_feature", "nearest_correlation")
+            .sort("cluster", "feature"),
+            "without_values": main.filter(pl.col("missing_share") == 1)["feature"].to_list(),
+        },
+        plots={title: plots.bars(shown["feature"].to_list(), shown["psi"].to_list(), title, "PSI")}
+        if shown.height
+        else {},
+    )
+
+
+feature_quality = TableAsset(
+    compute=_feature_quality,
+    outputs=(contracts.QUALITY,),
+    inputs={family.name: family.contract for family in FAMILIES},
+    config=("features", "models.walk_forward", "universe.main"),
+    code=("btq_assets.features.quality", "btq_assets.features.families", __name__),
+    group=_GROUP,
+    absent_as_empty=True,
+)
+
+
 @table_asset(
     outputs=(contracts.CATALOGUE,),
     config=("features",),

@@ -14,6 +14,7 @@ from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICA
 from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
 from btq_assets.contracts.features.macro import MACRO
+from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
 
 #: Contract of each family, by family name, in the order of the catalogue.
@@ -40,6 +41,7 @@ __all__ = [
     "FAMILY_CONTRACTS",
     "MACRO",
     "MICROSTRUCTURE",
+    "QUALITY",
     "QUANTUM",
     "REQUIREMENTS",
     "SENTIMENT",

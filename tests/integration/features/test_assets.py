@@ -159,6 +159,19 @@ def test_the_catalogue_lists_every_column_of_every_family(inputs, config):
         assert {c.name for c in contract.columns if c.is_float} <= listed
 
 
+def test_quality_names_what_drifted_and_what_repeats(inputs, config):
+    tables = {name: _compute(ASSETS[name], inputs, config)[1] for name in ("technical", "macro")}
+    absent = {n: a.outputs[0].empty() for n, a in ASSETS.items() if n not in tables}
+    split = config.model_copy(
+        update={"models": TradingConfig(models={"walk_forward": {"first_test": "2011-06-01", "train_years": 1}}).models}
+    )  # fmt: skip
+    output, frame, _ = _compute(features.feature_quality, tables | absent, split)
+    assert set(frame["family"]) == {"technical", "macro"}
+    assert output.metadata["most_drifted"].height == 10
+    assert "core_cpi_yoy" in output.metadata["without_values"]
+    assert all(png.startswith(PNG) for png in output.plots.values())
+
+
 def test_regimes_are_computed_checked_and_shown(inputs, config):
     output, frame, outcomes = _compute(regimes.states, inputs, config)
     assert all(outcome.passed for outcome in outcomes.values()), outcomes
@@ -188,8 +201,9 @@ def test_regimes_switched_off_are_an_empty_table(inputs):
 
 def test_every_asset_has_a_blocking_check_and_one_table():
     assets = [*table_assets_of(features), *table_assets_of(regimes)]
-    assert len(assets) == len(ASSETS) + 3
+    assert len(assets) == len(ASSETS) + 4
     for asset in assets:
         assert len(asset.outputs) == 1
         blocking = [spec for group in asset.checks for spec in group.specs if spec.blocking]
-        assert blocking or asset is features.catalogue  # its contract is all there is to check
+        # Of these two the contract is all there is to check.
+        assert blocking or asset in (features.catalogue, features.feature_quality)
