@@ -146,7 +146,7 @@ def _judge(
     )
     answers = {answer.expectation_config.meta["name"]: answer for answer in result.results}
     for expectation in chosen:
-        yield _outcome(suite, view, expectation, answers[expectation.name], rows.height)
+        yield _outcome(suite, view, expectation, answers[expectation.name], rows)
 
 
 def _translated(expectation: Expectation) -> Any:
@@ -160,7 +160,7 @@ def _translated(expectation: Expectation) -> Any:
 
 
 def _outcome(
-    suite: Suite, view: View, expectation: Expectation, answer: Any, n_rows: int
+    suite: Suite, view: View, expectation: Expectation, answer: Any, rows: pl.DataFrame
 ) -> CheckOutcome:
     content = answer.to_json_dict()
     raised = _exception_message(content.get("exception_info") or {})
@@ -171,17 +171,40 @@ def _outcome(
     metadata: dict[str, Any] = {
         "expectation": expectation.type,
         "demand": _demand(expectation),
-        "rows_judged": n_rows - (result.get("missing_count") or 0),
+        "rows_judged": rows.height - (result.get("missing_count") or 0),
         "rows_unexpected": n_unexpected,
     }
     if result.get("observed_value") is not None:
         metadata["observed"] = result["observed_value"]
-    sample = _table(result.get("partial_unexpected_index_list") or [], view, expectation)
+    told = result.get("partial_unexpected_index_list") or []
+    sample = _table(_worst(expectation, view, rows) or told, view, expectation)
     if sample:
         metadata["sample"] = sample
     passed = bool(content["success"])
     return CheckOutcome(
         expectation.name, passed, _message(suite, view, expectation, metadata, passed), metadata
+    )
+
+
+def _worst(expectation: Expectation, view: View, rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows farthest out of the bounds, where there are bounds; else whatever is told."""
+    if "between" not in expectation.type or expectation.column is None:
+        return []
+    # Not a number is not judged, and would count as larger than any.
+    value = pl.col(expectation.column).cast(pl.Float64).fill_nan(None)
+    low, high = expectation.kwargs.get("min_value"), expectation.kwargs.get("max_value")
+    # Beyond one bound or the other, so the larger of the two distances.
+    out = pl.max_horizontal(
+        *([pl.lit(low) - value] if low is not None else []),
+        *([value - pl.lit(high)] if high is not None else []),
+    )
+    return (
+        rows.with_columns(_out=out)
+        .filter(pl.col("_out") > 0)
+        .sort("_out", descending=True, maintain_order=True)
+        .head(SAMPLE_ROWS)
+        .select(*dict.fromkeys([*view.identity, expectation.column]))
+        .to_dicts()
     )
 
 

@@ -51,11 +51,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the database says beside the checks, by table: rows to show under their heading."""
+    """What the database says beside the checks, by table: rows to show, and how many there are."""
 
     health: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     repairs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    n_refused: dict[str, int] = field(default_factory=dict)
+    n_repairs: dict[str, int] = field(default_factory=dict)
 
 
 def recorded_answers(instance: DagsterInstance, n_runs: int) -> list[Answer]:
@@ -103,7 +105,8 @@ def surroundings(file: Path) -> Surroundings:
     with duckdb.connect(str(file), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
 
-        def rows(table: str, order: str) -> list[dict[str, Any]]:
+        def first(table: str, order: str) -> list[dict[str, Any]]:
+            """First rows of each table told of, with their number: quarantine may hold millions."""
             schema, name = table.split(".")
             there = connection.execute(
                 "SELECT count(*) FROM information_schema.tables "
@@ -113,20 +116,29 @@ def surroundings(file: Path) -> Surroundings:
             if not there or not there[0]:
                 return []
             return (
-                connection.execute(f"SELECT * FROM {table} ORDER BY {order}").pl().to_dicts()  # noqa: S608
+                connection.execute(
+                    f"SELECT *, count(*) OVER (PARTITION BY table_name) AS n_rows_told FROM {table} "  # noqa: S608
+                    f"QUALIFY row_number() OVER (PARTITION BY table_name ORDER BY {order}) <= ? "
+                    f"ORDER BY table_name, {order}",
+                    [SHOWN_ROWS],
+                )
+                .pl()
+                .to_dicts()
             )
 
+        refused = first("quarantine.rows", "received_at DESC, row_id")
+        repairs = first("quality.repairs", "confidence DESC, key_json, column_name")
         return Surroundings(
-            {row["table_name"]: row for row in rows("mart.data_health", "table_name")},
-            _first_by_table(rows("quarantine.rows", "received_at DESC, row_id")),
-            _first_by_table(rows("quality.repairs", "confidence DESC, key_json, column_name")),
+            {row["table_name"]: row for row in first("mart.data_health", "table_name")},
+            _by_table(refused),
+            _by_table(repairs),
+            {row["table_name"]: row["n_rows_told"] for row in refused},
+            {row["table_name"]: row["n_rows_told"] for row in repairs},
         )
 
 
-def _first_by_table(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def _by_table(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        shown = found.setdefault(row["table_name"], [])
-        if len(shown) < SHOWN_ROWS:
-            shown.append(row)
+        found.setdefault(row["table_name"], []).append(row)
     return found

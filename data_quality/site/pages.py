@@ -9,10 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from data_quality.site.answers import Answer, Surroundings
+
+#: States, the worst first.
+_ORDER = ("failed", "warned", "passed")
+#: Told in words by the message already.
+_UNTOLD = ("sample", "reused", "expectation")
 
 #: Answers of a check shown as its history.
 _HISTORY = 30
@@ -43,6 +49,22 @@ class Check:
         """``passed``, ``warned`` or ``failed``."""
         return state(self.last)
 
+    @property
+    def since(self) -> datetime:
+        """Time of the first of the equal answers the history ends with."""
+        first = self.last
+        for answer in reversed(self.history):
+            if answer.passed != self.last.passed:
+                break
+            first = answer
+        return first.at
+
+    @property
+    def unexpected(self) -> str:
+        """Rows out of order, where the check counts them."""
+        told = dict(self.facts).get("rows_unexpected", "")
+        return "" if told == "0" else told
+
 
 @dataclass(frozen=True)
 class Table:
@@ -60,6 +82,11 @@ class Table:
         """How many checks are in a state."""
         return sum(check.state == wanted for check in self.checks)
 
+    @property
+    def states(self) -> str:
+        """Every state a check of it is in."""
+        return " ".join(dict.fromkeys(check.state for check in self.checks))
+
 
 def state(answer: Answer) -> str:
     """``passed``, ``warned`` (failed, and the commit went on) or ``failed``."""
@@ -73,13 +100,12 @@ def tables(answers: Iterable[Answer]) -> list[Table]:
     grouped: dict[str, dict[str, list[Answer]]] = {}
     for answer in answers:
         grouped.setdefault(answer.table, {}).setdefault(answer.check, []).append(answer)
-    order = {"failed": 0, "warned": 1, "passed": 2}
     return [
         Table(
             name,
             sorted(
                 (_check(check, history) for check, history in checks.items()),
-                key=lambda check: (order[check.state], check.name),
+                key=lambda check: (_ORDER.index(check.state), check.name),
             ),
         )
         for name, checks in sorted(grouped.items())
@@ -91,11 +117,7 @@ def _check(name: str, history: Sequence[Answer]) -> Check:
     # A re-used answer carries no rows: they are with the answer it repeats.
     told = next((a for a in reversed(history) if not a.metadata.get("reused")), last)
     shown = told if told.passed == last.passed else last
-    facts = [
-        (key, _text(value))
-        for key, value in shown.metadata.items()
-        if key not in ("sample", "reused")
-    ]
+    facts = [(key, _text(value)) for key, value in shown.metadata.items() if key not in _UNTOLD]
     return Check(
         name, last, _cells(str(shown.metadata.get("sample", ""))), facts, list(history[-_HISTORY:])
     )
@@ -140,19 +162,36 @@ def write_site(answers: Iterable[Answer], around: Surroundings, folder: Path) ->
     found = tables(answers)
     judged = {table.name for table in found}
     silent = sorted((set(around.refused) | set(around.repairs)) - judged)
-    found = sorted([*found, *(Table(name, []) for name in silent)], key=lambda table: table.name)
+    found = sorted([*found, *(Table(name, []) for name in silent)], key=_worst_first)
+    wrong = [(table, check) for table in found for check in table.checks if check.state != "passed"]
+    wrong.sort(key=lambda pair: _ORDER.index(pair[1].state))
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.html"):
         stale.unlink()
     index = folder / "index.html"
-    index.write_text(template.render(table=None, tables=found, health=around.health))
+    pages = {table.name for table in found}
+    index.write_text(
+        template.render(
+            table=None,
+            tables=found,
+            wrong=wrong,
+            health=around.health,
+            totals={state: sum(table.count(state) for table in found) for state in _ORDER},
+            n_refused=around.n_refused,
+            n_repairs=around.n_repairs,
+            pages=pages,
+        )
+    )
     written = [index]
     for table in found:
         page = folder / table.file
         page.write_text(
             template.render(
                 table=table,
-                tables=found,
+                pages=pages,
+                totals={state: table.count(state) for state in _ORDER},
+                n_refused=around.n_refused.get(table.name, 0),
+                n_repairs=around.n_repairs.get(table.name, 0),
                 health=_row(around.health.get(table.name, {}), _HEALTH),
                 refused=[_row(row, _REFUSED) for row in around.refused.get(table.name, [])],
                 repairs=[_row(row, _REPAIRS) for row in around.repairs.get(table.name, [])],
@@ -160,6 +199,10 @@ def write_site(answers: Iterable[Answer], around: Surroundings, folder: Path) ->
         )
         written.append(page)
     return written
+
+
+def _worst_first(table: Table) -> tuple[int, int, str]:
+    return -table.count("failed"), -table.count("warned"), table.name
 
 
 def _row(row: dict[str, Any], names: Sequence[str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from data_quality import (
     suites,
 )
 from data_quality.declarations import Suite, View, between
+from data_quality.site import pages
 
 Corruption = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -758,6 +759,21 @@ def test_the_sample_is_short_however_many_rows_fail() -> None:
     outcome = judge(only(BARS, "no_wide_range"), frame)["no_wide_range"]
     assert outcome.metadata["rows_unexpected"] == frame.height
     assert len(outcome.metadata["sample"].splitlines()) == 2 + runner.SAMPLE_ROWS
+
+
+def test_the_worst_rows_are_shown_first_and_what_cannot_be_judged_is_not() -> None:
+    """Of twenty rows out of bounds the farthest, whichever bound it is; 9 below is worse than 8 above."""
+    values = [float("nan"), None, 0.5, *range(2, 19), -9.0]
+    view = View("rows", lambda frame: frame, ("id",))
+    suite = Suite("t", (view,), (between("x", "rows", "value", 0, 10, ""),))
+    frame = pl.DataFrame({"id": [f"a | {i}" for i in range(len(values))], "value": values})
+    (outcome,) = runner.run_suite(suite, frame)
+    lines = outcome.metadata["sample"].splitlines()
+    assert lines[2:5] == ["| a \\| 20 | -9 |", "| a \\| 19 | 18 |", "| a \\| 18 | 17 |"]
+    assert "nan" not in outcome.metadata["sample"]
+    assert len(lines) == 2 + runner.SAMPLE_ROWS
+    # A bar in a text is not the end of a cell.
+    assert pages._cells(outcome.metadata["sample"])[1] == ["a | 20", "-9"]
 
 
 def test_a_suite_on_the_wrong_table_is_an_error() -> None:
