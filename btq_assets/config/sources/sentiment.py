@@ -151,6 +151,13 @@ class EdgarSourceSection(ProviderSection):
     )
     forms: tuple[str, ...] = ("8-K", "8-K/A", "10-K", "10-K/A", "10-Q", "10-Q/A")
     start_day: str = Field("2020-01-01", pattern=DAY)
+    text_forms: tuple[str, ...] = Field(
+        (),
+        description="Forms whose main document is fetched too, one request each: 8-K, for example.",
+    )
+    archives_url: str = Field(
+        "", description="Another server of documents; empty means the SEC's own."
+    )
     contact: str = Field(
         "", description="Your name and mail address: the SEC refuses requests without."
     )

@@ -574,6 +574,66 @@ def test_filings_are_known_when_the_public_could_read_them(web, fetch):
     assert fetched.rejected["reason"].to_list() == ["filingDate 'soon' is not a date"]
 
 
+#: An inline-XBRL page, as issuers file them: a hidden part for machines, then what is read.
+EIGHT_K = """<html xmlns:ix="http://www.xbrl.org/2013/inlineXBRL"><head><title>8-K</title></head><body>
+<div style="display:none"><ix:header><ix:hidden><ix:nonNumeric>0000320193</ix:nonNumeric></ix:hidden>
+</ix:header></div><p>Item 2.02&#160;Results of Operations.</p><p>On <b>May 2, 2024</b> Apple issued a
+press release.</p></body></html>"""
+
+
+def test_the_text_of_configured_forms_is_fetched_once_and_known_with_the_filing(
+    web, settings, tmp_path
+):
+    def respond(request: Request) -> Reply:
+        return Reply(EIGHT_K) if request.path.endswith(".htm") else edgar(request)
+
+    web.respond = respond
+    entry = ENTRIES["edgar"]
+
+    def texts(**options) -> dict[str, str | None]:
+        given = {"companies": {"AAPL": 320193}, "archives_url": web.url} | options
+        section = settings("edgar", **given).sources.edgar
+        web.asked.clear()
+        fetched, _ = fetch_window(entry, section, now=NOW, answers=tmp_path / "answers")
+        rows = rows_of(fetched, "edgar")
+        assert rows["known_at"].to_list()[1] == utc(2024, 5, 2, 20, 30, 41)
+        return dict(rows.select("author", "text").rows())
+
+    assert texts() == {"10-Q": None, "8-K": None}
+    assert not [r for r in web.asked if r.path.startswith("/Archives")]
+    read = texts(text_forms=("8-K",))
+    assert read["8-K"] == (
+        "Item 2.02 Results of Operations. On May 2, 2024 Apple issued a press release."
+    )
+    assert read["10-Q"] is None
+    (asked,) = [r for r in web.asked if r.path.startswith("/Archives")]
+    assert asked.path == "/Archives/edgar/data/320193/000032019324000067/aapl-20240502.htm"
+    assert "jane@example.org" in asked.headers["user-agent"]
+    # A filed document never changes.
+    assert texts(text_forms=("8-K",), answers_fresh_hours=0) == read
+    assert not [r for r in web.asked if r.path.startswith("/Archives")]
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (Reply("no such key", 404), None),
+        (Reply("Undeclared automated tool", 403), r"sources\.edgar\.contact"),
+        (Reply(EIGHT_K, how="cut"), "gave no usable answer"),
+    ],
+)
+def test_a_filing_stands_without_its_document_and_not_with_half_of_it(web, fetch, reply, outcome):
+    web.respond = lambda request: reply if request.path.endswith(".htm") else edgar(request)
+    options = {"companies": {"AAPL": 320193}, "archives_url": web.url, "text_forms": ("8-K",)}
+    if outcome is None:
+        fetched = fetch("edgar", **options)
+        assert rows_of(fetched, "edgar")["text"].null_count() == 3
+        assert fetched.notes["documents_without_text"] == 1
+    else:
+        with pytest.raises(SourceError, match=outcome):
+            fetch("edgar", **options)
+
+
 @pytest.mark.parametrize(
     ("reply", "error", "message"),
     [

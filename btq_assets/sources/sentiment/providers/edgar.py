@@ -1,17 +1,20 @@
 """Filings with the SEC: what was filed, and when the public could read it.
 
-Belongs here: asking for a company's list of filings, older lists included, and reading it. Does
-not belong here: the documents themselves, accounts (XBRL).
+Belongs here: asking for a company's list of filings, older lists included, reading it, and the text of
+the main document of configured forms. Does not belong here: exhibits, accounts (XBRL).
 
 ``acceptanceDateTime`` is written with a ``Z``, and was for years New York time all the same. Both
 readings are possible, so the later one counts. A filing accepted after 17:30 New York time carries
 the date of the next business day and is shown to the public that morning at 6:00: then that is
-when it is known. Public domain; the SEC allows 10 requests a second and wants a contact in each.
+when it is known. A filed document never changes: it is asked for once, and its text is known with the
+filing. Public domain; the SEC allows 10 requests a second and wants a contact in each.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
@@ -27,14 +30,22 @@ from btq_assets.sources.sentiment.documents import (
     Document,
     Link,
     UnreadableError,
+    body_of,
     clean,
     document_rows,
     headline_of,
+    plain_text,
     stamp_of,
 )
 from btq_assets.sources.vintages import ASSUMED_LAG, RECORDED
 
 URL = "https://data.sec.gov"
+ARCHIVES_URL = "https://www.sec.gov"
+#: Hours a stored document serves: as long as any setting allows.
+_FOR_GOOD = 8_760.0
+_READABLE = (".htm", ".html", ".txt")
+#: Facts for machines that no reader of an inline-XBRL page sees.
+_MACHINE_PART = re.compile(r"<ix:header\b.*?</ix:header>", re.I | re.S)
 NEW_YORK = ZoneInfo("America/New_York")
 _FORMATS = ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S")
 _NEXT_MORNING = time(6, 0)
@@ -96,8 +107,47 @@ class EdgarProvider:
             if filing.published_at.date() >= first_day
             and window.start <= filing.published_at < window.end
         ]
-        rows = document_rows(kept, raw.DOCUMENTS_EDGAR)
-        return Fetched({raw.DOCUMENTS_EDGAR.table: rows}, found.rejected())
+        read = [self._with_text(filing) for filing in kept]
+        rows = document_rows(read, raw.DOCUMENTS_EDGAR)
+        return Fetched(
+            {raw.DOCUMENTS_EDGAR.table: rows},
+            found.rejected(),
+            {
+                "documents_without_text": sum(
+                    filing.author in self.settings.text_forms and filing.text is None
+                    for filing in read
+                )
+            },
+        )
+
+    def _with_text(self, filing: Document) -> Document:
+        """The filing with what its main document says, where its form is configured."""
+        if filing.author not in self.settings.text_forms or filing.url is None:
+            return filing
+        if not filing.url.lower().endswith(_READABLE):
+            return filing
+        base = (self.settings.archives_url or ARCHIVES_URL).rstrip("/")
+        try:
+            body = self.client.get(
+                base + filing.url.removeprefix(ARCHIVES_URL),
+                headers=self._headers,
+                fresh_hours=_FOR_GOOD,
+            )
+        except NotFoundError:
+            return filing
+        except WrongKeyError as error:
+            raise self._refused(error) from None
+        return replace(filing, text=document_text(body))
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"User-Agent": f"btquant {self.settings.contact}"}
+
+    def _refused(self, error: WrongKeyError) -> SourceError:
+        return SourceError(
+            f"{error} The SEC refuses requests without a contact or above 10 a second: check "
+            "sources.edgar.contact and sources.edgar.calls_per_minute"
+        )
 
     def _pages(
         self, symbol: str, number: int, first_day: date
@@ -115,18 +165,13 @@ class EdgarProvider:
 
     def _get(self, path: str, symbol: str, number: int) -> Any:
         try:
-            return self.client.get_json(
-                path, headers={"User-Agent": f"btquant {self.settings.contact}"}
-            )
+            return self.client.get_json(path, headers=self._headers)
         except NotFoundError:
             raise UnknownSymbolError(
                 f"the SEC knows no company {number} ({symbol}); correct sources.edgar.companies"
             ) from None
         except WrongKeyError as error:
-            raise SourceError(
-                f"{error} The SEC refuses requests without a contact or above 10 a second: check "
-                "sources.edgar.contact and sources.edgar.calls_per_minute"
-            ) from None
+            raise self._refused(error) from None
 
     def _rows(self, columns: Any) -> list[dict[str, Any]]:
         """Rows out of parallel lists."""
@@ -184,6 +229,11 @@ def read_filing(
         dataset=f"CIK{number:010d}",
         links=(Link(symbol),),
     )
+
+
+def document_text(body: bytes) -> str | None:
+    """What a reader sees of a filed document, HTML or plain text, cut to the length of texts."""
+    return body_of(plain_text(_MACHINE_PART.sub(" ", body.decode("utf-8", "replace"))))
 
 
 def acceptance(accepted: object, filed: object) -> tuple[datetime, datetime]:
