@@ -53,6 +53,7 @@ def provider_asset(
             partition_key=step.partition_key,
             answers=step.artifacts.paths.answers / entry.name,
             replay=replay,
+            stored=lambda: step.read_ledger(entry.contracts[0]),
         )
         fresh = {
             contract.table: _new_rows(entry, contract, step, fetched.frames[contract.table])

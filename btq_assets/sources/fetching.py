@@ -6,16 +6,18 @@ belong here: Dagster, and what a provider does with a window.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from btq_assets.config import ProviderSection
 from btq_assets.sources.answers import AnswerStore
 from btq_assets.sources.errors import MissingKeyError, SourceError
 from btq_assets.sources.http import HttpClient, Pace
-from btq_assets.sources.provider import Fetched, ProviderEntry, Window
+from btq_assets.sources.provider import Fetched, ProviderEntry, ResumingProvider, Window
 from btq_assets.timeline import add_months
 
 #: Windows of unpartitioned providers start here where no setting says otherwise.
@@ -74,6 +76,7 @@ def fetch_window(
     partition_key: str | None = None,
     answers: Path | None = None,
     replay: bool = False,
+    stored: Callable[[], pl.DataFrame] | None = None,
 ) -> tuple[Fetched, dict[str, Any]]:
     """Ask a provider for one window.
 
@@ -91,6 +94,8 @@ def fetch_window(
         Folder of raw answers; ``None`` keeps none.
     replay
         Ask nobody: parse stored answers again.
+    stored
+        Reads the rows of the provider's first table, for one that goes on where it ended.
 
     Returns
     -------
@@ -107,6 +112,9 @@ def fetch_window(
         pace=_PACES.setdefault(entry.name, Pace()),
     )
     provider = entry.open(settings, client)
+    # Stored answers are those to the questions of their own day.
+    if stored is not None and not replay and isinstance(provider, ResumingProvider):
+        provider.resume_from(stored())
     fetched = provider.fetch(window_of(entry, partition_key, now), now)
     missing = [c.table for c in entry.contracts if c.table not in fetched.frames]
     if missing:

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -86,6 +86,15 @@ class Provider(Protocol):
             And its kinds (`sources.errors`): a wrong key, an unknown symbol, a provider that does
             not answer, an answer of unknown shape.
         """
+        ...
+
+
+@runtime_checkable
+class ResumingProvider(Provider, Protocol):
+    """A provider that asks only for what is not stored."""
+
+    def resume_from(self, stored: pl.DataFrame) -> None:
+        """Take note of the rows of its first table, before a fetch."""
         ...
 
 

@@ -37,6 +37,7 @@ def _entry(
         checks=(*OBSERVED_CHECKS, documents_suite(contract)),
         code=(
             f"{_PACKAGE}.documents",
+            f"{_PACKAGE}.gaps",
             "data_quality.document_suites",
             "data_quality.document_views",
         ),

@@ -33,6 +33,7 @@ from btq_assets.sources.fetching import fetch_window, key_of, window_of
 from btq_assets.sources.http import HttpClient
 from btq_assets.sources.provider import Fetched
 from btq_assets.sources.sentiment import registry
+from btq_assets.sources.sentiment.providers.x import number_at
 from btq_assets.sources.vintages import new_vintages
 from btq_assets.warehouse import Warehouse
 from btq_assets.warehouse.paths import DataPaths
@@ -507,6 +508,80 @@ def test_x_without_results_is_empty_and_without_shape_an_error(web, fetch):
     web.respond = always({"title": "Unauthorized"}, status=401)
     with pytest.raises(WrongKeyError, match="HTTP 401"):
         fetch("x")
+
+
+class Timeline:
+    """X's recent search over posts by number, newest first, `page` at a time."""
+
+    def __init__(self, numbers: list[int], page: int = 2) -> None:
+        self.numbers, self.page = numbers, page
+
+    def __call__(self, request: Request) -> Reply:
+        ask = request.params
+        since, until = int(ask.get("since_id", 0)), int(ask.get("until_id", 1 << 62))
+        if "since_id" in ask:
+            assert since > number_at(NOW - dt.timedelta(days=7)), "X refuses numbers it forgot"
+        found = sorted((n for n in self.numbers if since < n < until), reverse=True)
+        start = int(ask.get("next_token", 0))
+        meta: dict = {"result_count": len(found)}
+        if start + self.page < len(found):
+            meta["next_token"] = str(start + self.page)
+        return Reply(
+            json.dumps({"data": [tweet(n) for n in found[start : start + self.page]], "meta": meta})
+        )
+
+
+def test_x_goes_on_where_the_last_run_ended_and_comes_back_for_what_it_left_out(
+    web, settings, tmp_path
+):
+    """X bills by the post: each is asked for once, and after a burst none stays unread."""
+    first = number_at(utc(2024, 6, 2, 10))
+    timeline = web.respond = Timeline([first + n for n in range(3)])
+    entry, contract = ENTRIES["x"], raw.DOCUMENTS_X
+    section = settings("x", queries=("$AAPL",), max_pages=2, answers_fresh_hours=0).sources.x
+    table, minutes = contract.empty(), iter(range(60))
+
+    def run(*, commits: bool = True) -> list[int]:
+        nonlocal table
+        web.asked.clear()
+        now, answers = NOW + dt.timedelta(minutes=next(minutes)), tmp_path / "answers"
+        fetched, _ = fetch_window(
+            entry, section, key="k", now=now, answers=answers, stored=lambda: table
+        )
+        rows = rows_of(fetched, "x")
+        if commits:
+            table = pl.concat([table, rows]).unique("doc_id", keep="first")
+        return sorted(int(url.rsplit("/", 1)[1]) - first for url in rows["url"])
+
+    assert run() == [0, 1, 2]
+    # Nothing new: one request that brings no post.
+    assert run() == []
+    assert [r.params["since_id"] for r in web.asked] == [str(first + 2)]
+    # A burst of nine: two pages of two, the newest ones.
+    timeline.numbers += [first + n for n in range(3, 12)]
+    assert run() == [8, 9, 10, 11]
+    # Again with the same budget: nothing new, and a page of what was left out. It is not stored.
+    assert run(commits=False) == [6, 7]
+    assert [(r.params["since_id"], r.params.get("until_id")) for r in web.asked] == [
+        (str(first + 11), None), (str(first + 2), str(first + 8)),
+    ]  # fmt: skip
+    # What was not committed is asked for again; then the rest, and then nothing is left.
+    assert run() == [6, 7]
+    assert run() == [4, 5]
+    assert run() == [3]
+    assert run() == []
+    assert len(web.asked) == 1
+    assert table.height == 12
+
+
+def test_x_is_not_asked_about_what_it_has_forgotten(web, fetch, settings, tmp_path):
+    old = number_at(NOW - dt.timedelta(days=8))
+    web.respond = always({"data": [tweet(old)], "meta": {"result_count": 1}})
+    table = rows_of(fetch("x", queries=("$AAPL",)), "x")
+    section = settings("x", queries=("$AAPL",)).sources.x
+    web.asked.clear()
+    fetch_window(ENTRIES["x"], section, key="k", now=NOW, stored=lambda: table)
+    assert "since_id" not in web.asked[0].params
 
 
 # --- EDGAR
