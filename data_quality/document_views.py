@@ -49,10 +49,14 @@ def headlines(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def coverage(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per symbol: its share of all documents times the number of symbols (1 is even)."""
+    """One row per symbol: its share of all documents times the number of symbols (1 is even).
+
+    Where a source is asked symbol by symbol, only those count: others are merely mentioned beside.
+    """
+    found = first_vintages(frame).filter(pl.col("symbol") != "")
+    asked = pl.col("symbol").is_in(found["dataset"].unique().implode())
     return (
-        first_vintages(frame)
-        .filter(pl.col("symbol") != "")
+        found.filter(asked | ~asked.any())
         .group_by("symbol")
         .agg(n_documents=pl.len().cast(pl.Int64))
         .with_columns(

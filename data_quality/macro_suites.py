@@ -18,9 +18,9 @@ _MACRO = (
         "releases",
         "assumed_lag_days",
         0,
-        130,
-        "An assumed lag is at most 130 days from the start of the period: a quarter and its "
-        "release.",
+        732,
+        "An assumed lag is at most 732 days from the start of the period: a year, and the late "
+        "default of a yearly series nobody described.",
     ),
     between(
         "no_gap_in_periods",

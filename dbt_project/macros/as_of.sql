@@ -22,5 +22,6 @@ create or replace macro {{ this.schema }}.documents_as_of(as_of) as table
 select *
 from {{ this }}
 where {{ known_by('cast(as_of as timestamptz)') }}
-order by doc_id
+qualify row_number() over (partition by doc_id, symbol order by known_at desc) = 1
+order by doc_id, symbol
 {% endmacro %}

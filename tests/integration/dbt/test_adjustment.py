@@ -248,6 +248,29 @@ def test_macro_and_documents_as_of(warehouse):
         assert counts == [(0,), (1,)]
 
 
+def test_a_document_is_shown_as_it_read_at_a_time(warehouse):
+    """One row a document: its words of the 7th, and from the 9th on those it was corrected to."""
+    with warehouse.connect() as connection:
+        connection.execute("begin")
+        connection.execute(
+            "insert into core.documents select * replace (known_at + interval 2 days as known_at, "
+            "'SYNTHETIC corrected' as headline) from core.documents"
+        )
+        shown = [
+            connection.execute(
+                f"select headline from core.documents_as_of(timestamptz '{moment}')"
+            ).fetchall()
+            for moment in (
+                "2020-01-07 21:00:00+00",
+                "2020-01-09 20:59:00+00",
+                "2020-01-09 21:00:00+00",
+            )
+        ]
+        connection.execute("rollback")
+    assert [len(rows) for rows in shown] == [1, 1, 1]
+    assert shown[0] == shown[1] != shown[2] == [("SYNTHETIC corrected",)]
+
+
 def test_as_of_macros_survive_publishing(warehouse, tmp_path):
     """A copy of the file under the published name answers, read-only, in another process."""
     folder = tmp_path / "published"

@@ -466,7 +466,7 @@ CASES: dict[str, tuple[Suite, Callable[[], pl.DataFrame], dict[str, Corruption]]
         MACRO,
         clean_macro,
         {
-            "assumed_lag_is_plausible": at(7, known_at=dt.datetime(2001, 2, 1, tzinfo=dt.UTC)),
+            "assumed_lag_is_plausible": at(7, known_at=dt.datetime(2003, 2, 1, tzinfo=dt.UTC)),
             "no_gap_in_periods": drop(20, 34),
             "no_stale_values": rows(20, 46, value=pl.lit(100.0)),
             "one_unit": at(7, unit="percent"),

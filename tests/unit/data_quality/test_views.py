@@ -11,7 +11,33 @@ import pytest
 from btq_assets.contracts import raw
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.columns import SYMBOL, TS, UNIVERSE, number
-from data_quality import bar_views, feature_views, macro_views
+from data_quality import bar_views, document_views, feature_views, macro_views
+
+
+def documents(mentions: list[tuple[str, str]]) -> pl.DataFrame:
+    """Documents by dataset and symbol, a minute apart."""
+    start = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    return pl.DataFrame(
+        {
+            "doc_id": [f"d{n}" for n in range(len(mentions))],
+            "dataset": [dataset for dataset, _ in mentions],
+            "symbol": [symbol for _, symbol in mentions],
+            "known_at": [start + dt.timedelta(minutes=n) for n in range(len(mentions))],
+        }
+    )
+
+
+def test_symbols_that_are_only_mentioned_do_not_make_those_asked_for_dominant():
+    """Asked for A and B, 10 each, and 30 others mentioned once: A and B share evenly, 1 and 1."""
+    asked = [(name, name) for name in "AB" for _ in range(10)]
+    beside = [("A", f"Z{n}") for n in range(30)]
+    shares = document_views.coverage(documents(asked + beside))
+    assert dict(shares.select("symbol", "relative_share").rows()) == {"A": 1.0, "B": 1.0}
+    # A feed is asked for no symbol: 10 of 40 documents times 31 symbols is 7.75.
+    feed = document_views.coverage(
+        documents([("feed", "A")] * 10 + [("feed", z) for _, z in beside])
+    )
+    assert feed.filter(symbol="A")["relative_share"].to_list() == [7.75]
 
 
 def bars(prices: dict[int, float | None], symbol: str = "A", **columns: object) -> pl.DataFrame:
