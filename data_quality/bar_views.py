@@ -210,8 +210,13 @@ def _expected_bars(bars: pl.DataFrame, calendar: str | None) -> pl.DataFrame:
     if calendar is None or bars.is_empty():
         sessions = bars.select("dataset", "session").unique()
     else:
-        listed = calendars.sessions(calendar, bars["session"].min(), bars["session"].max())  # type: ignore[arg-type]
+        first, last = bars["session"].min(), bars["session"].max()
+        listed = calendars.sessions(calendar, first, last)  # type: ignore[arg-type]
         sessions = listed.select("session").join(bars.select("dataset").unique(), how="cross")
+        # What the calendar does not reach is held to the dataset's own sessions.
+        known = calendars.known(calendar, first, last)  # type: ignore[arg-type]
+        beyond = bars.filter(~pl.col("session").is_between(*known)).select("session", "dataset")
+        sessions = pl.concat([sessions, beyond.unique()])
     found = (
         spans.join(sessions, on="dataset")
         .filter(pl.col("session").is_between("first", "last"))

@@ -184,6 +184,38 @@ def test_later_actions_only_scale_what_was_known_before(market, prices, actions,
     assert ratios == pytest.approx([ratios[0]] * len(ratios), rel=1e-12)
 
 
+@relaxed
+@given(
+    prices=closes,
+    vintages=st.lists(
+        st.tuples(st.integers(0, len(DAYS) - 1), st.floats(1.0, 1e4), st.integers(1, 600)),
+        max_size=8,
+    ),
+    actions=moves,
+    delays=st.lists(st.integers(0, 600), min_size=6, max_size=6),
+    hours=st.integers(0, 700),
+)
+def test_no_answer_holds_what_was_known_later(market, prices, vintages, actions, delays, hours):
+    """What is told as of a time is what a warehouse that holds nothing later would tell for ever.
+
+    Bars, corrections and late bars, splits and dividends, each known some hours after its day.
+    """
+    parts = [bars(dict(zip(DAYS, prices, strict=False)))]
+    for n, close, delay in vintages:
+        parts.append(bars({DAYS[n]: close}, known_at=close_of(DAYS[n]) + dt.timedelta(hours=delay)))
+    for (n, kind, value), delay in zip(actions, delays, strict=False):
+        known_at = close_of(DAYS[n]) + dt.timedelta(hours=delay)
+        parts.append(action(kind, value, DAYS[n], known_at=known_at))
+    # One row for a key: the last of those that came at the same moment.
+    parts = list({(*p.row(0)[:4], p["known_at"][0]): p for p in parts[1:]}.values()) + parts[:1]
+    moment = close_of(DAYS[0]) + dt.timedelta(hours=hours)
+    fill(market, *parts)
+    told = shown(market, at(moment))
+    assert all(row[3] <= moment and (row[4] is None or row[4] <= moment) for row in told.values())
+    fill(market, *(part.filter(pl.col("known_at") <= moment) for part in parts))
+    assert told == shown(market)
+
+
 def test_old_answers_stay_after_late_and_corrected_data(market):
     first, second, third = DAYS[:3]
     original = [bars({first: 100.0, second: 101.0}), action("dividend", 1.0, second)]

@@ -27,6 +27,8 @@ from polars.testing import assert_frame_equal
 from btq_assets.contracts import quarantine
 from btq_assets.warehouse import Warehouse
 from btq_assets.warehouse.paths import DataPaths
+from data_quality.site.answers import recorded_answers, surroundings
+from data_quality.site.pages import write_site
 
 KEY = "s3cr3t+key/of=the provider"
 
@@ -239,6 +241,8 @@ def test_a_planted_secret_is_nowhere(provider, root, tmp_path, caplog, capfd, mo
                 instance=instance,
             )
             assert not result.success
+        answers = recorded_answers(instance, n_runs=50)
+        write_site(answers, surroundings(DataPaths(root).working_file), tmp_path / "docs")
         events = "\n".join(
             str(record) + record.to_json() if hasattr(record, "to_json") else str(record)
             for run in instance.get_runs()
@@ -250,6 +254,8 @@ def test_a_planted_secret_is_nowhere(provider, root, tmp_path, caplog, capfd, mo
         [events, printed, caplog.text, everything_in(tmp_path, DataPaths(root).working_file)]
     )
     assert "quota of ***" in seen, "the search reads errors"
+    docs = everything_in(tmp_path / "docs", DataPaths(root).working_file)
+    assert "value &#39;odd&#39; is not a number" in docs, "the search reads data docs"
     assert "value 'odd' is not a number" in seen, "the search reads tables"
     assert "hello ***" in seen, "the search reads answers"
     for form in (KEY, quote(KEY), quote(KEY, safe=""), quote(KEY, safe="").lower(), KEY[:12]):
