@@ -126,5 +126,35 @@ BOOK_DEPTH = _view(
     "level",
 )
 
+TRADE_BARS_1M = TableContract(
+    layer="core",
+    name="trade_bars_1m",
+    description="One-minute bars made of trades, whole minutes only: over, begun after the recording, and without a trade that is lost.",
+    columns=(
+        *_WHERE_FROM,
+        *(
+            number(name, meaning, nullable=False, minimum=0, exclusive_minimum=True)
+            for name, meaning in (
+                ("open", "First price."),
+                ("high", "Highest price."),
+                ("low", "Lowest price."),
+                ("close", "Last price."),
+                ("volume", "Units traded."),
+                ("vwap", "Mean price weighted by quantity."),
+            )
+        ),
+        number(
+            "bought_volume",
+            "Units for which the buyer crossed the spread; null where some trade does not say.",
+            minimum=0,
+        ),
+        count("n_trades", "Trades in the minute.", minimum=1),
+    ),
+    key=(*_SERIES, "ts"),
+    writer="dbt",
+    owner="team:data",
+    kinds=("duckdb", "dbt"),
+)
+
 #: Views of ticks; absent where no source of ticks is enabled.
-TICKS = (TRADES, QUOTES, BOOK_CHANGES, BOOK_DEPTH)
+TICKS = (TRADES, QUOTES, BOOK_CHANGES, BOOK_DEPTH, TRADE_BARS_1M)

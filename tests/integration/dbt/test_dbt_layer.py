@@ -112,7 +112,7 @@ def test_views_of_ticks_are_there_where_a_source_of_ticks_is_on(run):
     assert [layer.name for layer in dbt_layers({"raw.bars_sample"})] == ["dbt_core", "dbt_mart"]
     core, ticks, _ = dbt_layers({"raw.quotes_stream"})
     assert [contract.name for contract in ticks.outputs] == [
-        "book_changes", "book_depth", "quotes", "trades",
+        "book_changes", "book_depth", "quotes", "trade_bars_1m", "trades",
     ]  # fmt: skip
     assert not {c.table for c in core.outputs} & {c.table for c in ticks.outputs}
     assert {"raw.trades_stream", "raw.book_stream", "raw.stream_gaps"} <= {
@@ -126,8 +126,8 @@ def test_views_of_ticks_are_there_where_a_source_of_ticks_is_on(run):
     assert not any(reused(first).values())
     checks = {c.check_name: c.passed for c in first.get_asset_check_evaluations()}
     assert checks["trades_keep_every_trade"]
-    assert run.warehouse.query("select count(*) as n from core.trades")["n"].item() == 3
+    assert run.warehouse.query("select count(*) as n from core.trades")["n"].item() == 6
     assert dict(run.warehouse.read(house.PROVENANCE).select("table_name", "n_rows").iter_rows())[
         "core.trades"
-    ] == 3  # fmt: skip
+    ] == 6  # fmt: skip
     assert all(reused(run(layers=[ticks])).values())

@@ -55,6 +55,7 @@ CORRUPTIONS = {
     """,
     "documents_keep_every_document": "delete from core.documents",
     "option_quotes_show_first_vintage": "delete from core.option_quotes",
+    "option_trades_show_first_vintage": "delete from core.option_trades",
     "dark_pool_vintages_are_superseded_in_order": """
         update core.dark_pool set superseded_at = null
     """,
@@ -77,6 +78,7 @@ CORRUPTIONS = {
     """,
     "leaderboard_candidates_are_deflated": "update mart.leaderboard set n_trials = null",
     "leaderboard_differences_have_order": "update mart.leaderboard set beats_one_over_n = true",
+    "feature_report_keeps_every_feature": "delete from mart.feature_report",
     "performance_compounds_to_equity": """
         update mart.performance set monthly_return = 0 where month = '2020-02-01'
     """,
@@ -116,6 +118,10 @@ MORE_CORRUPTIONS = [
     (
         "option_quotes_show_first_vintage",
         "update core.option_quotes set known_at = known_at + interval 1 day",
+    ),
+    (
+        "feature_report_keeps_every_feature",
+        "update mart.feature_report set importance_lightgbm = 1",
     ),
     ("targets_within_limits", "update mart.targets set weight = 0.251"),
     ("targets_are_backtested", "update mart.targets set symbol = 'Z' where symbol = 'A'"),
