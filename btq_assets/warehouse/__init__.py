@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from btq_assets.warehouse.asset_factory import TableAsset, table_asset, table_assets_of
     from btq_assets.warehouse.database import Warehouse, WarehouseError
+    from btq_assets.warehouse.headway import how_far
     from btq_assets.warehouse.paths import DataPaths
+    from btq_assets.warehouse.slices import StoredTable, grouped
     from btq_assets.warehouse.step import Step, TableOutput
     from btq_assets.warehouse.versions import library_versions
 
 _HOME = {
     "DataPaths": "paths",
     "Step": "step",
+    "StoredTable": "slices",
     "TableAsset": "asset_factory",
     "TableOutput": "step",
     "Warehouse": "database",
     "WarehouseError": "database",
+    "grouped": "slices",
+    "how_far": "headway",
     "library_versions": "versions",
     "table_asset": "asset_factory",
     "table_assets_of": "asset_factory",
@@ -29,10 +34,13 @@ _HOME = {
 __all__ = [
     "DataPaths",
     "Step",
+    "StoredTable",
     "TableAsset",
     "TableOutput",
     "Warehouse",
     "WarehouseError",
+    "grouped",
+    "how_far",
     "library_versions",
     "table_asset",
     "table_assets_of",

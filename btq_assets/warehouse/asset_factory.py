@@ -78,6 +78,9 @@ class TableAsset:
         Whether the step trains on the device (resolving it imports torch).
     absent_as_empty
         Whether a table it reads may be absent because its source is switched off; it arrives empty.
+    sliced
+        Inputs arrive as `slices.StoredTable`, to be read a slice at a time. If `compute` is a generator,
+        its parts replace the tables together, once the last one has passed its checks.
     """
 
     compute: Compute
@@ -99,6 +102,7 @@ class TableAsset:
     spares: tuple[type[Exception], ...] = ()
     needs_device: bool = False
     absent_as_empty: bool = False
+    sliced: bool = False
 
     @property
     def name(self) -> str:
@@ -200,6 +204,7 @@ def table_asset(
     remote: str | None = None,
     spares: Sequence[type[Exception]] = (),
     needs_device: bool | None = None,
+    sliced: bool = False,
 ) -> Callable[[Compute], TableAsset]:
     """Declare the asset of one or several tables; see `TableAsset` for the parameters.
 
@@ -233,6 +238,7 @@ def table_asset(
             remote=remote,
             spares=tuple(spares),
             needs_device=pool == "gpu" if needs_device is None else needs_device,
+            sliced=sliced,
         )
 
     return decorate

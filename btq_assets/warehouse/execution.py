@@ -30,7 +30,7 @@ from btq_assets.warehouse.database import (
     table_exists,
     upsert,
 )
-from btq_assets.warehouse.headway import headway
+from btq_assets.warehouse.headway import how_far
 from btq_assets.warehouse.outcomes import (
     CONTRACT_CHECK,
     check_result,
@@ -39,6 +39,7 @@ from btq_assets.warehouse.outcomes import (
 )
 from btq_assets.warehouse.quarantine import quarantine_rows, split_violations
 from btq_assets.warehouse.resources import ConfigResource, DeviceResource, WarehouseResource
+from btq_assets.warehouse.slices import Replacement, StoredTable
 from btq_assets.warehouse.step import Step, TableOutput
 from btq_assets.warehouse.versions import (
     added_version,
@@ -128,6 +129,7 @@ class Execution:
             # are closed after the last one: a step broken off must not pass for unchanged.
             whole = isinstance(output, TableOutput)
             closed = whole
+            beside = self._begin_replacing(output)
             for part in (output,) if isinstance(output, TableOutput) else output:
                 closed = whole or part.last
                 produced, rejected = self._conform(part)
@@ -153,21 +155,27 @@ class Execution:
                         ),
                         allow_retries=False,
                     )
-                committed = self._commit(
-                    part,
-                    produced,
-                    rejected,
-                    refused,
-                    outcomes,
-                    mark if closed else UNFINISHED,
-                    versions,
-                    config_hash,
+                committed = (
+                    self._set_aside(part, produced, rejected, refused, outcomes, beside)
+                    if beside
+                    else self._commit(
+                        part,
+                        produced,
+                        rejected,
+                        refused,
+                        outcomes,
+                        mark if closed else UNFINISHED,
+                        versions,
+                        config_hash,
+                    )
                 )
                 done.append(committed)
                 if not closed:
                     # Suites leave frames in cycles, which nobody would look for in a long while.
                     gc.collect()
-            if not closed:
+            if beside:
+                self._take_place(beside, done, mark, versions, config_hash)
+            elif not closed:
                 self._close_books(mark)
             if len(keys) > 1:
                 yield from self._said_committed(key, committed)
@@ -221,7 +229,7 @@ class Execution:
     def _tell_headway(self, n_done: int, n_given_up: int, n_all: int, so_far: Committed) -> None:
         """Partitions of a range that are stored, and how long the others will take."""
         rows = sum(int(str(facts.get("rows_added", 0))) for facts in so_far.counts.values())
-        told = headway(
+        told = how_far(
             (n_done + n_given_up) / n_all, rows, time.monotonic() - self.started, "new rows"
         )
         self._progress(f"{n_done} of {n_all} {self.asset.partitions}s stored, {told};")
@@ -235,6 +243,59 @@ class Execution:
                     [mark, contract.table],
                 )
 
+    def _begin_replacing(
+        self, output: TableOutput | Iterator[TableOutput]
+    ) -> dict[TableContract, Replacement]:
+        """Tables to be written beside those they will replace; none where rows are added."""
+        if isinstance(output, TableOutput) or not self.asset.sliced:
+            return {}
+        found = {contract: Replacement(contract) for contract in self.asset.outputs}
+        with self.warehouse.transaction() as connection:
+            for replacement in found.values():
+                replacement.begin(connection)
+        return found
+
+    def _set_aside(
+        self,
+        output: TableOutput,
+        produced: Mapping[TableContract, pl.DataFrame],
+        rejected: Mapping[TableContract, pl.DataFrame],
+        refused: pl.DataFrame,
+        outcomes: Sequence[tuple[TableContract, CheckSpec, CheckOutcome]],
+        beside: Mapping[TableContract, Replacement],
+    ) -> Committed:
+        """Write a part beside the tables it belongs to."""
+        with self.warehouse.transaction() as connection:
+            for contract, frame in produced.items():
+                beside[contract].add(connection, frame)
+            append_new(connection, quarantine.ROWS, refused)
+        return Committed(
+            replace(output, frames={}, rejected=None, made_from={}),
+            {contract: frame.height for contract, frame in rejected.items()},
+            tuple(outcomes),
+            {contract.table: {"n_rows": one.n_rows} for contract, one in beside.items()},
+            {contract.table: one.version for contract, one in beside.items()},
+        )
+
+    def _take_place(
+        self,
+        beside: Mapping[TableContract, Replacement],
+        done: Sequence[Committed],
+        mark: str,
+        inputs: Mapping[str, str],
+        config_hash: str,
+    ) -> None:
+        """Swap all tables for what was written beside them, in one transaction."""
+        outcomes = list(worst(answer for committed in done for answer in committed.outcomes))
+        last = done[-1]
+        with self.warehouse.transaction() as connection:
+            for replacement in beside.values():
+                replacement.take_place(connection)
+            rows = self._book_rows(
+                last.data_versions, last.counts, outcomes, mark, inputs, config_hash
+            )
+            upsert(connection, house.PROVENANCE, rows)
+
     def _partition_keys(self) -> list[str | None]:
         if self.asset.partitions is None:
             return [None]
@@ -245,12 +306,12 @@ class Execution:
 
     def _read(
         self,
-    ) -> tuple[dict[str, pl.DataFrame], dict[str, str], dict[str, str], dict[str, dict[str, Any]]]:
-        """Input frames, their versions, those of the ledgers read, and the books of all of them."""
+    ) -> tuple[dict[str, Any], dict[str, str], dict[str, str], dict[str, dict[str, Any]]]:
+        """Inputs, their versions, those of the ledgers read, and the books of all of them."""
         inputs = self.asset.inputs
         names = [contract.table for contract in (*inputs.values(), *self.asset.outputs)]
         stored: dict[str, dict[str, Any]] = {}
-        frames: dict[str, pl.DataFrame] = {}
+        frames: dict[str, Any] = {}
         ledgers: dict[str, str] = {}
         if inputs or self.warehouse.paths.working_file.exists():
             with self.warehouse.reader() as connection:
@@ -263,7 +324,10 @@ class Execution:
                         )
                     }
                 frames = {
-                    name: contract.empty()
+                    name: StoredTable(self.warehouse, contract)
+                    if self.asset.sliced
+                    and (self.asset.absent_as_empty or table_exists(connection, contract))
+                    else contract.empty()
                     if self.asset.absent_as_empty and not table_exists(connection, contract)
                     else read_table(connection, contract)
                     for name, contract in inputs.items()
@@ -276,7 +340,7 @@ class Execution:
         versions = {
             name: stored[contract.table]["data_version"]
             if contract.table in stored
-            else frame_version(frames[name], contract)
+            else _version_of(frames[name], contract)
             for name, contract in inputs.items()
         }
         return frames, versions, ledgers, stored
@@ -375,7 +439,7 @@ class Execution:
             )
         context = CheckContext(
             frames={contract.table: frame for contract, frame in produced.items()},
-            inputs=inputs,
+            inputs={**inputs, **output.made_from},
             config=self.config,
             answers={outcome.name: outcome for outcome in output.answers},
             stored=self._stored_rows,
@@ -466,28 +530,8 @@ class Execution:
                 or _grown_version(connection, contract, done[contract.table])
                 for contract in self.asset.outputs
             }
-            rows = [
-                {
-                    "table_name": contract.table,
-                    "fingerprint": mark,
-                    "data_version": data_versions[contract.table],
-                    "code_version": self.code,
-                    "config_hash": config_hash,
-                    "inputs_json": to_json(dict(inputs)),
-                    "checks_json": to_json(
-                        {
-                            spec.name: {"passed": outcome.passed, "message": outcome.message}
-                            for owner, spec, outcome in outcomes
-                            if owner is contract
-                        }
-                    ),
-                    "run_id": self.context.run_id,
-                    "n_rows": int(str(done[contract.table]["n_rows"])),
-                    "committed_at": self.now,
-                }
-                for contract in self.asset.outputs
-            ]
-            upsert(connection, house.PROVENANCE, pl.DataFrame(rows, schema=house.PROVENANCE.schema))
+            rows = self._book_rows(data_versions, done, outcomes, mark, inputs, config_hash)
+            upsert(connection, house.PROVENANCE, rows)
         counts = {
             table: {name: value for name, value in facts.items() if name != "added"}
             for table, facts in done.items()
@@ -496,9 +540,51 @@ class Execution:
         told = replace(output, frames={}, rejected=None, ledgers={})
         return Committed(told, n_refused, tuple(outcomes), counts, data_versions)
 
+    def _book_rows(
+        self,
+        data_versions: Mapping[str, str],
+        counts: Mapping[str, Mapping[str, object]],
+        outcomes: Sequence[tuple[TableContract, CheckSpec, CheckOutcome]],
+        mark: str,
+        inputs: Mapping[str, str],
+        config_hash: str,
+    ) -> pl.DataFrame:
+        """What the books say of every table of the step."""
+        rows = [
+            {
+                "table_name": contract.table,
+                "fingerprint": mark,
+                "data_version": data_versions[contract.table],
+                "code_version": self.code,
+                "config_hash": config_hash,
+                "inputs_json": to_json(dict(inputs)),
+                "checks_json": to_json(
+                    {
+                        spec.name: {"passed": outcome.passed, "message": outcome.message}
+                        for owner, spec, outcome in outcomes
+                        if owner is contract
+                    }
+                ),
+                "run_id": self.context.run_id,
+                "n_rows": int(str(counts[contract.table]["n_rows"])),
+                "committed_at": self.now,
+            }
+            for contract in self.asset.outputs
+        ]
+        return pl.DataFrame(rows, schema=house.PROVENANCE.schema)
+
     def _progress(self, text: str) -> None:
         table = " + ".join(contract.table for contract in self.asset.outputs)
         md.progress(f"{table:<58.58} {text}  {time.monotonic() - self.started:6.1f} s")
+
+
+def _version_of(table: pl.DataFrame | StoredTable, contract: TableContract) -> str:
+    if isinstance(table, pl.DataFrame):
+        return frame_version(table, contract)
+    version = frame_version(contract.empty(), contract)
+    for rows in table.slices([name for name in contract.key if contract.schema[name] == pl.String]):
+        version = added_version(version, rows, contract)
+    return version
 
 
 def _grown_version(connection: Any, contract: TableContract, done: Mapping[str, object]) -> str:

@@ -7,7 +7,7 @@ and what is counted.
 from __future__ import annotations
 
 
-def headway(share: float, rows: int, seconds: float, unit: str = "rows") -> str:
+def how_far(share: float, rows: int, seconds: float, unit: str = "rows") -> str:
     """``"31 %, 24,100 bars/s, about 1 min 20 s left"``; what nobody can know yet is left out.
 
     Parameters

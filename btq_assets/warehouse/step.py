@@ -90,6 +90,9 @@ class TableOutput:
         Rows for ledgers, committed in the same transaction.
     answers
         Outcomes of the checks declared by `contracts.checks.in_step_check`.
+    made_from
+        Of a step that reads its inputs in slices: the slice of each that this part was made from,
+        which checks see in place of the input.
     last
         Of a step that hands over parts: nothing follows. Its books are closed in the transaction
         that stores the part, instead of in one of their own.
@@ -101,4 +104,5 @@ class TableOutput:
     plots: Mapping[str, bytes] = field(default_factory=dict)
     ledgers: Mapping[TableContract, pl.DataFrame] = field(default_factory=dict)
     answers: Sequence[CheckOutcome] = ()
+    made_from: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     last: bool = False

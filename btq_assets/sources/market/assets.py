@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core, raw
@@ -17,8 +16,11 @@ from btq_assets.sources.market.checks import (
 )
 from btq_assets.sources.market.membership import REMOTE_SOURCES
 from btq_assets.sources.market.resampling import serves_intraday
-from btq_assets.warehouse import Step, TableOutput, table_asset
+from btq_assets.warehouse import Step, TableOutput, how_far, table_asset
 from data_quality import raw_bars_suite
+
+if TYPE_CHECKING:
+    from btq_assets.warehouse import StoredTable
 
 CODE = (
     "btq_assets.sources.market",
@@ -109,7 +111,6 @@ def bars_folder(step: Step) -> Iterator[TableOutput]:
 
     from btq_assets.sources.market.providers.folder import read_batches
     from btq_assets.sources.vintages import new_vintages
-    from btq_assets.warehouse.headway import headway
 
     known = step.read_ledger(raw.FOLDER_FILES).select("file", "mark")
     again = step.config.warehouse.force_recompute
@@ -129,7 +130,7 @@ def bars_folder(step: Step) -> Iterator[TableOutput]:
         step.log(
             f"{counts['files_read']} files, {counts['bars_read']:,} bars, "
             f"{counts['bars_new']:,} new, {counts['rows_or_files_refused']:,} rows or files refused; "
-            + headway(batch.share_read, counts["bars_read"], time.monotonic() - started, "bars")
+            + how_far(batch.share_read, counts["bars_read"], time.monotonic() - started, "bars")
         )
         yield TableOutput(
             fresh,
@@ -206,13 +207,24 @@ def universe_membership(step: Step) -> TableOutput:
     checks=TIMEFRAME_CHECKS,
     group="core",
     optional=serves_intraday,
+    sliced=True,
 )
-def bars_by_timeframe(step: Step, bars: pl.DataFrame) -> TableOutput:
+def bars_by_timeframe(step: Step, bars: StoredTable) -> Iterator[TableOutput]:
     """Make bars of 5 and 15 minutes and of an hour from shorter ones, finished bars only."""
-    from btq_assets.sources.market.resampling import timeframes
+    from btq_assets.sources.market.resampling import INTRADAY, timeframes
 
-    made = timeframes(bars)
-    return TableOutput(
-        {f"core.bars_{freq}": frame for freq, frame in made.items()},
-        metadata={f"bars_{freq}": frame.height for freq, frame in made.items()},
-    )
+    counts = dict.fromkeys(INTRADAY, 0)
+    done, total = 0, bars.height
+    # No instrument's bars depend on another's: a slice of instruments fits where all would not.
+    slices = bars.slices(("universe", "symbol")) if total else iter([core.BARS_INTRADAY.empty()])
+    for rows in slices:
+        made = timeframes(rows)
+        done += rows.height
+        counts = {freq: counts[freq] + frame.height for freq, frame in made.items()}
+        if done < total:
+            step.log(f"{done:,} of {total:,} bars resampled")
+        yield TableOutput(
+            {f"core.bars_{freq}": frame for freq, frame in made.items()},
+            metadata={f"bars_{freq}": n for freq, n in counts.items()},
+            made_from={"bars": rows},
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -10,7 +12,10 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts import all_contracts, quality, raw
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check
-from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
+from btq_assets.warehouse import Step, TableAsset, TableOutput, grouped, table_asset
+
+if TYPE_CHECKING:
+    from btq_assets.warehouse import StoredTable
 
 
 def _raw_tables(prefix: str = "") -> list[TableContract]:
@@ -54,20 +59,34 @@ def _nothing_waits(context: CheckContext) -> CheckOutcome:
     )
 
 
-def _repairs(step: Step, **frames: pl.DataFrame) -> TableOutput:
+def _repairs(step: Step, **tables: StoredTable) -> TableOutput:
     """Look for wrong units, missed splits and dividends and bad ticks, and propose repairs."""
-    from btq_assets.sources.repairs.proposals import propose
+    from btq_assets.sources.repairs.proposals import propose, propose_in_slices
 
     settings = step.config.sources.repairs
-    tables = {f"raw.{name}": frame for name, frame in frames.items()}
-    proposed = propose(
-        {name: frame for name, frame in tables.items() if name.startswith("raw.bars_")},
-        {name: frame for name, frame in tables.items() if not name.startswith("raw.bars_")},
-        now=step.now,
-        apply=settings.apply,
-        min_confidence=settings.min_confidence,
-        earlier=step.read_ledger(quality.REPAIRS),
-    )
+    bars = {contract.table: tables[contract.name] for contract in _BARS}
+    # All sources of a symbol together: they are held against each other.
+    sizes = pl.concat([table.sizes(("symbol",)) for table in bars.values()])
+    sizes = sizes.group_by("symbol").agg(pl.col("n_rows").sum()).sort("symbol")
+    groups = grouped(sizes)
+
+    def slices() -> Iterator[dict[str, pl.DataFrame]]:
+        for number, symbols in enumerate(groups, 1):
+            if len(groups) > 1:
+                step.log(f"slice {number} of {len(groups)}: {symbols.height:,} symbols")
+            yield {name: table.read(symbols) for name, table in bars.items()}
+
+    options: dict[str, Any] = {
+        "actions": {contract.table: tables[contract.name].whole() for contract in _ACTIONS},
+        "now": step.now,
+        "apply": settings.apply,
+        "min_confidence": settings.min_confidence,
+        "earlier": step.read_ledger(quality.REPAIRS),
+    }
+    if len(groups) > 1:
+        proposed = propose_in_slices(slices, **options)
+    else:
+        proposed = propose(next(slices(), {}), **options)
     step.log(f"{proposed.height} repairs proposed, {proposed['applied'].sum()} applied")
     return TableOutput(
         proposed,
@@ -104,6 +123,7 @@ repairs = TableAsset(
     ),
     group="raw",
     absent_as_empty=True,
+    sliced=True,
 )
 
 

@@ -7,7 +7,7 @@ dividends (`splits`), what is done about a fault.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ _LONG_SPAN_BARS = 60
 #: A bad tick jumps so many typical moves, and so much, and comes back all but this share.
 _TICK_SIGMAS = 12.0
 _TICK_LEAST = math.log(1.1)
+TICK_COLUMNS = ("close", "adj_close")
 _TICK_NOT_UNDONE = 0.25
 
 
@@ -152,16 +153,20 @@ def _one_sided(rows: list[dict[str, Any]], column: str, place: int) -> Fault:
     )
 
 
-def bad_ticks(bars: pl.DataFrame) -> Iterator[Fault]:
+def bad_ticks(
+    bars: pl.DataFrame, market: Mapping[str, pl.DataFrame] | None = None
+) -> Iterator[Fault]:
     """Single closes far from both neighbours, while the rest of the dataset stays where it is.
 
     Parameters
     ----------
     bars
         What `series.observed` returns.
+    market
+        Moves of the others by column (`series.market_moves`), where `bars` are not all there are.
     """
-    for column in ("close", "adj_close"):
-        found = moves(bars, column).with_columns(
+    for column in TICK_COLUMNS:
+        found = moves(bars, column, market[column] if market else None).with_columns(
             next_known_at=pl.col("known_at").shift(-1).over(SERIES),
             next_market=pl.col("market_move").shift(-1).over(SERIES),
         )

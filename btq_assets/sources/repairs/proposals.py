@@ -6,14 +6,21 @@ Belongs here: the order detectors run in, and which proposals the configuration 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
 
 from btq_assets.contracts.quality import REPAIRED_COLUMNS, REPAIRS
-from btq_assets.sources.repairs.faults import Fault, bad_ticks, unit_errors
-from btq_assets.sources.repairs.series import SERIES, observed
+from btq_assets.sources.repairs.faults import TICK_COLUMNS, Fault, bad_ticks, unit_errors
+from btq_assets.sources.repairs.series import (
+    SERIES,
+    TOGETHER,
+    market_moves,
+    moves,
+    no_market,
+    observed,
+)
 from btq_assets.sources.repairs.splits import dividend_faults, latest_actions, split_faults
 
 
@@ -44,15 +51,107 @@ def propose(
     polars.DataFrame
         Rows of ``quality.repairs``; empty where nothing looks wrong.
     """
-    latest = observed(bars)
+    rows = _found(observed(bars), latest_actions(actions))
+    return _as_proposed(rows, now, apply, min_confidence, earlier)
+
+
+def propose_in_slices(
+    slices: Callable[[], Iterator[Mapping[str, pl.DataFrame]]],
+    actions: Mapping[str, pl.DataFrame],
+    *,
+    now: datetime,
+    apply: Sequence[str] = (),
+    min_confidence: float = 0.9,
+    earlier: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """The same of bars that do not fit in memory together.
+
+    All a detector needs of other symbols is how they moved at the time. So slices are looked through
+    as if nobody knew that; where something is found, it is gathered from all slices, for the times of
+    large moves alone, and the slices in question are looked through again.
+
+    Parameters
+    ----------
+    slices
+        Raw bars by table name, all bars of some symbols at a time; called up to three times.
+    actions, now, apply, min_confidence, earlier
+        As for `propose`.
+    """
     events = latest_actions(actions)
+    suspect: list[int] = []
+    large: dict[str, list[pl.DataFrame]] = {column: [] for column in _CROSS_SECTIONS}
+    for number, tables in enumerate(slices()):
+        latest = observed(tables)
+        for column, times in large.items():
+            times.append(_times_of_large_moves(latest, column))
+        if _found(latest, events, _no_markets(latest)).height:
+            suspect.append(number)
+    parts = []
+    if suspect:
+        wanted = {column: pl.concat(times).unique() for column, times in large.items()}
+        market = _markets(slices(), wanted)
+        parts = [
+            _found(observed(tables), events, market)
+            for number, tables in enumerate(slices())
+            if number in suspect
+        ]
+    rows = pl.concat(parts) if parts else _rows([], observed({}))
+    return _as_proposed(rows, now, apply, min_confidence, earlier)
+
+
+#: Columns whose moves are held against those of the others.
+_CROSS_SECTIONS = ("price", *TICK_COLUMNS)
+
+#: No detector asks how the others moved when a series itself moved by less.
+_LARGE_MOVE = 0.09
+
+
+def _times_of_large_moves(latest: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Cross-sections of large moves, and of the bar after each."""
+    found = moves(latest, column, no_market(latest))
+    is_large = pl.col("move").abs() > _LARGE_MOVE
+    after = is_large.shift(1).over(SERIES)
+    return found.filter(is_large | after).select(TOGETHER).unique()
+
+
+def _markets(
+    slices: Iterator[Mapping[str, pl.DataFrame]], wanted: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    """Moves of the market at some times, by column."""
+    parts: dict[str, list[pl.DataFrame]] = {column: [] for column in wanted}
+    for tables in slices:
+        latest = observed(tables)
+        for column, times in wanted.items():
+            found = moves(latest, column, no_market(latest)).select(*TOGETHER, "move")
+            parts[column].append(found.join(times, on=TOGETHER, how="semi"))
+    return {column: market_moves(pl.concat(found)) for column, found in parts.items()}
+
+
+def _no_markets(latest: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    return dict.fromkeys(_CROSS_SECTIONS, no_market(latest))
+
+
+def _found(
+    latest: pl.DataFrame,
+    events: pl.DataFrame,
+    market: Mapping[str, pl.DataFrame] | None = None,
+) -> pl.DataFrame:
     faults = [
         *unit_errors(latest),
-        *split_faults(latest, events),
+        *split_faults(latest, events, market),
         *dividend_faults(latest, events),
-        *bad_ticks(latest),
+        *bad_ticks(latest, market),
     ]
-    rows = _rows(faults, latest)
+    return _rows(faults, latest)
+
+
+def _as_proposed(
+    rows: pl.DataFrame,
+    now: datetime,
+    apply: Sequence[str],
+    min_confidence: float,
+    earlier: pl.DataFrame | None,
+) -> pl.DataFrame:
     if rows.is_empty():
         return REPAIRS.empty()
     rows = rows.with_columns(

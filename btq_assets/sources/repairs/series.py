@@ -17,6 +17,9 @@ SERIES = ("source", "dataset", "symbol", "freq")
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 
+#: What a cross-section is taken of: the bars of a dataset that end together.
+TOGETHER = ("source", "dataset", "freq", "ts")
+
 #: Bars further apart are not neighbours.
 NEIGHBOURS = timedelta(days=10)
 
@@ -81,7 +84,9 @@ def observed(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     )
 
 
-def moves(bars: pl.DataFrame, column: str = "price") -> pl.DataFrame:
+def moves(
+    bars: pl.DataFrame, column: str = "price", market: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Bars that have the column, with the move into each of them and what surrounds it.
 
     Adds ``move`` (log return from the previous bar that has the column, null across a gap of more
@@ -89,6 +94,15 @@ def moves(bars: pl.DataFrame, column: str = "price") -> pl.DataFrame:
     ``lately_sigma`` (the same over the 21 bars before, where that is larger),
     ``market_move`` (median of the other series of the dataset at the same time; null with fewer
     than five members) and ``place`` (position in the series).
+
+    Parameters
+    ----------
+    bars
+        What `observed` returns.
+    column
+        Price the moves are of.
+    market
+        What `market_moves` returns, where `bars` are not the whole cross-section.
     """
     found = (
         bars.filter(pl.col(column) > 0)
@@ -110,10 +124,29 @@ def moves(bars: pl.DataFrame, column: str = "price") -> pl.DataFrame:
         pl.col("move").abs().shift(1).rolling_median(_LATELY_BARS, min_samples=5).over(SERIES)
         * MAD_TO_SIGMA
     )
-    at = ("source", "dataset", "freq", "ts")
-    crowded = pl.col("move").count().over(at) >= _FEWEST_MEMBERS
-    return found.with_columns(
-        sigma=sigma,
-        lately_sigma=pl.max_horizontal(sigma, lately.fill_null(0.0)),
-        market_move=pl.when(crowded).then(pl.col("move").median().over(at)),
+    found = found.with_columns(
+        sigma=sigma, lately_sigma=pl.max_horizontal(sigma, lately.fill_null(0.0))
     )
+    market = market_moves(found) if market is None else market
+    return found.join(market, on=TOGETHER, how="left", maintain_order="left")
+
+
+def market_moves(found: pl.DataFrame) -> pl.DataFrame:
+    """``market_move`` of every cross-section that has five members or more.
+
+    Parameters
+    ----------
+    found
+        `TOGETHER` and ``move``, one row a bar.
+    """
+    return (
+        found.group_by(TOGETHER)
+        .agg(market_move=pl.col("move").median(), _members=pl.col("move").count())
+        .filter(pl.col("_members") >= _FEWEST_MEMBERS)
+        .drop("_members")
+    )
+
+
+def no_market(bars: pl.DataFrame) -> pl.DataFrame:
+    """What `market_moves` returns where nobody knows how the others moved."""
+    return bars.clear().select(TOGETHER).with_columns(market_move=pl.lit(None, dtype=pl.Float64))

@@ -29,7 +29,9 @@ _VOLUME_BARS = 20
 _LEAST_YIELD = 2e-3
 
 
-def split_faults(bars: pl.DataFrame, actions: pl.DataFrame) -> Iterator[Fault]:
+def split_faults(
+    bars: pl.DataFrame, actions: pl.DataFrame, market: Mapping[str, pl.DataFrame] | None = None
+) -> Iterator[Fault]:
     """Missed and doubled splits of daily bars.
 
     With an announced split of that day the verdict is all but certain. Without one, a jump of a
@@ -42,8 +44,12 @@ def split_faults(bars: pl.DataFrame, actions: pl.DataFrame) -> Iterator[Fault]:
         What `series.observed` returns.
     actions
         What `latest_actions` returns.
+    market
+        Moves of the others by column (`series.market_moves`), where `bars` are not all there are:
+        those must hold every source's bars of a symbol that they have any of.
     """
-    daily = _with_volume(moves(bars.filter(pl.col("freq") == "1d")))
+    others = market["price"] if market else None
+    daily = _with_volume(moves(bars.filter(pl.col("freq") == "1d"), market=others))
     announced = actions.filter(pl.col("kind") == "split").select(
         "source",
         "dataset",

@@ -219,3 +219,69 @@ def test_what_is_read_beside_other_rows_is_every_vintage_of_them(run, inbox, con
     assert found.equals(expected)
     assert found["close"].to_list() == [1.0, 3.0, 1.0]
     assert run.warehouse.read_or_empty(raw.BARS_FOLDER, beside=asked.clear()).is_empty()
+
+
+#: Reads an inbox part by part and says the most memory held after the third part, and in the end.
+READER = """
+import datetime as dt, sys
+from pathlib import Path
+from btq_assets.config import TradingConfig
+from btq_assets.sources.market.providers.folder import read_batches
+settings = TradingConfig(sources={"folder": {
+    "enabled": True, "path": sys.argv[1], "calendar": "24/7", "freq": "1m"}}).sources.folder
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+rows = n = 0
+for batch in read_batches(settings, dt.datetime(2100, 1, 1, tzinfo=dt.UTC)):
+    rows, n = rows + batch.rows.height, n + 1
+    early = peak() if n == 3 else (0.0 if n < 3 else early)
+print(rows, batch.share_read, early, peak())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the peak")
+@pytest.mark.parametrize("packed", ["csv", "csv.gz", "zip"])
+def test_memory_does_not_grow_with_a_file_packed_or_not(inbox, packed):
+    """120 MiB of text, read in parts of 4 MiB, may cost less than half as much beyond the third."""
+    import gzip
+    import zipfile
+
+    import numpy as np
+
+    header, lines = "ts,symbol,open,high,low,close,volume\n", 0
+    text = inbox.parent / "X.csv"
+    start = np.datetime64("1990-01-01T00:00")
+    with text.open("w") as out:
+        out.write(header)
+        while out.tell() < 120 * 2**20:
+            stamps = start + np.arange(lines, lines + 100_000).astype("timedelta64[m]")
+            out.write(
+                "".join(
+                    f"{stamp}Z,X,10.{n:05d},11.{n:05d},9.{n:05d},10.{n:05d},{n}\n"
+                    for n, stamp in enumerate(np.datetime_as_string(stamps, unit="m"))
+                )
+            )
+            lines += 100_000
+    if packed == "zip":
+        with zipfile.ZipFile(
+            inbox / "X.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1
+        ) as archive:
+            archive.write(text, "X.csv")
+    elif packed == "csv.gz":
+        with text.open("rb") as plain, gzip.open(inbox / "X.csv.gz", "wb", 1) as out:
+            while piece := plain.read(1 << 22):
+                out.write(piece)
+    else:
+        text.rename(inbox / "X.csv")
+    told = subprocess.run(
+        [sys.executable, "-c", READER, str(inbox)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ).stdout.split()
+    rows, share, early, late = (float(found) for found in told)
+    assert (rows, share) == (lines, 1.0)
+    assert late - early < 60, f"{early:.0f} MiB after three parts, {late:.0f} MiB in the end"

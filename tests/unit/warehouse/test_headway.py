@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from btq_assets.warehouse.headway import duration, headway
+from btq_assets.warehouse.headway import duration, how_far
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from btq_assets.warehouse.headway import duration, headway
     ],
 )
 def test_what_is_left_follows_from_what_is_done(share, rows, seconds, said):
-    assert headway(share, rows, seconds) == said
+    assert how_far(share, rows, seconds) == said
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from btq_assets.contracts import quality, raw
 from btq_assets.contracts.base import cast_to_contract, violations
 from btq_assets.contracts.raw.market import CORPORATE_ACTIONS_YAHOO
-from btq_assets.sources.repairs.proposals import propose
+from btq_assets.sources.repairs.proposals import propose, propose_in_slices
 
 NOW = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
 START = dt.datetime(2020, 1, 6, 21, tzinfo=dt.UTC)
@@ -294,3 +294,53 @@ def test_the_bundled_sample_has_one_suspect_and_one_real_crash() -> None:
     assert (suspect["before"], suspect["n_bars"]) == (3.322, 69)
     assert suspect["after"] == pytest.approx(3.322 / 3)
     assert "it follows 69 equal closes" in suspect["evidence"]
+
+
+def faulty_market(dataset: str, n_symbols: int, seed: int) -> pl.DataFrame:
+    """Symbols that fall together on one day, each with faults of its own."""
+    parts = []
+    for number in range(n_symbols):
+        close = walk(seed + number)
+        close[150:] *= 0.7  # everyone falls, and everyone's tick of the day after is a tick
+        if number % 3 == 0:
+            close[200] *= 1.5  # comes and goes alone
+        if number % 4 == 1:
+            close[240:] /= 2  # a split nobody announced
+        if number % 5 == 2:
+            close[60] *= 100
+        close[100] *= 1.4  # all at once: the market, not a bad tick
+        parts.append(bars(close, f"S{number}", dataset=dataset))
+    return pl.concat(parts)
+
+
+@pytest.mark.parametrize("n_slices", [2, 5, 11])
+def test_proposals_in_slices_are_those_of_the_whole_at_once(n_slices):
+    """Two sources with symbols in common, one of them large enough to show a market."""
+    tables = {
+        "raw.bars_yahoo": faulty_market("d", 11, 1),
+        "raw.bars_folder": cast_to_contract(faulty_market("inbox", 3, 1), raw.BARS_FOLDER),
+    }
+    events = {"raw.corporate_actions_yahoo": actions((240, "split", 2.0), (50, "dividend", 0.9))}
+    settings = {"now": NOW, "apply": ("unit_100x",), "min_confidence": 0.9}
+    whole = propose(tables, events, **settings)
+    names = sorted(tables["raw.bars_yahoo"]["symbol"].unique())
+
+    def slices():
+        for place in range(0, len(names), -(-len(names) // n_slices)):
+            some = names[place : place + -(-len(names) // n_slices)]
+            yield {
+                table: frame.filter(pl.col("symbol").is_in(some)) for table, frame in tables.items()
+            }
+
+    sliced = propose_in_slices(slices, events, **settings)
+    key = list(quality.REPAIRS.key)
+    assert sliced.sort(key).equals(whole.sort(key))
+    assert set(whole["kind"]) >= {"unit_100x", "missed_split", "bad_tick"}
+    # What happens to all is no bad tick; a slice that did not know the others would call it one.
+    ticks = sliced.filter(kind="bad_tick", source="yahoo")["from_ts"].to_list()
+    assert DAYS[200] in ticks
+    assert DAYS[100] not in ticks
+
+
+def test_nothing_in_slices_proposes_nothing():
+    assert propose_in_slices(lambda: iter(()), {}, now=NOW).is_empty()
