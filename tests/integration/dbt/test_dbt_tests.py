@@ -78,7 +78,6 @@ CORRUPTIONS = {
     """,
     "leaderboard_candidates_are_deflated": "update mart.leaderboard set n_trials = null",
     "leaderboard_differences_have_order": "update mart.leaderboard set beats_one_over_n = true",
-    "feature_report_keeps_every_feature": "delete from mart.feature_report",
     "performance_compounds_to_equity": """
         update mart.performance set monthly_return = 0 where month = '2020-02-01'
     """,
@@ -118,10 +117,6 @@ MORE_CORRUPTIONS = [
     (
         "option_quotes_show_first_vintage",
         "update core.option_quotes set known_at = known_at + interval 1 day",
-    ),
-    (
-        "feature_report_keeps_every_feature",
-        "update mart.feature_report set importance_lightgbm = 1",
     ),
     ("targets_within_limits", "update mart.targets set weight = 0.251"),
     ("targets_are_backtested", "update mart.targets set symbol = 'Z' where symbol = 'A'"),
