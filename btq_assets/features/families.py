@@ -74,7 +74,8 @@ class Family:
     requires: str = "close"
     module: str = ""
     code: tuple[str, ...] = ()
-    config: tuple[str, ...] = ("features",)
+    #: The universes too: naming the generated one lets its rows in.
+    config: tuple[str, ...] = ("features", "universe")
     optional: Callable[[TradingConfig], bool] | None = None
     switched_off: Callable[[FeaturesSection], Iterable[str]] = lambda _: ()
 

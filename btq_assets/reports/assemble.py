@@ -14,7 +14,7 @@ import polars as pl
 
 from btq_assets.evidence.gates import DEFLATED_SHARPE_THRESHOLD
 from btq_assets.reports import formatting as fmt
-from btq_assets.reports.caveats import QUICK_BANNER, caveats
+from btq_assets.reports.caveats import banner, caveats
 from btq_assets.reports.frames import REFERENCE, ReportContext, ReportFrames, label
 from btq_assets.reports.parts import data, forecasts, performance, provenance, regimes, risk
 from btq_assets.reports.view import ReportView, VerdictBox
@@ -64,7 +64,7 @@ def assemble(frames: ReportFrames, context: ReportContext) -> ReportView:
         title=f"What {len(frames.strategies('candidate'))} strategies did on {config.universe.main}",
         subtitle="Simulated trading after costs, out of sample, against simple baselines on the "
         "same days.",
-        banner=QUICK_BANNER if config.profile == "quick" else "",
+        banner=banner(config),
         verdict=verdict_box(frames, context),
         caveats=caveats(frames, context),
         sections=tuple(part for part in parts if part is not None),

@@ -8,9 +8,9 @@ from btq_assets.config.base import Section
 from btq_assets.config.sources.base import DAY
 
 _MINUTES_PER_SESSION = 390
-#: Arrays of a market of so many one-minute bars need about half a gigabyte.
+#: The step that stores so many one-minute bars needs about a gigabyte.
 MOST_BARS = 2_000_000
-#: A minute of one symbol is about 270 changes of its book.
+#: A minute of one symbol is about 280 changes of its book; so many need a gigabyte too.
 MOST_TICK_MINUTES = 8_000
 #: A chain is 72 contracts.
 MOST_OPTION_CHAINS = 20_000
