@@ -1,11 +1,10 @@
 """Prices, deltas and implied volatilities of European options, on whole arrays.
 
 Belongs here: Black (1976) on a forward, and Black and Scholes (1973) and Merton (1973) as the case
-of a spot with a continuous yield. Does not belong here: where forwards come from, and smiles.
+of a spot with a continuous yield. Does not belong here: early exercise, where forwards come from, and smiles.
 
 Right is +1 for a call and -1 for a put; rates, yields and volatilities are annual, continuously
-compounded; time is in years. Everything broadcasts. American exercise is not modelled: on stocks the
-formulas are meant for out-of-the-money options, where its value is small.
+compounded; time is in years. Everything broadcasts. For American exercise see `american.py`.
 """
 
 from __future__ import annotations

@@ -42,26 +42,31 @@ def option_sweeps(trades: pl.DataFrame, settings: OptionSweepsSection) -> pl.Dat
     window = timedelta(milliseconds=settings.window_ms)
     is_buy = pl.col("side") == "buy"
     step = pl.col("price").diff()
+    other_contract = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in _CONTRACT)
     in_order = (
         trades.filter(pl.col("block_trade_id").is_null(), pl.col("combo_id").is_null())
         .sort(*_CONTRACT, "ts", "trade_seq")
         .with_columns(
-            ends_before=(
-                (pl.col("ts").diff() > window)
+            run=(
+                other_contract
+                | (pl.col("ts").diff() > window)
                 | (pl.col("side") != pl.col("side").shift(1))
                 | pl.when(is_buy).then(step < 0).otherwise(step > 0)
             )
-            .over(_CONTRACT)
             .fill_null(True)
+            .cum_sum()
         )
-        .with_columns(run=pl.col("ends_before").cum_sum().over(_CONTRACT))
+        # Most runs are a print or two.
+        .filter(pl.len().over("run") >= settings.min_prints)
     )
     paid = pl.when(pl.col("premium_unit") == "underlying").then("index_price").otherwise(1.0)
     premium = pl.col("price") * pl.col("amount") * paid
     return (
-        in_order.group_by(*_CONTRACT, "run", maintain_order=True)
+        in_order.group_by("run", maintain_order=True)
         .agg(
-            pl.col("underlying", "kind", "strike", "expiry", "side", "currency").first(),
+            pl.col(
+                *_CONTRACT, "underlying", "kind", "strike", "expiry", "side", "currency"
+            ).first(),
             pl.col("premium_unit").first(),
             first_trade_id=pl.col("trade_id").first(),
             last_trade_id=pl.col("trade_id").last(),
@@ -79,7 +84,6 @@ def option_sweeps(trades: pl.DataFrame, settings: OptionSweepsSection) -> pl.Dat
             last_iv=pl.col("iv_provider").last(),
         )
         .filter(
-            pl.col("n_prints") >= settings.min_prints,
             pl.col("n_prices") >= settings.min_prices,
             # Without a price of the underlying the premium is unknown, not small.
             (pl.col("premium") >= settings.min_premium).fill_null(True),

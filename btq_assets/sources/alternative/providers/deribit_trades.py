@@ -131,10 +131,12 @@ class DeribitTrades:
         except RefusedRequestError as error:
             raise refusal_of(error, currency, "deribit_trades") from None
         result = answer.get("result") if isinstance(answer, dict) else None
-        trades = result.get("trades") if isinstance(result, dict) else None
-        if not isinstance(trades, list) or not isinstance(result.get("has_more"), bool):
+        if not isinstance(result, dict):
+            result = {}
+        trades, has_more = result.get("trades"), result.get("has_more")
+        if not isinstance(trades, list) or not isinstance(has_more, bool):
             raise self.client.shape_error("an object result with trades and has_more", answer)
-        return trades, result["has_more"]
+        return trades, has_more
 
 
 def _has_time(trade: Any) -> bool:

@@ -18,6 +18,8 @@ from btq_assets.contracts.core_alternative import (
     OPTION_METRICS,
     OPTION_QUOTES,
     OPTION_SURFACES,
+    OPTION_SWEEPS,
+    OPTION_TRADES,
 )
 from btq_assets.contracts.raw.alternative import (
     IV_SURFACES_SAMPLE,
@@ -26,7 +28,7 @@ from btq_assets.contracts.raw.alternative import (
 )
 from btq_assets.definitions import build_definitions
 from btq_assets.sources.alternative import checks as checks_module
-from btq_assets.sources.alternative.assets import iv_surfaces_sample, option_metrics
+from btq_assets.sources.alternative.assets import iv_surfaces_sample, option_metrics, option_sweeps
 from btq_assets.sources.alternative.black import black_price
 from btq_assets.sources.alternative.registry import ENTRIES
 from btq_assets.sources.assets import PROVIDER_ASSETS
@@ -154,6 +156,39 @@ def test_option_metrics_follow_from_the_core_view(run):
     assert "term structure of X 2024-06-04" in " ".join(event.metadata)
 
 
+def test_sweeps_follow_from_the_core_view(run):
+    """Three prints of one buyer in 90 ms; the day's other trades stand alone."""
+    start = dt.datetime(2024, 6, 3, 12, tzinfo=dt.UTC)
+
+    def trade(number: int, ms: int, price: float) -> dict:
+        ts = start + dt.timedelta(milliseconds=ms)
+        return {
+            "source": "deribit", "dataset": "deribit", "underlying": "BTC",
+            "contract_id": "BTC-28JUN24-70000-C", "kind": "call", "strike": 70_000.0,
+            "expiry": dt.date(2024, 6, 28), "trade_seq": number, "trade_id": str(number),
+            "expires_at": dt.datetime(2024, 6, 28, 8, tzinfo=dt.UTC), "ts": ts,
+            "known_at": ts + dt.timedelta(seconds=5), "price": price, "amount": 1.0, "side": "buy",
+            "index_price": 60_000.0, "premium_unit": "underlying", "currency": "USD",
+        }  # fmt: skip
+
+    @table_asset(outputs=(OPTION_TRADES,), group="core", reuse=False)
+    def trades_as_dbt_makes_them(step):
+        """The view, as a table."""
+        from btq_assets.warehouse import TableOutput
+
+        prints = [(1, 0, 0.05), (2, 40, 0.051), (3, 90, 0.052), (4, 9_000, 0.05), (5, 60_000, 0.06)]
+        return TableOutput(
+            pl.DataFrame([trade(*print_) for print_ in prints], schema=OPTION_TRADES.schema)
+        )
+
+    config = TradingConfig(sources={"option_sweeps": {"enabled": True}})
+    assert run(trades_as_dbt_makes_them, option_sweeps, config=config).success
+    (sweep,) = run.warehouse.read(OPTION_SWEEPS).rows(named=True)
+    assert (sweep["first_trade_id"], sweep["last_trade_id"], sweep["n_prints"]) == ("1", "3", 3)
+    # (0.05 + 0.051 + 0.052) x 60 000.
+    assert sweep["premium"] == pytest.approx(9_180.0)
+
+
 def test_the_graph_has_what_is_enabled_and_metrics_where_there_are_quotes():
     def keys(**sources) -> set[str]:
         graph = build_definitions(TradingConfig(sources=sources)).resolve_asset_graph()
@@ -168,6 +203,10 @@ def test_the_graph_has_what_is_enabled_and_metrics_where_there_are_quotes():
     on = keys(**everything, options_sample={"enabled": True})
     assert metrics | raw_tables | {"raw/iv_surfaces_sample"} <= on
     assert not metrics & keys(fear_greed={"enabled": True})
+    trades = keys(deribit_trades={"enabled": True})
+    assert "core/option_sweeps" in trades
+    # Trades alone say nothing of the quotes.
+    assert not metrics & trades
 
 
 def test_core_tables_of_assets_are_not_written_by_dbt():

@@ -17,6 +17,7 @@ from btq_assets.sources.alternative.providers import (
     coinmetrics,
     defillama,
     deribit,
+    deribit_trades,
     fear_greed,
     finra_ats,
     finra_short_volume,
@@ -187,6 +188,14 @@ VALID = {
          "open_interest": 1.0, "underlying_price": 60_000.0},
         lambda row: deribit.parse_summaries([row]),
         raw.OPTION_QUOTES_DERIBIT,
+    ),
+    "deribit_trades": (
+        {"instrument_name": "BTC-27DEC24-100000-C", "timestamp": 1_718_999_110_123, "price": 0.1,
+         "trade_id": "1", "trade_seq": 7, "direction": "buy", "amount": 1.0, "iv": 60.0,
+         "mark_price": 0.1, "index_price": 60_000.0, "tick_direction": 2, "block_trade_id": "B",
+         "combo_id": None, "liquidation": "T"},
+        lambda row: deribit_trades.parse_trades([row]),
+        raw.OPTION_TRADES_DERIBIT,
     ),
     "finra_ats": (
         {"issueSymbolIdentifier": "AAPL", "MPID": "UBSA", "weekStartDate": "2024-05-06",
