@@ -49,7 +49,11 @@ def data_link() -> dict:
 CASES = {
     "binance": (registry.BINANCE, klines, {"bars_binance": 2}),
     "ecb": (registry.ECB, archive, {"bars_ecb": 1}),
-    "alpha_vantage": (registry.ALPHA_VANTAGE, alpha_vantage, {"bars_alpha_vantage": 2}),
+    "alpha_vantage": (
+        registry.ALPHA_VANTAGE,
+        alpha_vantage,
+        {"bars_alpha_vantage": 2, "corporate_actions_alpha_vantage": 0},
+    ),
     "nasdaq_data_link": (
         registry.NASDAQ_DATA_LINK,
         data_link,
