@@ -157,3 +157,11 @@ def test_the_calendar_of_the_source_is_the_one_that_is_asked() -> None:
     # 25 of 505 sessions; of 521 weekdays 41.
     assert failed["configured"] == failed["named"] == [f" {480 / 505:.6g} "]
     assert failed["other"] == [f" {480 / 522:.6g} "]
+
+
+def test_an_hour_cut_short_by_the_close_is_a_bar() -> None:
+    """Six and a half hours are seven bars of an hour, the three and a half of a half day four."""
+    stamps = intervals("XNYS", dt.date(2019, 11, 27), dt.date(2019, 12, 2), 60)
+    assert len(stamps) == 7 + 4 + 7
+    found = stamp_views.intraday(bar_views.latest_bars(bars(stamps, "1h")), "XNYS")
+    assert found["grid_coverage"].to_list() == [1.0]
