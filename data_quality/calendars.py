@@ -13,8 +13,12 @@ import polars as pl
 
 from btq_assets.contracts import new_york
 
-_STAMP = pl.Datetime("us", "UTC")
-_SCHEMA = {"session": pl.Date, "opens_at": _STAMP, "closes_at": _STAMP}
+_STAMP: pl.DataType = pl.Datetime("us", "UTC")
+_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "session": pl.Date,
+    "opens_at": _STAMP,
+    "closes_at": _STAMP,
+}
 
 
 @lru_cache(maxsize=16)
