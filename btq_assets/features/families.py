@@ -148,6 +148,12 @@ def _quantum_memory(features: FeaturesSection) -> int:
     return max(3 * window, window + 252 + 21) + 20
 
 
+#: What qlib's volume is made of, for the families that read it.
+_ADJUSTED_SHARES = (
+    "`v` is volume in adjusted shares, volume close / adj_close, and prices are adjusted; `vwap` "
+    "is in no source of bars yet."
+)
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         contracts.TECHNICAL,
@@ -212,6 +218,27 @@ FAMILIES: tuple[Family, ...] = (
         symbols=None,
         requires="macro",
         code=("timeline",),
+    ),
+    Family(
+        contracts.ALPHA158,
+        shown="alpha158_roc_20",
+        note=f"Windows are full and quotients unguarded, where qlib starts with the first row and "
+        f"adds 1e-12 to divisors. {_ADJUSTED_SHARES}",
+        memory_sessions=lambda _: 120,
+        requires="ohlcv",
+        code=("features.qlib_bars", "features.kernels"),
+        optional=lambda config: "alpha158" in config.features.named_sets,
+        switched_off=lambda _: ("alpha158_vwap_0",),
+    ),
+    Family(
+        contracts.ALPHA360,
+        shown="alpha360_close_20",
+        note=f"In the graph only where `features.named_sets` names it. {_ADJUSTED_SHARES}",
+        memory_sessions=lambda _: 120,
+        requires="ohlcv",
+        code=("features.qlib_bars",),
+        optional=lambda config: "alpha360" in config.features.named_sets,
+        switched_off=lambda _: (f"alpha360_vwap_{ago}" for ago in range(60)),
     ),
 )
 

@@ -10,6 +10,8 @@ its value is undefined. A window of ``n`` sessions counts the symbol's own bars.
 from __future__ import annotations
 
 from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.features.alpha158 import ALPHA158
+from btq_assets.contracts.features.alpha360 import ALPHA360
 from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICAL, VOLATILITY
 from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
@@ -28,12 +30,16 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         CROSS_ASSET,
         SENTIMENT,
         MACRO,
+        ALPHA158,
+        ALPHA360,
     )
 }
 
 FAMILIES = tuple(FAMILY_CONTRACTS)
 
 __all__ = [
+    "ALPHA158",
+    "ALPHA360",
     "CATALOGUE",
     "CROSS_ASSET",
     "DOCUMENT_SCORES",
