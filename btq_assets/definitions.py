@@ -67,9 +67,9 @@ def dbt_layers(written: Collection[str] = ()) -> list[DbtLayer]:
     written
         Tables that enabled assets write. Views of ticks are left out where none of them holds any.
     """
-    core = _dbt_layer("dbt_core", writes="core", reads_also=("staging",), exclude=_TICKS)
-    ticks = _dbt_layer("dbt_ticks", writes="core", reads_also=("staging",), tag=_TICKS)
-    mart = _dbt_layer("dbt_mart", writes="mart")
+    core = _dbt_layer("dbt_core", writes=("core",), reads_also=("staging",), exclude=_TICKS)
+    ticks = _dbt_layer("dbt_ticks", writes=("core",), reads_also=("staging",), tag=_TICKS)
+    mart = _dbt_layer("dbt_mart", writes=("mart", "features"))
     events = {c.table for c in ticks.inputs if c.name.startswith(_TICK_TABLES)}
     return [core, ticks, mart] if events & set(written) else [core, mart]
 
@@ -82,13 +82,13 @@ _TICK_TABLES = ("trades_", "quotes_", "book_")
 def _dbt_layer(
     name: str,
     *,
-    writes: str,
+    writes: tuple[str, ...],
     reads_also: tuple[str, ...] = (),
     tag: str | None = None,
     exclude: str | None = None,
 ) -> DbtLayer:
     """A layer whose inputs are what its SQL reads, by dbt's own account."""
-    schemas = (*reads_also, writes)
+    schemas = (*reads_also, *writes)
     read = tables_read(schemas, tag)
     contracts = all_contracts()
     return DbtLayer(
@@ -98,12 +98,11 @@ def _dbt_layer(
         tuple(
             c
             for c in contracts
-            if c.layer == writes
+            if c.layer in writes
             and c.writer == "dbt"
             and (c in core_ticks.TICKS) == (tag == _TICKS)
         ),
         exclude=f"tag:{exclude}" if exclude else None,
-        views=tag == _TICKS,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from btq_assets.contracts import all_contracts
+from btq_assets.contracts import all_contracts, features
 from btq_assets.contracts.base import UTC_TIMESTAMP, Column, ContractError, TableContract
 
 DBT_FOLDER = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -215,9 +215,20 @@ def _table_macros() -> str:
     macros = [
         _macro(f"{layer}_{prefix}tables", tables) for (layer, prefix), tables in names.items()
     ]
-    watched = [contract for contract in all_contracts() if contract.layer not in _NOT_WATCHED]
+    panel = [c for n, c in features.FAMILY_CONTRACTS.items() if n not in features.NAMED_SETS]
+    macros.append(_macro("feature_families", [_joined(contract) for contract in panel]))
+    watched = [
+        contract
+        for contract in all_contracts()
+        if contract.layer not in _NOT_WATCHED and contract is not features.PANEL
+    ]
     macros.append(_macro("watched_tables", [_watched(contract) for contract in watched]))
     return f"{{#- {_HEADER} -#}}\n" + "\n".join(macros)
+
+
+def _joined(contract: TableContract) -> dict[str, Any]:
+    names = [c.name for c in contract.columns if c.is_float and c.name not in contract.key]
+    return {"name": contract.name, "columns": names, "market_wide": "symbol" not in contract.key}
 
 
 _NOT_WATCHED = (*LAYERS_OUT_OF_SIGHT, "mart")

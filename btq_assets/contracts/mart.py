@@ -19,6 +19,58 @@ from btq_assets.contracts.columns import (
 
 ROLES = ("candidate", "baseline", "benchmark")
 
+FEATURE_REPORT = TableContract(
+    layer="mart",
+    name="feature_report",
+    description="Every feature of every universe: what it is, how much of it there is, how far it has drifted, what repeats it, and how much the models leaned on it.",
+    columns=(
+        UNIVERSE,
+        text("feature", "Column name."),
+        text("family", "Family, the name of its table."),
+        text("formula", "Definition one can recompute by hand."),
+        text("unit", "Unit of the value."),
+        text("requires", "Richest kind of data it reads."),
+        flag("enabled", "Whether the configuration has it switched on."),
+        number("missing_share", "Share of rows without a value, 0 to 1.", minimum=0, maximum=1),
+        stamp("first_ts", "First bar with a value.", nullable=True),
+        stamp("last_ts", "Last bar with a value.", nullable=True),
+        number(
+            "psi",
+            "Population stability index of the last 252 sessions against the training window.",
+            minimum=0,
+        ),
+        number(
+            "ks_statistic", "Largest gap of the two distribution functions.", minimum=0, maximum=1
+        ),
+        text("cluster", "Representative of the features that say the same.", nullable=True),
+        count("cluster_size", "Features in that cluster."),
+        text("nearest_feature", "Feature most like it.", nullable=True),
+        number(
+            "nearest_correlation",
+            "Spearman correlation with that one.",
+            minimum=-1.000001,
+            maximum=1.000001,
+        ),
+        number(
+            "importance_ridge",
+            "Mean share of the absolute coefficients over fits that were offered it; null where none was.",
+            minimum=0,
+            maximum=1.000001,
+        ),
+        number(
+            "importance_lightgbm",
+            "Mean share of the gain over fits that were offered it; null where none was.",
+            minimum=0,
+            maximum=1.000001,
+        ),
+        count("n_fits", "Fits of both models that were offered it."),
+    ),
+    key=("universe", "feature"),
+    writer="dbt",
+    owner="team:research",
+    kinds=("duckdb", "dbt"),
+)
+
 LEADERBOARD = TableContract(
     layer="mart",
     name="leaderboard",

@@ -159,6 +159,37 @@ FORECASTS_TRANSFORMER_GNN = forecasts_contract(
     "Out-of-sample forecasts of temporal self-attention per asset followed by graph attention over a trailing correlation graph.",
 )
 
+
+def importances_contract(model: str, measure: str) -> TableContract:
+    """Contract of ``models.importances_<model>``: what each fit leaned on."""
+    return TableContract(
+        layer="models",
+        name=f"importances_{model}",
+        description=f"Importance of each feature in each fit: {measure}. Of the training segment alone; what a model leans on is no evidence that it helps.",
+        columns=(
+            UNIVERSE,
+            text("variant", "Feature set: base or macro.", allowed=("base", "macro")),
+            count("seed", "Seed of the fit; 0 for deterministic models."),
+            count("fold", "Walk-forward fold."),
+            text("feature", "Column name."),
+            number(
+                "importance",
+                "Share of the fit's total, 0 to 1.",
+                nullable=False,
+                minimum=0,
+                maximum=1.000001,
+            ),
+        ),
+        key=("universe", "variant", "seed", "fold", "feature"),
+    )
+
+
+IMPORTANCES_RIDGE = importances_contract(
+    "ridge",
+    "absolute coefficient of the standardised column, that of an interaction shared by its two features",
+)
+IMPORTANCES_LIGHTGBM = importances_contract("lightgbm", "gain of the splits on it")
+
 REGISTRY = TableContract(
     layer="models",
     name="registry",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,7 @@ def training_set(
 
 
 @table_asset(
-    outputs=(models.FORECASTS_RIDGE,),
+    outputs=(models.FORECASTS_RIDGE, models.IMPORTANCES_RIDGE),
     inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
     config=(*_FOLD_CONFIG, "models.ridge"),
     code=(*_SHARED_CODE, "btq_assets.models.ridge"),
@@ -173,11 +174,12 @@ def forecasts_ridge(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame
         fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=n_dates),
         fit_gates.not_hollow_outcome(fits, training_set, linear=True),
     )
-    return _output(step, fits, models.FORECASTS_RIDGE, training_set, answers)
+    output = _output(step, fits, models.FORECASTS_RIDGE, training_set, answers)
+    return _with_importances(output, fits, models.FORECASTS_RIDGE, models.IMPORTANCES_RIDGE)
 
 
 @table_asset(
-    outputs=(models.FORECASTS_LIGHTGBM,),
+    outputs=(models.FORECASTS_LIGHTGBM, models.IMPORTANCES_LIGHTGBM),
     inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
     config=(*_FOLD_CONFIG, "models.lightgbm"),
     code=(*_SHARED_CODE, "btq_assets.models.gradient_boosting"),
@@ -206,7 +208,8 @@ def forecasts_lightgbm(step: Step, training_set: pl.DataFrame, splits: pl.DataFr
         fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=1),
         fit_gates.not_hollow_outcome(fits, training_set),
     )
-    return _output(step, fits, models.FORECASTS_LIGHTGBM, training_set, answers)
+    output = _output(step, fits, models.FORECASTS_LIGHTGBM, training_set, answers)
+    return _with_importances(output, fits, models.FORECASTS_LIGHTGBM, models.IMPORTANCES_LIGHTGBM)
 
 
 @table_asset(
@@ -322,6 +325,26 @@ def _output(
             )
         },
         answers=tuple(answers),
+    )
+
+
+def _with_importances(
+    output: TableOutput, fits: Sequence[Fit], forecasts: TableContract, importances: TableContract
+) -> TableOutput:
+    """The output with a second table, and the features the fits leaned on most."""
+    from btq_assets import plots
+    from btq_assets.models.walk_forward import importances_table
+
+    assert isinstance(output.frames, pl.DataFrame)
+    frame = importances_table(fits)
+    mean = frame.group_by("feature").agg(pl.col("importance").mean())
+    top = mean.sort("importance", "feature", descending=[True, False]).head(20)
+    title = "Mean importance over fits"
+    picture = plots.bars(top["feature"].to_list(), top["importance"].to_list(), title, "share")
+    return replace(
+        output,
+        frames={forecasts.table: output.frames, importances.table: frame},
+        plots={**output.plots, title: picture},
     )
 
 

@@ -130,6 +130,12 @@ def interactions(asset: np.ndarray, market: np.ndarray) -> np.ndarray:
     return (asset[:, :, None] * market[:, None, :]).reshape(len(asset), -1)
 
 
+def shares(totals: dict[str, float]) -> dict[str, float]:
+    """Values over their sum; all zero where the sum is (a model that uses nothing)."""
+    total = sum(totals.values())
+    return {name: value / total if total > 0 else 0.0 for name, value in totals.items()}
+
+
 def ranked_rows(
     panel: pl.DataFrame, rows: pl.DataFrame, asset: Sequence[str], market: Sequence[str]
 ) -> pl.DataFrame:

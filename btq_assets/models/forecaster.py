@@ -129,6 +129,15 @@ class Forecaster(Protocol):
         """Read a saved model; raises `MismatchError` unless it is what the caller expects."""
 
 
+@runtime_checkable
+class Explained(Protocol):
+    """A forecaster that can say what it leans on."""
+
+    def importances(self) -> dict[str, float]:
+        """Share of each feature, summing to 1, or all 0."""
+        ...
+
+
 def hash_of(value: Any) -> str:
     """Short stable hash of anything JSON can write."""
     text = json.dumps(value, sort_keys=True, default=str)

@@ -85,6 +85,11 @@ class LightGBMForecaster:
             versions=library_versions("lightgbm", "numpy", "polars"),
         )
 
+    def importances(self) -> dict[str, float]:
+        """Share of each feature in the gain of all splits, Hastie et al. (2009), eq. 10.42."""
+        gains = self._fitted().feature_importance("gain")
+        return design.shares(dict(zip((*self._asset, *self._market), gains.tolist(), strict=True)))
+
     def fit(self, training_set: TrainingSet, progress: Progress | None = None) -> Self:
         """Grow trees on the training segment until the validation error stops falling."""
         import lightgbm

@@ -97,6 +97,22 @@ class RidgeForecaster:
         """Coefficients per standard deviation of each design column, in standard deviations."""
         return self._fitted()[2]
 
+    def importances(self) -> dict[str, float]:
+        """Share of each feature in the sum of absolute coefficients.
+
+        The coefficient of an interaction counts half for each of its two features.
+        """
+        size = np.abs(self.coefficients)
+        n_asset = len(self._asset)
+        totals = dict(zip(self._asset, size[:n_asset].tolist(), strict=True))
+        totals |= dict.fromkeys(self._market, 0.0)
+        interacted = [name for name in INTERACTED if name in self._asset] if self._market else []
+        pairs = [(asset, market) for asset in interacted for market in self._market]
+        for (asset, market), value in zip(pairs, size[n_asset:].tolist(), strict=True):
+            totals[asset] += value / 2
+            totals[market] += value / 2
+        return design.shares(totals)
+
     def fit(self, training_set: TrainingSet, progress: Progress | None = None) -> Self:
         """Choose the penalty on the validation segment, then fit on both segments."""
         self._asset = training_set.asset_features

@@ -15,7 +15,7 @@ import polars as pl
 from btq_assets.contracts import models as tables
 from btq_assets.models import scores
 from btq_assets.models.folds import for_fold, panel_between
-from btq_assets.models.forecaster import Forecaster, Progress, model_id
+from btq_assets.models.forecaster import Explained, Forecaster, Progress, model_id
 
 #: Makes an unfitted forecaster from variant and seed.
 MakeForecaster = Callable[[str, int], Forecaster]
@@ -178,3 +178,22 @@ def forecasts_table(
         for fit in fits
     ]
     return pl.concat(frames).select(contract.column_names).sort(contract.key)
+
+
+def importances_table(fits: Sequence[Fit]) -> pl.DataFrame:
+    """Rows of ``models.importances_<model>``: one per fit and feature it was offered."""
+    rows = [
+        {
+            "universe": fit.forecasts["universe"][0],
+            "variant": fit.variant,
+            "seed": fit.seed,
+            "fold": fit.fold,
+            "feature": feature,
+            "importance": share,
+        }
+        for fit in fits
+        if isinstance(fit.forecaster, Explained) and fit.forecasts.height
+        for feature, share in fit.forecaster.importances().items()
+    ]
+    contract = tables.IMPORTANCES_RIDGE
+    return pl.DataFrame(rows, schema=contract.schema).sort(contract.key)

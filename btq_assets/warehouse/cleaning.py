@@ -8,7 +8,7 @@ import pkgutil
 import btq_assets.contracts
 from btq_assets.contracts import house
 from btq_assets.contracts.base import TableContract
-from btq_assets.warehouse.database import Warehouse, table_exists
+from btq_assets.warehouse.database import is_view, table_exists, Warehouse
 
 
 def declared_contracts() -> list[TableContract]:
@@ -36,7 +36,8 @@ def drop_computed_tables(warehouse: Warehouse) -> list[str]:
             if contract.layer == "raw" or contract.writer == "ledger":
                 continue
             if table_exists(connection, contract):
-                connection.execute(f"DROP TABLE {contract.table}")
+                kind = "VIEW" if is_view(connection, contract) else "TABLE"
+                connection.execute(f"DROP {kind} {contract.table}")
                 dropped.append(contract.table)
             if table_exists(connection, house.PROVENANCE):
                 connection.execute(

@@ -207,6 +207,16 @@ class Warehouse:
             return table_exists(connection, contract)
 
 
+def is_view(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> bool:
+    """Whether the table is a view over others."""
+    found = connection.execute(
+        "SELECT table_type FROM information_schema.tables "
+        "WHERE table_schema = ? AND table_name = ?",
+        [contract.layer, contract.name],
+    ).fetchone()
+    return found is not None and found[0] == "VIEW"
+
+
 def table_exists(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> bool:
     """Whether the table exists in the open database."""
     return bool(

@@ -35,6 +35,7 @@ from btq_assets.contracts.base import TableContract
 from btq_assets.warehouse.database import (
     Warehouse,
     ensure_table,
+    is_view,
     read_table,
     table_exists,
     upsert,
@@ -158,7 +159,7 @@ class SchemaTableTranslator(DagsterDbtTranslator):
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """Group of a model: its layer, staging views beside core."""
-        return "mart" if dbt_resource_props["schema"] == "mart" else "core"
+        return "mart" if dbt_resource_props["schema"] in ("mart", "features") else "core"
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,6 @@ class DbtLayer:
         Tables it writes.
     exclude
         dbt selection of what is left out.
-    views
-        Whether it writes views: they are as new as what they read, and are not read to be hashed.
     """
 
     name: str
@@ -186,7 +185,6 @@ class DbtLayer:
     inputs: tuple[TableContract, ...]
     outputs: tuple[TableContract, ...]
     exclude: str | None = None
-    views: bool = False
 
     def definition(self) -> dg.AssetsDefinition:
         """Dagster definition of the layer."""
@@ -400,7 +398,7 @@ class _DbtExecution:
 
     def _extent(self, connection: Any, contract: TableContract, mark: str) -> tuple[int, str]:
         """Rows and version of a table: a view's version is that of what it was made from."""
-        if self.layer.views:
+        if is_view(connection, contract):
             found = connection.execute(f"SELECT count(*) FROM {contract.table}").fetchone()
             return found[0], digest(mark, contract.table)
         frame = read_table(connection, contract)

@@ -16,6 +16,7 @@ from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICA
 from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
 from btq_assets.contracts.features.macro import MACRO
+from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
 
@@ -37,6 +38,13 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
 
 FAMILIES = tuple(FAMILY_CONTRACTS)
 
+#: Published sets of many formulas: tables of their own, not part of the panel.
+NAMED_SETS = ("alpha101", "alpha158", "alpha360", "talib")
+
+PANEL = panel_contract(
+    contract for contract in FAMILY_CONTRACTS.values() if contract.name not in NAMED_SETS
+)
+
 __all__ = [
     "ALPHA158",
     "ALPHA360",
@@ -47,6 +55,8 @@ __all__ = [
     "FAMILY_CONTRACTS",
     "MACRO",
     "MICROSTRUCTURE",
+    "NAMED_SETS",
+    "PANEL",
     "QUALITY",
     "QUANTUM",
     "REQUIREMENTS",

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from btq_assets.contracts import backtest, base, evidence, models, portfolio, raw, risk
+from btq_assets.contracts import backtest, base, evidence, features, models, portfolio, raw, risk
 from btq_assets.contracts.raw import alternative as raw_alternative
 from data_quality import dbt_files
 
@@ -327,6 +327,47 @@ def _ticks() -> dict[base.TableContract, pl.DataFrame]:
     return {c: pl.DataFrame(found, schema=c.schema) for c, found in rows.items()}
 
 
+def _feature_tables() -> dict[base.TableContract, pl.DataFrame]:
+    """One session of two families, one feature judged, and three fits that leaned on it."""
+
+    def of(contract: base.TableContract, **given: object) -> pl.DataFrame:
+        return pl.DataFrame([_row(contract, **given)], schema=contract.schema, orient="row")
+
+    fits = [
+        of(
+            contract,
+            universe="us20",
+            variant="base",
+            seed=0,
+            fold=fold,
+            feature="rsi_14",
+            importance=share,
+        )
+        for contract, fold, share in (
+            (models.IMPORTANCES_RIDGE, 0, 0.25),
+            (models.IMPORTANCES_LIGHTGBM, 0, 0.5),
+            (models.IMPORTANCES_LIGHTGBM, 1, 0.75),
+        )
+    ]
+    return {
+        features.TECHNICAL: of(
+            features.TECHNICAL, universe="us20", symbol="A", ts=CLOSES[2], rsi_14=55.0
+        ),
+        features.MACRO: of(features.MACRO, universe="us20", ts=CLOSES[2], vix_level=14.0),
+        features.QUALITY: of(
+            features.QUALITY, universe="us20", feature="rsi_14", family="technical",
+            missing_share=0.25, cluster="rsi_14", cluster_size=1, n_rows=4, reference_start=CLOSES[0], reference_end=CLOSES[9],
+            n_reference=3, n_recent=3,
+        ),
+        features.CATALOGUE: of(
+            features.CATALOGUE, name="rsi_14", family="technical", requires="close",
+            lookback_sessions=14, recursive=True, scale_invariant=True, enabled=True,
+        ),
+        models.IMPORTANCES_RIDGE: fits[0],
+        models.IMPORTANCES_LIGHTGBM: pl.concat(fits[1:]),
+    }  # fmt: skip
+
+
 def _backtest_tables() -> dict[base.TableContract, pl.DataFrame]:
     """Runs whose figures are computed here from plain formulas, not by the engine."""
     tables: dict[base.TableContract, list[pl.DataFrame]] = {}
@@ -468,7 +509,7 @@ def _row(contract: base.TableContract, **values: object) -> tuple:
 
 def fill_warehouse(file: Path) -> None:
     """Create every source table but an optional one, and fill those with rows above."""
-    rows = {**_raw_tables(), **_backtest_tables()}
+    rows = {**_raw_tables(), **_feature_tables(), **_backtest_tables()}
     with duckdb.connect(str(file)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for contract in dbt_files.source_contracts():
@@ -518,7 +559,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     file = folder / "btq.duckdb"
     fill_warehouse(file)
     log = ""
-    for selection in (("staging", "core"), ("mart",)):
+    for selection in (("staging", "core"), ("mart", "features")):
         done = _run_dbt(folder, "build", "--select", *selection, file=file)
         log += done.stdout + done.stderr
         assert done.returncode == 0, log

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from btq_assets.contracts import all_contracts
+from btq_assets.contracts import all_contracts, features
 from data_quality import dbt_files
 
 
@@ -225,6 +225,29 @@ def test_the_leaderboard_joins_the_trial_of_the_run_and_not_an_earlier_one(wareh
     }
 
 
+def test_the_panel_has_every_family_at_every_bar(warehouse) -> None:
+    rows = query(
+        warehouse,
+        "select symbol, freq, rsi_14, vix_level, universe_beta from features.panel "
+        "where universe = 'us20' and ts = timestamptz '2020-01-08 21:00:00+00' order by symbol",
+    )
+    # The market-wide family is joined by session, the other by symbol; the rest is null.
+    assert rows == [
+        ("A", "1d", 55.0, 14.0, None),
+        *((symbol, "1d", None, 14.0, None) for symbol in "BCD"),
+    ]
+    counts = "select (select count(*) from features.panel) = (select count(*) from core.bars_1d)"
+    assert query(warehouse, counts) == [(True,)]
+
+
+def test_the_feature_report_has_means_over_the_fits_of_each_model(warehouse) -> None:
+    assert query(
+        warehouse,
+        "select feature, missing_share, importance_ridge, importance_lightgbm, n_fits "
+        "from mart.feature_report",
+    ) == [("rsi_14", 0.25, 0.25, 0.625, 3)]
+
+
 def test_performance_has_a_row_a_month(warehouse) -> None:
     months = query(
         warehouse, "select month, n_sessions from mart.performance where strategy = 'ridge'"
@@ -265,6 +288,7 @@ def test_data_health_tells_absent_from_empty(warehouse) -> None:
         contract.table
         for contract in all_contracts()
         if contract.layer not in (*dbt_files.LAYERS_OUT_OF_SIGHT, "mart")
+        and contract is not features.PANEL
     }
     assert set(rows) == watched
     assert rows["regimes.states"] == (False, 0, 0, None, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from btq_assets.contracts import core_ticks
+from btq_assets.contracts import core_ticks, features
 from data_quality import dbt_files
 
 CORRUPTIONS = {
@@ -78,6 +78,7 @@ CORRUPTIONS = {
     """,
     "leaderboard_candidates_are_deflated": "update mart.leaderboard set n_trials = null",
     "leaderboard_differences_have_order": "update mart.leaderboard set beats_one_over_n = true",
+    "feature_report_keeps_every_feature": "delete from mart.feature_report",
     "performance_compounds_to_equity": """
         update mart.performance set monthly_return = 0 where month = '2020-02-01'
     """,
@@ -118,6 +119,10 @@ MORE_CORRUPTIONS = [
         "option_quotes_show_first_vintage",
         "update core.option_quotes set known_at = known_at + interval 1 day",
     ),
+    (
+        "feature_report_keeps_every_feature",
+        "update mart.feature_report set importance_lightgbm = 1",
+    ),
     ("targets_within_limits", "update mart.targets set weight = 0.251"),
     ("targets_are_backtested", "update mart.targets set symbol = 'Z' where symbol = 'A'"),
     ("bars_1d_adjusts_all_prices_alike", "update core.bars_1d set adj_open = null"),
@@ -146,11 +151,12 @@ SINGULAR = sorted(
 def rows_found(warehouse, test: str, corruption: str | None) -> int:
     with warehouse.connect() as connection:
         connection.execute("begin")
-        for view in core_ticks.TICKS:
+        for view in (*core_ticks.TICKS, features.PANEL):
             # Only a table can be spoiled.
-            connection.execute(f"create table core.kept as select * from {view.table}")
+            kept = f"{view.layer}.kept"
+            connection.execute(f"create table {kept} as select * from {view.table}")
             connection.execute(f"drop view {view.table}")
-            connection.execute(f"alter table core.kept rename to {view.name}")
+            connection.execute(f"alter table {kept} rename to {view.name}")
         if corruption:
             changed = connection.execute(corruption).fetchone()
             assert changed[0] > 0, "the corruption touched no row"

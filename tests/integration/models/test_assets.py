@@ -116,6 +116,11 @@ def answers(
     return {o.name: o for group in asset.checks for o in group.answer(context)}
 
 
+def forecasts_of(asset: Any, output: TableOutput) -> pl.DataFrame:
+    frames = output.frames
+    return frames if isinstance(frames, pl.DataFrame) else frames[asset.outputs[0].table]
+
+
 @pytest.fixture(scope="module")
 def prepared(
     step: Step, inputs: dict[str, pl.DataFrame], config: TradingConfig
@@ -149,13 +154,13 @@ def test_forecasts_with_every_check_answered(
     assert set(found) == {"out_of_sample", "plausible_ic", "truncation", "not_hollow"}
     registry = cast_to_contract(output.ledgers[models.REGISTRY], models.REGISTRY)
     assert registry.height == n_fits
-    assert set(output.frames["model_id"]) == set(registry["model_id"])
+    assert set(forecasts_of(asset, output)["model_id"]) == set(registry["model_id"])
     for row in registry.iter_rows(named=True):
         folder = step.artifacts.path(row["artifact_path"], sha256=row["artifact_hash"])
         assert (folder / "model.json").is_file()
         assert "validation_rank_ic" in json.loads(row["metrics_json"])
     again = asset.compute(step, **prepared)
-    assert again.frames.equals(output.frames)
+    assert forecasts_of(asset, again).equals(forecasts_of(asset, output))
 
 
 def test_a_consumer_refuses_a_model_of_other_code(
@@ -185,11 +190,24 @@ def test_every_edge_into_the_forecasts_moves_them(
     order = pl.col(column).reverse()
     changed = {**inputs, family: inputs[family].with_columns(order.alias(column))}
     table = assets.training_set.compute(step, **changed).frames[models.TRAINING_SET.table]
-    before = assets.forecasts_ridge.compute(step, **prepared).frames
-    after = assets.forecasts_ridge.compute(
-        step, training_set=table, splits=prepared["splits"]
-    ).frames
+    ridge = assets.forecasts_ridge
+    before = forecasts_of(ridge, ridge.compute(step, **prepared))
+    again = ridge.compute(step, training_set=table, splits=prepared["splits"])
+    after = forecasts_of(ridge, again)
     assert not after["forecast"].equals(before["forecast"])
+
+
+@pytest.mark.parametrize("name", ["ridge", "lightgbm"])
+def test_importances_of_a_fit_sum_to_one(
+    name: str, step: Step, prepared: dict[str, pl.DataFrame]
+) -> None:
+    asset = getattr(assets, f"forecasts_{name}")
+    output = asset.compute(step, **prepared)
+    table = output.frames[asset.outputs[1].table]
+    totals = table.group_by("variant", "seed", "fold").agg(pl.col("importance").sum())
+    assert totals["importance"].to_list() == pytest.approx([1.0] * totals.height)
+    assert set(table["variant"]) == {"base", "macro"}
+    assert "Mean importance over fits" in output.plots
 
 
 @pytest.mark.slow

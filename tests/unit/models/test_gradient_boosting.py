@@ -43,6 +43,14 @@ def test_same_seed_same_numbers(
     assert again.predict(planted_test).equals(fitted.predict(planted_test))
 
 
+def test_importances_are_shares_of_the_gain_and_name_the_signal(
+    fitted: LightGBMForecaster,
+) -> None:
+    found = fitted.importances()
+    assert sum(found.values()) == pytest.approx(1)
+    assert found["signal"] > 0.8
+
+
 def test_round_trip_is_exact(
     fitted: LightGBMForecaster, planted_test: pl.DataFrame, tmp_path: Path
 ) -> None:

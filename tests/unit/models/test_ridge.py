@@ -52,6 +52,13 @@ def test_learns_the_planted_signal_out_of_sample(
     assert abs(fitted.coefficients[0]) > 5 * abs(fitted.coefficients[1])
 
 
+def test_importances_are_shares_of_the_coefficients(fitted: RidgeForecaster) -> None:
+    size = np.abs(fitted.coefficients)
+    assert fitted.importances() == pytest.approx(
+        {"signal": size[0] / size.sum(), "noise": size[1] / size.sum()}
+    )
+
+
 def test_negated_features_negate_the_ranking(
     fitted: RidgeForecaster, planted_test: pl.DataFrame
 ) -> None:
@@ -71,6 +78,11 @@ def test_market_columns_are_interacted_and_scaled_in_fold(
     model = RidgeForecaster(RidgeSpec(variant="macro", alphas=(10.0,))).fit(data)
     assert len(model.coefficients) == 3
     assert model.provenance.feature_names == ("universe_beta", "other", "vix")
+    # The interaction of beta and VIX is shared by the two.
+    size = np.abs(model.coefficients) / np.abs(model.coefficients).sum()
+    assert model.importances() == pytest.approx(
+        {"universe_beta": size[0] + size[2] / 2, "other": size[1], "vix": size[2] / 2}
+    )
     low = model.predict(panel.with_columns(vix=pl.lit(10.0)))
     high = model.predict(panel.with_columns(vix=pl.lit(40.0)))
     assert not low.equals(high)
