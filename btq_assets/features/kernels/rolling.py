@@ -173,7 +173,7 @@ def delay(x: Matrix, n: int) -> Matrix:
     if n < 0:
         raise ValueError(f"a delay of {n} sessions would read the future")
     late = np.full(x.shape, np.nan, x.dtype)
-    late[:, n:] = x[:, : x.shape[1] - n]
+    late[:, n:] = x[:, : max(x.shape[1] - n, 0)]
     return late
 
 
