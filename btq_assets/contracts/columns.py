@@ -17,8 +17,8 @@ KNOWN_AT = Column(
 KNOWN_AT_BASIS = Column(
     "known_at_basis",
     pl.String,
-    "Whether known_at was recorded or follows from a documented lag.",
-    allowed=("recorded", "assumed_lag"),
+    "Whether known_at was recorded, follows from a documented lag, or is when a row came that an earlier fetch of its neighbours had lacked.",
+    allowed=("recorded", "assumed_lag", "late"),
 )
 HORIZON = Column("horizon_sessions", pl.Int64, "Sessions from fill to fill.", minimum=1)
 STRATEGY = Column(

@@ -205,10 +205,10 @@ def _of_revised_bars(frames: ReportFrames, universe: str) -> Iterator[Caveat]:
     who = _some(revised["symbol"].unique().sort().to_list())
     yield Caveat(
         _DATA,
-        f"{revised.height:,} bars of {universe} ({who}) were corrected after they were first "
-        "known. Features and backtests read the corrected values from the bar's first day on; "
+        f"{revised.height:,} bars of {universe} ({who}) were corrected or came after their "
+        "time. Features and backtests read the values shown from the bar's first day on; "
         "core.bars_1d_as_of(t) gives those of the time.",
-        "corrected after",
+        "came after their time",
     )
 
 

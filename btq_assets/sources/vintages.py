@@ -13,6 +13,8 @@ import polars as pl
 
 RECORDED = "recorded"
 ASSUMED_LAG = "assumed_lag"
+#: A row its source did not have when it gave the rows before and after it.
+LATE = "late"
 
 
 def new_vintages(
@@ -26,7 +28,10 @@ def new_vintages(
 ) -> pl.DataFrame:
     """Rows of `fetched` that say something `stored` does not.
 
-    A row never seen keeps the ``known_at`` its source gave it. A row whose values differ from the
+    A row never seen keeps the ``known_at`` its source gave it, unless it fills a hole: where rows of
+    the same series before and after it are stored already, the source lacked it when it gave
+    those, and whoever asked then did not know it. It enters with ``known_at = now``, ``late``. A row
+    whose values differ from the
     newest stored vintage of the same key was changed by the source at some unknown time: all that
     is certain is that it is known now, so it enters with ``known_at = now``, ``recorded`` (or a
     microsecond after the stored vintage, where an assumed lag puts that one into the future). A row
@@ -77,23 +82,49 @@ def new_vintages(
     own_date = pl.col("known_at_basis") == RECORDED
     seen = pl.col("_seen").fill_null(False)
     changed = seen & ~own_date
+    joined = fetched.join(newest, on=list(key), how="left", maintain_order="left")
+    *series, along = key
+    holes = _between_seen(joined, series, along) if fetched.schema[along].is_temporal() else None
+    late = pl.col("_hole") & ~own_date
     return (
-        fetched.join(newest, on=list(key), how="left", maintain_order="left")
+        joined.with_columns(_hole=pl.lit(False) if holes is None else holes)
         .join(dated, on=[*key, "known_at"], how="left", maintain_order="left")
         .filter(pl.when(own_date).then(pl.col("_dated").is_null()).otherwise(~seen | ~same))
         .with_columns(
-            known_at=pl.when(changed)
+            known_at=pl.when(changed | late)
             .then(
                 pl.max_horizontal(
-                    pl.col("_known_at") + pl.duration(microseconds=1),
+                    pl.when(late)
+                    .then("known_at")
+                    .otherwise(pl.col("_known_at") + pl.duration(microseconds=1)),
                     pl.lit(now).cast(fetched.schema["known_at"]),
                 )
             )
             .otherwise("known_at"),
-            known_at_basis=pl.when(changed).then(pl.lit(RECORDED)).otherwise("known_at_basis"),
+            known_at_basis=pl.when(changed)
+            .then(pl.lit(RECORDED))
+            .when(late)
+            .then(pl.lit(LATE))
+            .otherwise("known_at_basis"),
         )
         .select(order)
     )
+
+
+def _between_seen(joined: pl.DataFrame, series: Sequence[str], along: str) -> pl.Series | None:
+    """Which rows were never seen, between rows of their series that were; ``None``: no row."""
+    seen = joined["_seen"].fill_null(False)
+    if not seen.any() or seen.all():
+        return None
+    spans = (
+        joined.filter(seen)
+        .group_by(series)
+        .agg(_first=pl.col(along).min(), _last=pl.col(along).max())
+    )
+    within = joined.join(spans, on=list(series), how="left", maintain_order="left").select(
+        pl.col(along).is_between("_first", "_last").fill_null(False)
+    )
+    return within.to_series() & ~seen
 
 
 def _same(column: str, relative_tolerance: float) -> pl.Expr:

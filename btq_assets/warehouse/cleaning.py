@@ -8,7 +8,7 @@ import pkgutil
 import btq_assets.contracts
 from btq_assets.contracts import house
 from btq_assets.contracts.base import TableContract
-from btq_assets.warehouse.database import is_view, table_exists, Warehouse
+from btq_assets.warehouse.database import Warehouse, is_view, table_exists
 
 
 def declared_contracts() -> list[TableContract]:

@@ -3,11 +3,20 @@
 {%- if time %}known_at <= {{ time }}{% else %}true{% endif -%}
 {%- endmacro %}
 
+{#- When a bar was first known, over its `vintages`: at its end where the first one came late. -#}
+{% macro first_known() -%}
+case
+            when arg_min(known_at_basis, known_at) over vintages = 'late' then ts
+            else min(known_at) over vintages
+        end
+{%- endmacro %}
+
 {#- CTEs from raw vintages to adjusted daily bars, for `with`: bars, latest, actions, factors,
 adjusted. `time` limits bars and actions to what was known by then.
 
 A bar shows its latest vintage; its known_at is that of the first, since a value restated later was
-no secret before. An action falls on the first bar with a close on or after its ex-date. Prices
+no secret before; revised_at says when the value shown came. A bar that came late, into a hole, is
+shown as a revision too: known at its end, revised when it came. An action falls on the first bar with a close on or after its ex-date. Prices
 before it are multiplied by close / (close * split + dividend), so that the adjusted return over
 that bar is the total return (close * split + dividend) / previous close - 1, the dividend paid per
 share held before (CRSP's definition of a holding-period return). Where a source has restated its
@@ -20,10 +29,10 @@ bars as (
 latest as (
     select
         * exclude (known_at),
-        min(known_at) over (partition by source, dataset, symbol, ts) as known_at,
-        nullif(known_at, min(known_at) over (partition by source, dataset, symbol, ts))
-            as revised_at
+        {{ first_known() }} as known_at,
+        nullif(known_at, {{ first_known() }}) as revised_at
     from bars
+    window vintages as (partition by source, dataset, symbol, ts)
     qualify
         row_number() over (partition by source, dataset, symbol, ts order by bars.known_at desc) = 1
 ),

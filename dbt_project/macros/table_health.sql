@@ -74,7 +74,7 @@ a correction, not late. -#}
                 {%- endif %}
                 count(*) as n_vintages,
                 min(known_at) - cast(min("{{ table.time_column }}") as timestamptz) as delay,
-                arg_min(known_at_basis, known_at) = 'recorded' as recorded
+                arg_min(known_at_basis, known_at) in ('recorded', 'late') as recorded
             from {{ relation }}
             group by {% for column in table.vintages %}"{{ column }}"{% if not loop.last %}, {% endif %}{% endfor %}
         )

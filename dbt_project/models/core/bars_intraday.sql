@@ -7,8 +7,8 @@ with bars as (
 latest as (
     select
         * exclude (known_at),
-        min(known_at) over vintages as known_at,
-        nullif(known_at, min(known_at) over vintages) as revised_at
+        {{ first_known() }} as known_at,
+        nullif(known_at, {{ first_known() }}) as revised_at
     from bars
     window vintages as (partition by source, dataset, symbol, freq, ts)
     qualify

@@ -120,6 +120,15 @@ def test_a_split_and_a_dividend_by_hand(market):
     assert shown(market)[first][2] == pytest.approx(50.0 / 1.02, rel=1e-14)  # the open alike
 
 
+def test_a_bar_that_came_late_is_not_in_earlier_answers_and_says_so_in_later_ones(market):
+    first, second, third, *_, last = DAYS
+    late = bars({second: 51.0}, close_of(last)).with_columns(known_at_basis=pl.lit("late"))
+    fill(market, bars({first: 50.0, third: 52.0}), late)
+    assert list(shown(market, at(close_of(third)))) == [first, third]
+    known_at, revised_at = shown(market)[second][3:]
+    assert (known_at, revised_at) == (close_of(second), close_of(last))
+
+
 def test_prices_the_source_restated_are_not_split_twice(market):
     first, second = DAYS[:2]
     fill(

@@ -141,7 +141,7 @@ def test_first_sight_check_fails_on_a_bar_known_early_or_late(bars):
 
 
 def test_universe_checks_fail_where_a_configured_universe_is_empty(bars):
-    main, others = checks.MEMBERSHIP_CHECKS
+    _, main, others = checks.MEMBERSHIP_CHECKS
     members = sample_membership(bars)
     table = "raw.universe_membership"
     assert answer(main, table, members).passed

@@ -58,6 +58,34 @@ def test_changed_value_is_known_now_and_recorded():
     assert new_vintages(bars([None]), bars([1.0]), NOW)["close"].to_list() == [1.0]
 
 
+def test_a_row_that_fills_a_hole_is_known_now():
+    # Days 0 and 2 were given without day 1; days 3 and 4 are news, and a day before all is history.
+    whole = bars([1.0, 2.0, 3.0, 4.0, 5.0])
+    stored = whole[[0, 2]]
+    added = new_vintages(stored, whole, NOW)
+    assert added.select("close", "known_at_basis").rows() == [
+        (2.0, "late"), (4.0, "assumed_lag"), (5.0, "assumed_lag"),
+    ]  # fmt: skip
+    assert added["known_at"][0] == NOW
+    assert new_vintages(whole[[2]], whole[[0, 2]], NOW)["known_at_basis"].to_list() == [
+        "assumed_lag"
+    ]
+    # The row once stored is stored: asking again adds nothing.
+    assert new_vintages(pl.concat([stored, added]), whole, NOW).is_empty()
+
+
+def test_another_series_without_holes_and_months_out_of_order_are_not_late():
+    other = bars([1.0, 2.0, 3.0]).with_columns(symbol=pl.lit("B"))
+    stored = pl.concat([bars([1.0, 2.0, 3.0]), other[[0, 1]]])
+    added = new_vintages(stored, pl.concat([bars([1.0, 2.0, 3.0]), other]), NOW)
+    assert added["known_at_basis"].to_list() == ["assumed_lag"]
+    # January and March are stored; February comes alone, and nobody had asked for it before.
+    days = bars([float(n) for n in range(90)])
+    assert set(new_vintages(days[:31].vstack(days[59:]), days[31:59], NOW)["known_at_basis"]) == {
+        "assumed_lag"
+    }
+
+
 def test_only_the_newest_vintage_counts():
     stored = bars([1.0])
     after = pl.concat([stored, new_vintages(stored, bars([2.0]), NOW)])

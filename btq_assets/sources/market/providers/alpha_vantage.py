@@ -94,9 +94,7 @@ class AlphaVantage:
                 part = self._one_answer(one, window, now, month)
                 if self._fields is _ADJUSTED_FIELDS:
                     actions.append(_actions(part.rows))
-                parts.append(
-                    Parsed(part.rows.select(raw.BARS_SAMPLE.column_names), part.rejected)
-                )
+                parts.append(Parsed(part.rows.select(raw.BARS_SAMPLE.column_names), part.rejected))
         bars = combine(parts, raw.BARS_ALPHA_VANTAGE.empty())
         return Fetched(
             {
