@@ -18,6 +18,7 @@ from pydantic import ValidationError, model_validator
 
 from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Profile, Section
 from btq_assets.config.explain import explain
+from btq_assets.config.labelling import FractionalSection, LabelsSection
 from btq_assets.config.reading import environment_settings, merge, nest, read_yaml
 from btq_assets.config.sections import (
     AgentsSection,
@@ -84,8 +85,10 @@ __all__ = [
     "Executor",
     "FeaturesSection",
     "FolderSourceSection",
+    "FractionalSection",
     "Frequency",
     "GdeltSourceSection",
+    "LabelsSection",
     "LightGBMSection",
     "ModelsSection",
     "PortfolioSection",
@@ -130,6 +133,7 @@ PROFILES: dict[str, dict[str, Any]] = {
             },
             "lightgbm": {"n_estimators": 1_000},
             "rl": {"total_timesteps": 500_000},
+            "ablations": ("quantum",),
         },
         "features": {"truncation_dates": 5},
         "regimes": {"refit_every_sessions": 63},

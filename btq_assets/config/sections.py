@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from btq_assets.config.base import Device, Executor, Section
+from btq_assets.config.labelling import FractionalSection, LabelsSection
 
 
 class TradingSection(Section):
@@ -61,6 +62,8 @@ class FeaturesSection(Section):
 
     quantum_features: QuantumFeaturesSection = QuantumFeaturesSection()
     alternative_data: AlternativeDataSection = AlternativeDataSection()
+    fractional: FractionalSection = FractionalSection()
+    labels: LabelsSection = LabelsSection()
     sentiment_half_life_sessions: float = Field(5.0, gt=0, le=252)
     correlation_window_sessions: int = Field(126, ge=40, le=756)
     named_sets: tuple[Literal["alpha158", "alpha360"], ...] = Field(
@@ -147,6 +150,10 @@ class ModelsSection(Section):
     lightgbm: LightGBMSection = LightGBMSection()
     transformer: TransformerSection = TransformerSection()
     rl: RLSection = RLSection()
+    ablations: tuple[
+        Literal["technical", "volatility", "microstructure", "quantum", "cross_asset", "sentiment"],
+        ...,
+    ] = Field((), description="Families whose worth is measured by fitting without them.")
 
 
 class AgentsSection(Section):

@@ -148,6 +148,12 @@ def _quantum_memory(features: FeaturesSection) -> int:
     return max(3 * window, window + 252 + 21) + 20
 
 
+def _fractional_memory(features: FeaturesSection) -> int:
+    from btq_assets.features.fractional import memory_sessions
+
+    return memory_sessions(features.fractional)
+
+
 #: What qlib's volume is made of, for the families that read it.
 _ADJUSTED_SHARES = (
     "`v` is volume in adjusted shares, volume close / adj_close, and prices are adjusted; `vwap` "
@@ -218,6 +224,15 @@ FAMILIES: tuple[Family, ...] = (
         symbols=None,
         requires="macro",
         code=("timeline",),
+    ),
+    Family(
+        contracts.FRACTIONAL,
+        shown="fractional_log_price_z_63",
+        note="Log prices are counted from the oldest one in the window, so that scaling a history "
+        "changes nothing and only the window is read. With `features.fractional.choose_order` a "
+        "symbol's order is chosen before the first test segment and its earlier rows are null.",
+        memory_sessions=_fractional_memory,
+        config=("features", "universe", "models.walk_forward.first_test"),
     ),
     Family(
         contracts.ALPHA158,

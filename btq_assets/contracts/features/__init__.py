@@ -15,6 +15,7 @@ from btq_assets.contracts.features.alpha360 import ALPHA360
 from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICAL, VOLATILITY
 from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
+from btq_assets.contracts.features.fractional import FRACTIONAL
 from btq_assets.contracts.features.macro import MACRO
 from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
@@ -31,6 +32,7 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         CROSS_ASSET,
         SENTIMENT,
         MACRO,
+        FRACTIONAL,
         ALPHA158,
         ALPHA360,
     )
@@ -53,6 +55,7 @@ __all__ = [
     "DOCUMENT_SCORES",
     "FAMILIES",
     "FAMILY_CONTRACTS",
+    "FRACTIONAL",
     "MACRO",
     "MICROSTRUCTURE",
     "NAMED_SETS",

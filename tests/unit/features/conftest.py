@@ -32,6 +32,7 @@ def small_config() -> TradingConfig:
         features={
             "correlation_window_sessions": 40,
             "quantum_features": {"window_sessions": 20},
+            "fractional": {"weight_cutoff": 1e-3},
         }
     )
 
