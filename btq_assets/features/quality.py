@@ -121,7 +121,7 @@ def redundancy(panel: pl.DataFrame) -> dict[str, dict[str, object]]:
     usable = [n for n in sorted(panel.columns) if panel[n].drop_nulls().n_unique() > 1]
     if not usable:
         return {}
-    rho = _spearman(panel.select(usable).cast(pl.Float64).to_numpy())
+    rho = _spearman(panel.select(usable))
     alike = np.abs(np.nan_to_num(rho))
     np.fill_diagonal(alike, 1.0)
     if len(usable) == 1:
@@ -185,9 +185,12 @@ def _drift(
 
 
 def _ks_statistic(left: np.ndarray, right: np.ndarray) -> float:
-    from scipy.stats import ks_2samp
-
-    return float(ks_2samp(left, right, method="asymp").statistic)
+    """Two-sample Kolmogorov-Smirnov statistic: largest gap of the empirical distributions."""
+    at = np.concatenate([left, right])
+    shares = [
+        np.searchsorted(np.sort(values), at, side="right") / values.size for values in (left, right)
+    ]
+    return float(np.abs(shares[0] - shares[1]).max())
 
 
 def _training_panel(
@@ -208,20 +211,15 @@ def _training_panel(
     return panel.drop("symbol", "ts")
 
 
-def _spearman(values: np.ndarray) -> np.ndarray:
+def _spearman(panel: pl.DataFrame) -> np.ndarray:
     """Pairwise-complete correlations of ranks; NaN where too few rows are shared.
 
     Ranks are of each column's own values: with missing ones a pair's ranks are not re-ranked, a
     difference that does not matter for finding features that say the same.
     """
-    from scipy.stats import rankdata
-
-    present = np.isfinite(values)
-    ranks = np.zeros_like(values)
-    for column in range(values.shape[1]):
-        rows = present[:, column]
-        ranks[rows, column] = rankdata(values[rows, column])
-    weight = present.astype(np.float64)
+    ranks = panel.select(pl.all().rank("average")).to_numpy().astype(np.float64)
+    weight = np.isfinite(ranks).astype(np.float64)
+    ranks = np.nan_to_num(ranks)
     n = weight.T @ weight
     sums = ranks.T @ weight
     squares = (ranks**2).T @ weight

@@ -16,6 +16,7 @@ from btq_assets.contracts import features as contracts
 from btq_assets.contracts.base import cast_to_contract, violations
 from btq_assets.features.quality import (
     RECENT_SESSIONS,
+    _ks_statistic,
     population_stability,
     quality,
     redundancy,
@@ -98,6 +99,12 @@ def test_the_same_ranking_is_one_cluster(split: TradingConfig) -> None:
     assert twins["nearest_correlation"].to_list() == pytest.approx([1.0, 1.0])
     assert twins["cluster"].n_unique() == 1
     assert rows.filter(pl.col("cluster_size") == 1).height == 8
+
+
+def test_the_gap_of_two_distributions_is_scipys() -> None:
+    random = np.random.default_rng(2)
+    left, right = random.normal(size=300).round(1), random.normal(0.3, 1, 200).round(1)
+    assert _ks_statistic(left, right) == pytest.approx(stats.ks_2samp(left, right).statistic)
 
 
 def test_correlations_are_scipys() -> None:
