@@ -19,13 +19,14 @@ from btq_assets.features.checks import (
     truncation_gate,
 )
 from btq_assets.features.families import FAMILIES, Family, observed
-from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
+from btq_assets.warehouse import Step, TableAsset, TableOutput, added_since, table_asset
 from data_quality import features_suite
 
 _SHARED_CODE = (
     "data_quality",
     "btq_assets.features.definitions",
     "btq_assets.features.families",
+    "btq_assets.features.incremental",
     "btq_assets.features.checks",
 )
 _GROUP = "features"
@@ -37,8 +38,8 @@ def family_asset(family: Family) -> TableAsset:
     """The asset of one family: computed, checked by its suite and by truncation, drawn."""
 
     def compute(step: Step, **inputs: pl.DataFrame) -> TableOutput:
-        frame = family.compute(inputs, step.config)
-        output = _output(step, frame, family)
+        frame, how = _computed(step, family, inputs)
+        output = _output(step, frame, family, {"computed": how})
         more = _SHOWN.get(family.name)
         return output if more is None else more(step, frame, inputs, output)
 
@@ -63,7 +64,26 @@ def family_asset(family: Family) -> TableAsset:
     )
 
 
-def _output(step: Step, frame: pl.DataFrame, family: Family) -> TableOutput:
+def _computed(
+    step: Step, family: Family, inputs: Mapping[str, pl.DataFrame]
+) -> tuple[pl.DataFrame, str]:
+    """All rows of the family, and whether they were computed whole or only at the end."""
+    from btq_assets.features.incremental import full_because, updated
+
+    why = full_because(family)
+    if not why:
+        stored = step.read_ledger(family.contract)
+        given = {name: (family.inputs[name], frame) for name, frame in inputs.items()}
+        found = added_since(step, family.contract, given, family.config, stored.height)
+        if found.since is not None:
+            frame = updated(stored, inputs, family, step.config, found.since)
+            n_sessions = frame.filter(pl.col("ts") >= found.since)["ts"].n_unique()
+            return frame, f"incremental: {n_sessions} sessions, from {found.since}"
+        why = found.why
+    return family.compute(inputs, step.config), f"full: {why}"
+
+
+def _output(step: Step, frame: pl.DataFrame, family: Family, how: Mapping[str, str]) -> TableOutput:
     """The rows with their null shares, and a picture of one feature."""
     from btq_assets import plots
 
@@ -75,6 +95,7 @@ def _output(step: Step, frame: pl.DataFrame, family: Family) -> TableOutput:
     return TableOutput(
         frame,
         metadata={
+            **how,
             "n_features": len(names),
             "rows_by_universe": frame.group_by("universe").len().sort("universe"),
             "null_share": null_shares(frame, names),

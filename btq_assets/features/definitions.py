@@ -24,6 +24,9 @@ KEY = (*SYMBOL, "ts")
 #: Number of a symbol's history within a prepared frame.
 HISTORY = "_history"
 
+#: Of a symbol's bars that do not begin with its history: the adjusted close its history began at.
+ANCHOR = "_anchor"
+
 #: Raw columns without which a bar says nothing about trading.
 OHLCV = ("open", "high", "low", "close", "volume")
 
@@ -88,7 +91,8 @@ def prepare(bars: pl.DataFrame) -> pl.DataFrame:
         Sorted by universe, symbol and time, one memory chunk (TA-Lib reads contiguous memory).
         ``_history`` numbers the symbols, a faster key for windows than two texts; ``_p`` is the
         adjusted close over the symbol's first one, so that absolute thresholds
-        inside TA-Lib mean the same for a currency and a share; ``_r`` its log return.
+        inside TA-Lib mean the same for a currency and a share; ``_r`` its log return. Bars with
+        a column ``_anchor`` name the first price themselves.
 
     Raises
     ------
@@ -109,9 +113,11 @@ def prepare(bars: pl.DataFrame) -> pl.DataFrame:
             f"{row['universe']}/{row['symbol']} has several bars at {row['ts']}; keep one of them"
         )
     price = pl.col("adj_close")
+    # The first of either: division by one value and by a column round differently.
+    first = (pl.col(ANCHOR) if ANCHOR in ordered.columns else price).first()
     return (
         ordered.with_columns(pl.struct(SYMBOL).rle_id().alias(HISTORY))
-        .with_columns(_p=(price / price.first()).over(HISTORY))
+        .with_columns(_p=(price / first).over(HISTORY))
         .with_columns(_r=pl.col("_p").log().diff().over(HISTORY))
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from btq_assets.warehouse.additions import added_since
     from btq_assets.warehouse.asset_factory import TableAsset, table_asset, table_assets_of
     from btq_assets.warehouse.database import Warehouse, WarehouseError
     from btq_assets.warehouse.headway import how_far
@@ -24,6 +25,7 @@ _HOME = {
     "TableOutput": "step",
     "Warehouse": "database",
     "WarehouseError": "database",
+    "added_since": "additions",
     "grouped": "slices",
     "how_far": "headway",
     "library_versions": "versions",
@@ -39,6 +41,7 @@ __all__ = [
     "TableOutput",
     "Warehouse",
     "WarehouseError",
+    "added_since",
     "grouped",
     "how_far",
     "library_versions",

@@ -81,15 +81,21 @@ def added_version(version: str, new_rows: pl.DataFrame, contract: TableContract)
         raise ValueError(f"{version!r} is no version that rows can be added to")
     low, high = int(version[:16], 16), int(version[16:], 16)
     for start in range(0, new_rows.height, _ROWS_AT_A_TIME):
-        hashes = row_hashes(new_rows.slice(start, _ROWS_AT_A_TIME), contract)
-        low += int(_mixed(hashes ^ _LOW).sum(dtype=np.uint64))
-        high += int(_mixed(hashes ^ _HIGH).sum(dtype=np.uint64))
+        words = row_words(new_rows.slice(start, _ROWS_AT_A_TIME), contract)
+        low += int(words[0].sum(dtype=np.uint64))
+        high += int(words[1].sum(dtype=np.uint64))
     return f"{low % 2**64:016x}{high % 2**64:016x}"
 
 
 def is_additive(version: str) -> bool:
     """Whether rows can be added to a stored version; books of old hold another kind."""
     return len(version) == 32
+
+
+def row_words(frame: pl.DataFrame, contract: TableContract) -> tuple[np.ndarray, np.ndarray]:
+    """What each row adds to the two sums of a version, uint64 of shape ``(rows,)``."""
+    hashes = row_hashes(frame, contract)
+    return _mixed(hashes ^ _LOW), _mixed(hashes ^ _HIGH)
 
 
 def row_hashes(frame: pl.DataFrame, contract: TableContract) -> np.ndarray:
