@@ -43,6 +43,29 @@ def assert_whole(folder, ticks) -> None:
         assert replayed_book(book, symbol) == replayed_book(ticks.book, symbol)
 
 
+class AnsweredServer(ReplayServer):
+    """Plays given events only after so many snapshots of a book were asked for.
+
+    However slow the machine, the recorder then has its snapshot before those changes.
+    """
+
+    def until_asked(self, snapshots: dict[int, tuple[str, int]]) -> AnsweredServer:
+        """`snapshots`: by number of the event, whose book and how many times."""
+        self.snapshots = snapshots
+        return self
+
+    async def _send(self, connection, wanted, number) -> None:
+        symbol, times = self.snapshots.get(number, ("", 0))
+        while sum("/depth" in path and symbol in path for path in self.asked) < times:
+            await asyncio.sleep(0.01)
+        await super()._send(connection, wanted, number)
+
+
+def changes_of(events, symbol: str) -> list[int]:
+    """Numbers of the changes of a book."""
+    return [i for i, e in enumerate(events) if isinstance(e, BookEvent) and e.symbol == symbol]
+
+
 def paced(events, seconds: float = 1.0) -> float:
     """Speed at which `events` last so long: an exchange that does not run ahead of its answers."""
     return (events[-1].ts - events[0].ts) / 1e6 / seconds
@@ -63,7 +86,9 @@ def test_what_is_played_is_recorded(tmp_path, ticks, events):
 
 
 def test_a_recording_is_played_again_and_recorded_equal(tmp_path, ticks, events):
-    record(ReplayServer(events, speed=paced(events)), tmp_path / "first")
+    early = {changes_of(events, symbol)[20]: (symbol, 1) for symbol in SYMBOLS}
+    server = AnsweredServer(events, speed=paced(events)).until_asked(early)
+    record(server, tmp_path / "first")
     record(ReplayServer(recorded(tmp_path / "first")), tmp_path / "second")
     assert_whole(tmp_path / "second", ticks)
 
@@ -100,10 +125,13 @@ def test_trades_the_exchange_no_longer_has_are_lost_on_record(tmp_path, events):
 
 
 def test_a_book_that_lost_a_change_starts_again_from_a_snapshot(tmp_path, ticks, events):
-    numbers = [i for i, e in enumerate(events) if isinstance(e, BookEvent) and e.symbol == "SYN002"]
+    numbers = changes_of(events, "SYN002")
     missing = set(numbers[100:103])
     lose = lambda i, text: [] if i in missing else [text]  # noqa: E731
-    record(ReplayServer(events, speed=paced(events), tamper=lose), tmp_path)
+    # The first snapshot comes before the loss, the second after it.
+    asked = {numbers[99]: ("SYN002", 1), numbers[110]: ("SYN002", 2)}
+    server = AnsweredServer(events, speed=paced(events), tamper=lose).until_asked(asked)
+    record(server, tmp_path)
     assert_whole(tmp_path, ticks)
     (gap,) = rows(tmp_path, "gaps").rows(named=True)
     assert (gap["stream"], gap["symbol"], gap["reason"]) == ("book", "SYN002", "out_of_sync")
