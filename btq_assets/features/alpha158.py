@@ -127,27 +127,21 @@ def evaluate(
     dict
         ``float32[rows]`` per name; undefined values are NaN or infinite.
     """
-    from btq_assets.features.kernels.alpha158_panel import Part
+    from btq_assets.features.kernels.alpha158_panel import Part, Results
     from btq_assets.features.kernels.alpha158_panel import evaluate as evaluate_part
     from btq_assets.features.kernels.tasks import in_tasks
 
     starts = fields.starts
-    out = {name: np.empty(fields.rows, np.float32) for name in names}
+    results = Results.of(names, fields.rows)
 
     def task(first: int, last: int) -> None:
         rows = slice(starts[first], starts[last])
-        evaluate_part(
-            Part(
-                {name: values[rows] for name, values in fields.arrays.items()},
-                starts[first : last + 1] - starts[first],
-                {name: values[rows] for name, values in out.items()},
-                compatible,
-            ),
-            WINDOWS,
-        )
+        arrays = {name: values[rows] for name, values in fields.arrays.items()}
+        own = starts[first : last + 1] - starts[first]
+        evaluate_part(Part(arrays, own, int(starts[first]), results, compatible))
 
     in_tasks(starts, task, threads)
-    return out
+    return {name: results[name] for name in names}
 
 
 def compute(

@@ -1,4 +1,4 @@
-"""Compiled kernels: what one pass over one window needs, for every window of every symbol.
+"""Compiled kernels: rolling statistics of every symbol, window by window.
 
 Belongs here: rolling statistics over contiguous arrays, as compiled code and as functions of
 matrices (`rolling`). Does not belong here: features, frames, missing-value rules of a table.

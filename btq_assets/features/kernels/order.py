@@ -8,7 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from btq_assets.features.kernels.tiles import TILE
+from btq_assets.features.kernels.tiles import TILE, has_holes
+
+#: Histories whose windows are kept in order side by side.
+LANES = 32
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -32,123 +35,128 @@ def _extreme_of(x, low, high, sign):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def extreme(x, starts, n, full, sign, value_out, place_out):
+def extreme(x, starts, windows, full, sign, at, value_out, place_out):
     """Rolling maximum (`sign` 1) or minimum (-1) and its first place in the window, from one.
-
-    Ranges double: the extreme of eight values is that of two overlapping or adjacent fours. This
-    is exact, since an extreme is one of the values.
 
     Parameters
     ----------
-    x, starts, n, full
-        As in `moments.spread`.
+    x, starts, windows, full, at
+        As in `moments.sums`.
     sign
         1.0 or -1.0.
     value_out, place_out
-        Results, as long as `x`; not computed where of length zero.
+        ``[W, >= at + len(x)]``, or ``[0, 0]`` for what is not wanted.
     """
-    value, place = np.empty(TILE + n), np.empty(TILE + n)
-    value_2, place_2 = np.empty(TILE + n), np.empty(TILE + n)
-    values, places = value_out.size > 0, place_out.size > 0
+    best, age = np.empty(TILE), np.empty(TILE)
+    longest = windows[-1]
+    values, places = value_out.shape[0] > 0, place_out.shape[0] > 0
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
-        head = min(first + n - 1, last)
-        missing = first - 1
-        for t in range(first, head):
-            best, where = np.nan, np.nan
-            if np.isnan(x[t]):
-                missing = t
-            if not full:
-                best, where = _extreme_of(x, first, t + 1, sign)
-            if values:
-                value_out[t] = sign * best
-            if places:
-                place_out[t] = where
-        for a in range(head, last, TILE):
+        for a in range(first, last, TILE):
             m = min(TILE, last - a)
-            size = m + n - 1
-            source = x[a - n + 1 : a + m]
-            for j in range(size):
-                value[j] = sign * source[j]
-                place[j] = j
-            width = 1
-            while 2 * width <= n:
-                size -= width
-                right, right_place = value[width:], place[width:]
-                for j in range(size):
-                    later = right[j] > value[j]
-                    value_2[j] = right[j] if later else value[j]
-                    place_2[j] = right_place[j] if later else place[j]
-                value, value_2 = value_2, value
-                place, place_2 = place_2, place
-                width *= 2
-            right, right_place = value[n - width :], place[n - width :]
+            holes = has_holes(x, max(first, a - longest + 1), a + m)
+            current = x[a : a + m]
             for j in range(m):
-                later = right[j] > value[j]
-                value_2[j] = right[j] if later else value[j]
-                place_2[j] = (right_place[j] if later else place[j]) - j + 1.0
-            for j in range(m):
-                t = a + j
-                if np.isnan(x[t]):
-                    missing = t
-                best, where = value_2[j], place_2[j]
-                if missing > t - n and missing >= first:
-                    best, where = np.nan, np.nan
-                    if not full:
-                        best, where = _extreme_of(x, t - n + 1, t + 1, sign)
-                if values:
-                    value_out[t] = sign * best
-                if places:
-                    place_out[t] = where
+                best[j] = sign * current[j]
+                age[j] = 0.0
+            k = 1
+            for w in range(windows.size):
+                n = windows[w]
+                while k < n:
+                    low = max(first + k - a, 0)
+                    if k + 2 <= n and a - first >= k + 1:
+                        v0, v1 = x[a - k : a - k + m], x[a - k - 1 : a - k - 1 + m]
+                        k0, k1 = k * 1.0, k + 1.0
+                        for j in range(m):
+                            b, g = best[j], age[j]
+                            d0, d1 = sign * v0[j], sign * v1[j]
+                            # Not less: the oldest of equal values is the first.
+                            g = k0 if d0 >= b else g
+                            b = d0 if d0 >= b else b
+                            g = k1 if d1 >= b else g
+                            b = d1 if d1 >= b else b
+                            best[j] = b
+                            age[j] = g
+                        k += 2
+                        continue
+                    if low < m:
+                        v, pb, pg = x[a + low - k : a + m - k], best[low:m], age[low:m]
+                        for j in range(m - low):
+                            d = sign * v[j]
+                            pg[j] = k if d >= pb[j] else pg[j]
+                            pb[j] = d if d >= pb[j] else pb[j]
+                    k += 1
+                for j in range(m):
+                    t = a + j
+                    count = min(n, t - first + 1)
+                    value, place = sign * best[j], count - age[j]
+                    if full and count < n:
+                        value, place = np.nan, np.nan
+                    elif holes and has_holes(x, t - count + 1, t + 1):
+                        value, place = np.nan, np.nan
+                        if not full:
+                            value, place = _extreme_of(x, t - count + 1, t + 1, sign)
+                            value *= sign
+                    if values:
+                        value_out[w, at + t] = value
+                    if places:
+                        place_out[w, at + t] = place
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rank(x, starts, n, full, out):
+def rank(x, starts, windows, full, at, out):
     """Rolling rank of the last value, ties averaged, as a share of the values that exist.
 
     Parameters
     ----------
-    x, starts, n, full, out
-        As in `moments.spread`.
+    x, starts, windows, full, at, out
+        As in `moments.sums`.
     """
     below = np.empty(TILE)
+    longest = windows[-1]
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
-        head = min(first + n - 1, last)
-        missing = first - 1
-        a = first
-        while a < last:
-            b = min(a + TILE, last)
-            if a < head:
-                b = min(b, head)
-            m = b - a
-            whole = a >= head
-            if whole:
-                current = x[a : a + m]
+        for a in range(first, last, TILE):
+            m = min(TILE, last - a)
+            holes = has_holes(x, max(first, a - longest + 1), a + m)
+            current = x[a : a + m]
+            # One half for the value itself, and one half because ranks begin with one.
+            below[:m] = 1.0
+            k = 1
+            for w in range(windows.size):
+                n = windows[w]
+                while k < n:
+                    low = max(first + k - a, 0)
+                    if k + 2 <= n and a - first >= k + 1:
+                        v0, v1 = x[a - k : a - k + m], x[a - k - 1 : a - k - 1 + m]
+                        for j in range(m):
+                            c = current[j]
+                            less = (0.5 if v0[j] < c else 0.0) + (0.5 if v0[j] <= c else 0.0)
+                            more = (0.5 if v1[j] < c else 0.0) + (0.5 if v1[j] <= c else 0.0)
+                            below[j] += less + more
+                        k += 2
+                        continue
+                    if low < m:
+                        v, c, part = x[a + low - k : a + m - k], current[low:m], below[low:m]
+                        for j in range(m - low):
+                            part[j] += (0.5 if v[j] < c[j] else 0.0) + (
+                                0.5 if v[j] <= c[j] else 0.0
+                            )
+                    k += 1
                 for j in range(m):
-                    below[j] = 0.5
-                for k in range(n):
-                    values = x[a - n + 1 + k : a - n + 1 + k + m]
-                    for j in range(m):
-                        less = 0.5 if values[j] < current[j] else 0.0
-                        not_more = 0.5 if values[j] <= current[j] else 0.0
-                        below[j] += less + not_more
-            for j in range(m):
-                t = a + j
-                if np.isnan(x[t]):
-                    missing = t
-                if whole and not (missing > t - n and missing >= first):
-                    out[t] = below[j] / n
-                elif full or np.isnan(x[t]):
-                    out[t] = np.nan
-                else:
-                    count, place = 0, 0.5
-                    for k in range(max(first, t - n + 1), t + 1):
-                        if not np.isnan(x[k]):
-                            count += 1
-                            place += 1.0 if x[k] < x[t] else (0.5 if x[k] == x[t] else 0.0)
-                    out[t] = place / count
-            a = b
+                    t = a + j
+                    count = min(n, t - first + 1)
+                    place = below[j]
+                    if (full and count < n) or (holes and np.isnan(x[t])):
+                        place = np.nan
+                    elif holes:
+                        present = 0
+                        for p in range(t - count + 1, t + 1):
+                            present += 0 if np.isnan(x[p]) else 1
+                        # A missing value is not less than another, so only the count is new.
+                        place = np.nan if full and present < n else place
+                        count = present
+                    out[w, at + t] = place / count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -162,68 +170,123 @@ def _insert(ordered, count, value):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _exchange(ordered, count, old, new):
-    """Replace one `old` in `ordered` by `new`, shifting only the values between them."""
-    low, high = 0, count - 1
-    while low < high:
-        middle = (low + high) // 2
-        if ordered[middle] < old:
-            low = middle + 1
-        else:
-            high = middle
-    if new >= old:
-        while low + 1 < count and ordered[low + 1] < new:
-            ordered[low] = ordered[low + 1]
-            low += 1
-    else:
-        while low > 0 and ordered[low - 1] > new:
-            ordered[low] = ordered[low - 1]
-            low -= 1
-    ordered[low] = new
+def _remove(ordered, count, value):
+    """Remove one `value` from the first `count` of `ordered`."""
+    k = 0
+    while ordered[k] != value:
+        k += 1
+    while k + 1 < count:
+        ordered[k] = ordered[k + 1]
+        k += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def quantiles(x, starts, n, full, shares, per, out):
+def _between(ordered, count, share):
+    """Quantile of the first `count` of `ordered`."""
+    place = share * (count - 1)
+    below = int(place)
+    value = ordered[below]
+    if below < count - 1:
+        value += (place - below) * (ordered[below + 1] - value)
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _row_by_row(x, low, high, first, n, full, shares, per, w, at, out):
+    """Quantiles at the rows ``low`` to ``high - 1`` of a history that begins at `first`."""
+    ordered = np.empty(n + 1)
+    count = 0
+    for t in range(max(first, low - n + 1), high):
+        if count > 0 and t - n >= max(first, low - n + 1) and not np.isnan(x[t - n]):
+            _remove(ordered, count, x[t - n])
+            count -= 1
+        if not np.isnan(x[t]):
+            _insert(ordered, count, x[t])
+            count += 1
+        if t >= low:
+            for q in range(shares.size):
+                value = np.nan
+                if count == n or (count > 0 and not full):
+                    value = _between(ordered, count, shares[q])
+                out[q, w, at + t] = value / per[t] if per.size > 0 else value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quantiles(x, starts, windows, full, shares, per, at, out):
     """Rolling quantiles, linear between neighbours (Hyndman and Fan 1996, definition 7).
 
     The window is kept in order from one row to the next; which values it holds, and so the
-    result, does not depend on how it came to be.
+    result, does not depend on how it came to be. A history is cut into `LANES` stretches that go
+    forward together, each value of each ordered window moving by at most one place.
 
     Parameters
     ----------
-    x, starts, n, full
-        As in `moments.spread`.
+    x, starts, windows, full, at
+        As in `moments.sums`.
     shares
         ``float64[Q]``, 0 to 1.
     per
         Divisors, one per row, or of length zero for none.
     out
-        ``[Q, len(x)]``.
+        ``[Q, W, >= at + len(x)]``.
     """
-    ordered = np.empty(n + 1)
-    for i in range(starts.size - 1):
-        first, last = starts[i], starts[i + 1]
-        count = 0
-        for t in range(first, last):
-            new = x[t]
-            old = x[t - n] if t - n >= first else np.nan
-            if not np.isnan(old) and not np.isnan(new):
-                _exchange(ordered, count, old, new)
-            elif not np.isnan(old):
-                # What follows the value moves down by one.
-                _exchange(ordered, count, old, np.inf)
-                count -= 1
-            elif not np.isnan(new):
-                _insert(ordered, count, new)
-                count += 1
-            enough = count == n if full else count > 0
-            for q in range(shares.size):
-                if not enough:
-                    out[q, t] = np.nan
-                    continue
-                place = shares[q] * (count - 1)
-                below = int(place)
-                value = ordered[below]
-                if below < count - 1:
-                    value += (place - below) * (ordered[below + 1] - value)
-                out[q, t] = value / per[t] if per.size > 0 else value
+    old, new = np.empty(LANES), np.empty(LANES)
+    for w in range(windows.size):
+        n = windows[w]
+        # Ordered windows, one a column, between a row below and a row above all values.
+        now, then = np.empty((n + 2, LANES)), np.empty((n + 2, LANES))
+        now[0] = then[0] = -np.inf
+        now[n + 1] = then[n + 1] = np.inf
+        column = np.empty(n)
+        for i in range(starts.size - 1):
+            first, last = starts[i], starts[i + 1]
+            head = min(first + n - 1, last)
+            if last - head < 4 * LANES or has_holes(x, first, last):
+                _row_by_row(x, first, last, first, n, full, shares, per, w, at, out)
+                continue
+            _row_by_row(x, first, head, first, n, full, shares, per, w, at, out)
+            steps = (last - head + LANES - 1) // LANES
+            for lane in range(LANES):
+                t = min(head + lane * steps, last - 1)
+                column[:] = x[t - n + 1 : t + 1]
+                column.sort()
+                now[1 : n + 1, lane] = column
+            for step in range(steps):
+                if step > 0:
+                    for lane in range(LANES):
+                        t = head + lane * steps + step
+                        # A stretch that is over exchanges a value for itself.
+                        old[lane] = x[t - n] if t < last else now[1, lane]
+                        new[lane] = x[t] if t < last else now[1, lane]
+                    _forward(now, then, old, new, n)
+                    now, then = then, now
+                for q in range(shares.size):
+                    place = shares[q] * (n - 1)
+                    below = int(place)
+                    part = place - below
+                    above = min(below + 1, n - 1)
+                    for lane in range(LANES):
+                        t = head + lane * steps + step
+                        if t < last:
+                            value = now[below + 1, lane]
+                            value += part * (now[above + 1, lane] - value)
+                            out[q, w, at + t] = value / per[t] if per.size > 0 else value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _forward(now, then, old, new, n):
+    """Exchange one value in each ordered column.
+
+    Where the new value is not less than the old one, values below the old one stay, and those
+    from it on take their upper neighbour, or the new value where that is less; and the other way
+    round.
+    """
+    for k in range(1, n + 1):
+        lower, here, upper, to = now[k - 1], now[k], now[k + 1], then[k]
+        for lane in range(LANES):
+            a = here[lane]
+            up = max(a, min(upper[lane], new[lane]))
+            down = min(a, max(lower[lane], new[lane]))
+            up = a if a < old[lane] else up
+            down = a if a > old[lane] else down
+            to[lane] = up if new[lane] >= old[lane] else down

@@ -83,7 +83,12 @@ def argmin(x: Matrix, n: int, options: Options = _DEFAULT) -> Matrix:
 def rank(x: Matrix, n: int, options: Options = _DEFAULT) -> Matrix:
     """Rank of the last value in the window as a share of it, ties averaged; ``1/n`` to 1."""
     return _run(
-        lambda v, starts, out: order.rank(v[0], starts, n, options.full, out), (x,), n, options
+        lambda v, starts, out: order.rank(
+            v[0], starts, np.array([n]), options.full, 0, out[None, :]
+        ),
+        (x,),
+        n,
+        options,
     )
 
 
@@ -107,7 +112,9 @@ def quantile(x: Matrix, n: int, share: float, options: Options = _DEFAULT) -> Ma
     shares = np.array([share])
 
     def work(v, starts, out):
-        order.quantiles(v[0], starts, n, options.full, shares, NONE, out[None, :])
+        order.quantiles(
+            v[0], starts, np.array([n]), options.full, shares, NONE, 0, out[None, None, :]
+        )
 
     return _run(work, (x,), n, options)
 
@@ -133,7 +140,11 @@ def covariance(
     """Covariance of the window's pairs, divisor ``n - ddof``."""
 
     def work(v, starts, out):
-        pairs.pair(v[0], v[1], starts, n, options.full, ddof, 0.0, 0.0, out, NONE)
+        unwanted = np.empty((0, 0), out.dtype)
+        pairs.pair(
+            v[0], v[1], starts, np.array([n]), options.full, ddof, 0.0, 0.0, 0,
+            out[None, :], unwanted,
+        )  # fmt: skip
 
     return _run(work, (x, y), n, options)
 
@@ -144,7 +155,11 @@ def correlation(
     """Correlation of the window's pairs; NaN where a sample deviation is not above `still`."""
 
     def work(v, starts, out):
-        pairs.pair(v[0], v[1], starts, n, options.full, 1, still, 0.0, NONE, out)
+        unwanted = np.empty((0, 0), out.dtype)
+        pairs.pair(
+            v[0], v[1], starts, np.array([n]), options.full, 1, still, 0.0, 0,
+            unwanted, out[None, :],
+        )  # fmt: skip
 
     return _run(work, (x, y), n, options)
 
@@ -183,30 +198,39 @@ def delta(x: Matrix, n: int) -> Matrix:
 
 
 def _moments(x: Matrix, n: int, options: Options, which: str, ddof: int) -> Matrix:
-    place = ("sum", "mean", "std").index(which)
+    windows = np.array([n])
 
     def work(v, starts, out):
-        outputs = [np.empty(0, out.dtype)] * 3
-        outputs[place] = out
-        moments.spread(v[0], starts, n, options.full, ddof, NONE, *outputs)
+        if which == "std":
+            unwanted = np.empty((0, 0), out.dtype)
+            moments.line(
+                v[0], starts, windows, options.full, ddof, NONE, 0.0, 0.0, 0,
+                unwanted, out[None, :], unwanted, unwanted, unwanted,
+            )  # fmt: skip
+        else:
+            moments.sums(v[0], starts, windows, options.full, which == "mean", 0, out[None, :])
 
     return _run(work, (x,), n, options)
 
 
 def _extreme(x: Matrix, n: int, options: Options, sign: float, *, place: bool) -> Matrix:
+    windows = np.array([n])
+
     def work(v, starts, out):
-        unused = np.empty(0, out.dtype)
-        outputs = (unused, out) if place else (out, unused)
-        order.extreme(v[0], starts, n, options.full, sign, *outputs)
+        unwanted = np.empty((0, 0), out.dtype)
+        outputs = (unwanted, out[None, :]) if place else (out[None, :], unwanted)
+        order.extreme(v[0], starts, windows, options.full, sign, 0, *outputs)
 
     return _run(work, (x,), n, options)
 
 
 def _line(x: Matrix, n: int, options: Options, which: int, still: float = 0.0) -> Matrix:
+    windows = np.array([n])
+
     def work(v, starts, out):
-        outputs = [np.empty(out.size, out.dtype) for _ in range(5)]
-        outputs[which] = out
-        moments.line(v[0], starts, n, options.full, NONE, still, 0.0, *outputs)
+        outputs = [np.empty((0, 0), out.dtype)] * 5
+        outputs[which] = out[None, :]
+        moments.line(v[0], starts, windows, options.full, 1, NONE, still, 0.0, 0, *outputs)
 
     return _run(work, (x,), n, options)
 
@@ -220,7 +244,7 @@ def _run(work: Callable[..., Any], inputs: tuple[Matrix, ...], n: int, options: 
     if n < 1:
         raise ValueError(f"a window of {n} sessions holds nothing")
     rows, sessions = shape
-    flat = [np.ascontiguousarray(given).reshape(-1) for given in inputs]
+    flat = [np.ascontiguousarray(given, np.float64).reshape(-1) for given in inputs]
     out = np.empty(rows * sessions, options.dtype)
     starts = np.arange(rows + 1, dtype=np.int64) * sessions
 
