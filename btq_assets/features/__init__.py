@@ -12,7 +12,9 @@ from typing import Any
 _EXPORTS = {
     "Feature": "definitions",
     "FeatureError": "definitions",
+    "LeakReport": "leaks",
     "QuantumFeatureEngine": "engine",
+    "leak_check": "leaks",
 }
 
 __all__ = sorted(_EXPORTS)
