@@ -169,7 +169,7 @@ class Part:
             late[first : min(first + n, last)] = np.nan
         return late
 
-    def sums(self, group: str, values: Array, *, mean: bool = False) -> Array:
+    def sums(self, group: str, values: NDArray[np.floating], *, mean: bool = False) -> Array:
         """Rolling sums or means for the windows of a group."""
         out = self.room(group)
         moments.sums(values, self.starts, self.windows(group), self.full, mean, 0, out)
