@@ -52,8 +52,8 @@ PLAUSIBLE_BOUNDS: tuple[tuple[str, float, float], ...] = (
 #: 0.8 % of the sessions. Less than half a per cent is a series that failed to join; holes inside
 #: its span are for `few_holes`.
 _MINIMUM_PRESENT = {"macro": 0.005}
-#: Share of equal neighbours; monthly values stay as they are from day to day by nature.
-_MAXIMUM_STALE = {"macro": None, "sentiment": None}
+#: Share of equal neighbours; monthly and weekly values stay as they are from day to day by nature.
+_MAXIMUM_STALE = {"macro": None, "sentiment": None, "multi_timeframe": None}
 #: Missing values between the first and the last; a macro value is null once it is too old, a score
 #: once its documents are.
 _MAXIMUM_HOLES = {"macro": 0.25, "sentiment": 0.5}

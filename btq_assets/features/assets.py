@@ -61,6 +61,7 @@ def family_asset(family: Family) -> TableAsset:
         ),
         group=_GROUP,
         optional=family.optional,
+        absent_as_empty=family.absent_as_empty,
     )
 
 

@@ -16,7 +16,7 @@ from importlib import import_module
 import polars as pl
 
 from btq_assets.config import FeaturesSection, TradingConfig
-from btq_assets.contracts import core
+from btq_assets.contracts import core, core_ticks
 from btq_assets.contracts import features as contracts
 from btq_assets.contracts.base import TableContract
 from btq_assets.features.definitions import OHLCV, Feature
@@ -63,6 +63,8 @@ class Family:
         Whether the family is in the graph, for a configuration; ``None``: always.
     switched_off
         Features a configuration leaves null.
+    absent_as_empty
+        Whether a table it reads may be absent because its source is switched off; it arrives empty.
     """
 
     contract: TableContract
@@ -78,6 +80,7 @@ class Family:
     config: tuple[str, ...] = ("features", "universe")
     optional: Callable[[TradingConfig], bool] | None = None
     switched_off: Callable[[FeaturesSection], Iterable[str]] = lambda _: ()
+    absent_as_empty: bool = False
 
     @property
     def name(self) -> str:
@@ -254,6 +257,38 @@ FAMILIES: tuple[Family, ...] = (
         code=("features.qlib_bars",),
         optional=lambda config: "alpha360" in config.features.named_sets,
         switched_off=lambda _: (f"alpha360_vwap_{ago}" for ago in range(60)),
+    ),
+    Family(
+        contracts.VOLUME,
+        shown="point_of_control_distance_63",
+        note="`v` is volume in adjusted shares. Volume is placed by bars of five minutes where they "
+        "were known at the session's end, and evenly over the session's range elsewhere. The order "
+        "flow is null where no trades are recorded.",
+        inputs={
+            "bars": core.BARS_1D,
+            "bars_5m": core.BARS_5M,
+            "trade_bars": core_ticks.TRADE_BARS_1M,
+        },
+        symbols=2,
+        requires="ohlcv",
+        code=("features.kernels",),
+        absent_as_empty=True,
+    ),
+    Family(
+        contracts.MULTI_TIMEFRAME,
+        shown="trend_alignment",
+        note="Bars that have ended and were known, never the one that goes on. Lengths below a day "
+        "are null where no source has such bars.",
+        inputs={
+            "bars": core.BARS_1D,
+            "bars_1w": core.BARS_1W,
+            "bars_5m": core.BARS_5M,
+            "bars_15m": core.BARS_15M,
+            "bars_1h": core.BARS_1H,
+        },
+        symbols=2,
+        code=("features.kernels", "timeline"),
+        absent_as_empty=True,
     ),
 )
 

@@ -17,9 +17,11 @@ from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
 from btq_assets.contracts.features.fractional import FRACTIONAL
 from btq_assets.contracts.features.macro import MACRO
+from btq_assets.contracts.features.multi_timeframe import MULTI_TIMEFRAME
 from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
+from btq_assets.contracts.features.volume import VOLUME
 
 #: Contract of each family, by family name, in the order of the catalogue.
 FAMILY_CONTRACTS: dict[str, TableContract] = {
@@ -35,6 +37,8 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         FRACTIONAL,
         ALPHA158,
         ALPHA360,
+        VOLUME,
+        MULTI_TIMEFRAME,
     )
 }
 
@@ -58,6 +62,7 @@ __all__ = [
     "FRACTIONAL",
     "MACRO",
     "MICROSTRUCTURE",
+    "MULTI_TIMEFRAME",
     "NAMED_SETS",
     "PANEL",
     "QUALITY",
@@ -66,6 +71,7 @@ __all__ = [
     "SENTIMENT",
     "TECHNICAL",
     "VOLATILITY",
+    "VOLUME",
     "feature_names",
 ]
 

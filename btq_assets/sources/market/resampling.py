@@ -35,7 +35,8 @@ _COLUMNS = (
 
 def serves_intraday(config: TradingConfig) -> bool:
     """Whether any source that is switched on has bars shorter than a day."""
-    if config.sources.synthetic.enabled:
+    synthetic = config.sources.synthetic
+    if synthetic.enabled and synthetic.bars:
         return True
     on = [section for _, section in config.sources if getattr(section, "enabled", False)]
     lengths = [(*getattr(section, "freqs", ()), getattr(section, "freq", "1d")) for section in on]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import intraday_frames
 import numpy as np
 import polars as pl
 import pytest
@@ -76,7 +77,12 @@ def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
         },
         schema=core.MACRO_VINTAGES.schema,
     )
-    return {"bars": bars, "scores": scored.score(documents), "vintages": vintages}
+    return {
+        "bars": bars,
+        "scores": scored.score(documents),
+        "vintages": vintages,
+        **intraday_frames.timeframes(bars),
+    }
 
 
 def _step(config: TradingConfig) -> Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+import intraday_frames
 import numpy as np
 import polars as pl
 import pytest
@@ -55,8 +56,12 @@ def world(make_bars) -> dict[str, pl.DataFrame]:
     ).with_columns(
         symbol=pl.col("symbol").replace(dict(zip(("S00", "S01", "S02"), FX_SYMBOLS, strict=True)))
     )  # fmt: skip
+    bars = pl.concat([main, fx])
+    quarter = bars.filter(pl.col("ts").is_between(sessions[250], sessions[300]))
     return {
-        "bars": pl.concat([main, fx]),
+        "bars": bars,
+        **intraday_frames.timeframes(quarter),
+        "bars_1w": intraday_frames.weekly(bars),
         "documents": _documents(sessions),
         "vintages": _vintages(sessions),
     }

@@ -194,6 +194,7 @@ def test_the_check_sees_a_bar_that_counts_twice_or_is_known_too_early():
         ({"ccxt": {"enabled": True, "freqs": ["5m"]}}, True),
         ({"alpha_vantage": {"enabled": True, "freq": "15m"}}, True),
         ({"synthetic": {"enabled": True}}, True),
+        ({"synthetic": {"enabled": True, "bars": False}}, False),
     ],
 )
 def test_shorter_bars_are_in_the_graph_only_where_a_source_serves_them(sources, served):
