@@ -259,6 +259,14 @@ FAMILIES: tuple[Family, ...] = (
         switched_off=lambda _: (f"alpha360_vwap_{ago}" for ago in range(60)),
     ),
     Family(
+        contracts.VOLATILITY_MODELS,
+        shown="garch_volatility_21_annual",
+        note="A row is under the newest fit made at or before it; the `fit` columns say which "
+        "rows are under an older one, and why others have no value. Returns have a constant mean.",
+        symbols=1,
+        code=("features.kernels",),
+    ),
+    Family(
         contracts.VOLUME,
         shown="point_of_control_distance_63",
         note="`v` is volume in adjusted shares. Volume is placed by bars of five minutes where they "

@@ -21,6 +21,7 @@ from btq_assets.contracts.features.multi_timeframe import MULTI_TIMEFRAME
 from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
+from btq_assets.contracts.features.volatility_models import VOLATILITY_MODELS
 from btq_assets.contracts.features.volume import VOLUME
 
 #: Contract of each family, by family name, in the order of the catalogue.
@@ -37,6 +38,7 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         FRACTIONAL,
         ALPHA158,
         ALPHA360,
+        VOLATILITY_MODELS,
         VOLUME,
         MULTI_TIMEFRAME,
     )
@@ -71,6 +73,7 @@ __all__ = [
     "SENTIMENT",
     "TECHNICAL",
     "VOLATILITY",
+    "VOLATILITY_MODELS",
     "VOLUME",
     "feature_names",
 ]
