@@ -19,6 +19,7 @@ from btq_assets.features.checks import (
     truncation_gate,
 )
 from btq_assets.features.families import FAMILIES, Family, observed
+from btq_assets.features.labels.checks import KNOWN_AT_ITS_END
 from btq_assets.warehouse import Step, TableAsset, TableOutput, added_since, table_asset
 from data_quality import features_suite
 
@@ -259,6 +260,50 @@ feature_quality = TableAsset(
     group=_GROUP,
     absent_as_empty=True,
 )
+
+
+@table_asset(
+    outputs=(contracts.LABELS,),
+    inputs={"bars": core.BARS_1D},
+    config=(
+        "features.labels",
+        "features.truncation_dates",
+        "models.decision_every",
+        "universe.main",
+    ),
+    code=(
+        "btq_assets.features.labels",
+        "btq_assets.features.definitions",
+        "btq_assets.features.technical",
+        "btq_assets.features.windows",
+        "btq_assets.timeline",
+    ),
+    checks=(KNOWN_AT_ITS_END,),
+    group=_GROUP,
+)
+def labels(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """Label every decision of the main universe by what followed its fill; for training only."""
+    from btq_assets import plots
+    from btq_assets.features.labels.table import labels as label
+
+    frame = label(bars, step.config)
+    kinds = (
+        frame.group_by("label")
+        .agg(
+            rows=pl.len(),
+            known=pl.col("value").count(),
+            mean=pl.col("value").mean(),
+            mean_uniqueness=pl.col("average_uniqueness").mean(),
+        )
+        .sort("label")
+    )
+    touched = frame.filter(pl.col("label") == "triple_barrier")["span_sessions"].drop_nulls()
+    title = "Sessions from the fill to the first barrier"
+    return TableOutput(
+        frame,
+        metadata={"labels": kinds, "universe": step.config.universe.main},
+        plots={title: plots.histogram(touched, title, "sessions")},
+    )
 
 
 @table_asset(

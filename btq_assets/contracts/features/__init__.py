@@ -16,6 +16,7 @@ from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICA
 from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
 from btq_assets.contracts.features.fractional import FRACTIONAL
+from btq_assets.contracts.features.labels import LABELS
 from btq_assets.contracts.features.macro import MACRO
 from btq_assets.contracts.features.multi_timeframe import MULTI_TIMEFRAME
 from btq_assets.contracts.features.panel import panel_contract
@@ -62,6 +63,7 @@ __all__ = [
     "FAMILIES",
     "FAMILY_CONTRACTS",
     "FRACTIONAL",
+    "LABELS",
     "MACRO",
     "MICROSTRUCTURE",
     "MULTI_TIMEFRAME",
