@@ -27,7 +27,10 @@ _FAR_OUT_WIDTHS = 15.0
 _LOGARITHMIC = r"^amihud"
 
 #: Features that keep their value from day to day by nature.
-_STEADY = r"_rank$"
+_STEADY = r"_rank$|^talib_(cdl|fractal|supertrend_side|aroonosc|ht_trendmode)"
+
+#: Features that are zero until something rare happens, which it may never do.
+_RARE = r"^talib_cdl"
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -173,7 +176,8 @@ def _described(
 def whole_columns(contract: TableContract) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """Make the view: one row per feature over all universes, with its number of distinct values.
 
-    A feature with fewer than a hundred values is left out: it may be switched off, or be young.
+    A feature with fewer than a hundred values is left out: it may be switched off, or be young;
+    and so is what is zero until a rare pattern occurs.
     """
     names = feature_columns(contract)
 
@@ -181,7 +185,7 @@ def whole_columns(contract: TableContract) -> Callable[[pl.DataFrame], pl.DataFr
         rows = [
             (name, frame[name].drop_nulls().n_unique())
             for name in names
-            if frame[name].count() >= _FEWEST_VALUES
+            if frame[name].count() >= _FEWEST_VALUES and re.search(_RARE, name) is None
         ]
         return pl.DataFrame(
             rows, schema={"feature": pl.String, "n_distinct": pl.Int64}, orient="row"

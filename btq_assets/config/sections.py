@@ -84,7 +84,7 @@ class FeaturesSection(Section):
     labels: LabelsSection = LabelsSection()
     sentiment_half_life_sessions: float = Field(5.0, gt=0, le=252)
     correlation_window_sessions: int = Field(126, ge=40, le=756)
-    named_sets: tuple[Literal["alpha158", "alpha360"], ...] = Field(
+    named_sets: tuple[Literal["alpha158", "alpha360", "talib"], ...] = Field(
         ("alpha158",), description="Published sets of features that are computed."
     )
     truncation_dates: int = Field(

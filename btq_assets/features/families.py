@@ -157,6 +157,12 @@ def _fractional_memory(features: FeaturesSection) -> int:
     return memory_sessions(features.fractional)
 
 
+def _talib_memory(_: FeaturesSection) -> int:
+    from btq_assets.features.talib_set import memory_sessions
+
+    return memory_sessions()
+
+
 #: What qlib's volume is made of, for the families that read it.
 _ADJUSTED_SHARES = (
     "`v` is volume in adjusted shares, volume close / adj_close, and prices are adjusted; `vwap` "
@@ -257,6 +263,22 @@ FAMILIES: tuple[Family, ...] = (
         code=("features.qlib_bars",),
         optional=lambda config: "alpha360" in config.features.named_sets,
         switched_off=lambda _: (f"alpha360_vwap_{ago}" for ago in range(60)),
+    ),
+    Family(
+        contracts.TALIB,
+        shown="talib_cci_20",
+        note="In the graph only where `features.named_sets` names it. Prices are adjusted and `v` "
+        "is volume in adjusted shares, volume close / adj_close. TA-Lib starts anew every 730 days "
+        "of the calendar, 300 days earlier for what has a finite window and 1,095 days for what is "
+        "recursive, so that sums and averages carry nothing along from further back; the parabolic "
+        "stop and the supertrend, which depend on the whole path, are those of that stretch. A "
+        "window without any change is null where TA-Lib says 0. A pattern is 1, -1 or 0.",
+        memory_sessions=_talib_memory,
+        symbols=1,
+        requires="ohlcv",
+        module="talib_set",
+        code=("features.talib_calls", "features.stretches", "features.qlib_bars"),
+        optional=lambda config: "talib" in config.features.named_sets,
     ),
     Family(
         contracts.VOLATILITY_MODELS,

@@ -22,6 +22,7 @@ from btq_assets.contracts.features.multi_timeframe import MULTI_TIMEFRAME
 from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
+from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.volatility_models import VOLATILITY_MODELS
 from btq_assets.contracts.features.volume import VOLUME
 
@@ -39,6 +40,7 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         FRACTIONAL,
         ALPHA158,
         ALPHA360,
+        TALIB,
         VOLATILITY_MODELS,
         VOLUME,
         MULTI_TIMEFRAME,
@@ -73,6 +75,7 @@ __all__ = [
     "QUANTUM",
     "REQUIREMENTS",
     "SENTIMENT",
+    "TALIB",
     "TECHNICAL",
     "VOLATILITY",
     "VOLATILITY_MODELS",
