@@ -20,6 +20,7 @@ from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Pro
 from btq_assets.config.explain import explain
 from btq_assets.config.labelling import FractionalSection, LabelsSection
 from btq_assets.config.reading import environment_settings, merge, nest, read_yaml
+from btq_assets.config.regimes import RegimesSection
 from btq_assets.config.sections import (
     AgentsSection,
     AlternativeDataSection,
@@ -33,7 +34,6 @@ from btq_assets.config.sections import (
     ModelsSection,
     PortfolioSection,
     QuantumFeaturesSection,
-    RegimesSection,
     RidgeSection,
     RiskSection,
     RLSection,

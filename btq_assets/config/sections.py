@@ -1,7 +1,7 @@
 """Settings of every room but the sources: bounds and defaults.
 
 Belongs here: one class per section of ``btq.yaml``. Does not belong here: the sources
-(`config.sources`), and anything that acts on a setting.
+(`config.sources`), the regimes (`config.regimes`), and anything that acts on a setting.
 """
 
 from __future__ import annotations
@@ -90,15 +90,6 @@ class FeaturesSection(Section):
     truncation_dates: int = Field(
         3, ge=1, le=20, description="Seeded dates of the truncation check."
     )
-
-
-class RegimesSection(Section):
-    """Markov switching on the universe's equal-weight return."""
-
-    enable: bool = True
-    min_fit_sessions: int = Field(756, ge=252)
-    refit_every_sessions: int = Field(504, ge=5)
-    fit_window_sessions: int = Field(1260, ge=252)
 
 
 class WalkForwardSection(Section):

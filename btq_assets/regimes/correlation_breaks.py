@@ -1,0 +1,200 @@
+"""Breaks of the correlations between the last window and the one before it, with a test.
+
+Belongs here: Jennrich's and Larntz and Perlman's tests, and when a break begins and ends. Does not
+belong here: correlations as features.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from btq_assets.config.regimes import CorrelationBreaksSection, RegimesSection
+from btq_assets.contracts.regimes import CORRELATION_BREAKS
+from btq_assets.regimes.panel import Panel, finite_runs, panel_of, window_of
+
+
+@dataclass(frozen=True)
+class Jennrich:
+    """Statistic, degrees of freedom and p-value."""
+
+    statistic: float
+    degrees_of_freedom: int
+    p_value: float
+
+
+@dataclass(frozen=True)
+class LarntzPerlman:
+    """Largest standardised change of a pair, its p-value, and the pair's positions."""
+
+    statistic: float
+    p_value: float
+    pair: tuple[int, int]
+
+
+def jennrich(before: np.ndarray, after: np.ndarray, n_before: int, n_after: int) -> Jennrich | None:
+    """Equality of two correlation matrices, Jennrich (1970), eq. 3.6.
+
+    Parameters
+    ----------
+    before, after
+        ``(N, N)`` sample correlations of independent samples.
+    n_before, n_after
+        Observations behind each.
+
+    Returns
+    -------
+    Jennrich or None
+        Chi-square with N (N - 1) / 2 degrees of freedom under equality; ``None`` where the pooled
+        matrix cannot be inverted.
+    """
+    from scipy.special import chdtrc
+
+    n_symbols = len(before)
+    pooled = (n_before * before + n_after * after) / (n_before + n_after)
+    smallest = np.linalg.eigvalsh(pooled)[0]
+    if smallest < 1e-8:
+        return None
+    inverse = np.linalg.inv(pooled)
+    weight = math.sqrt(n_before * n_after / (n_before + n_after))
+    change = weight * inverse @ (before - after)
+    diagonal = np.diagonal(change)
+    system = np.eye(n_symbols) + pooled * inverse
+    statistic = 0.5 * float(np.trace(change @ change)) - float(
+        diagonal @ np.linalg.solve(system, diagonal)
+    )
+    freedom = n_symbols * (n_symbols - 1) // 2
+    return Jennrich(statistic, freedom, float(chdtrc(freedom, max(statistic, 0.0))))
+
+
+def larntz_perlman(
+    before: np.ndarray, after: np.ndarray, n_before: int, n_after: int
+) -> LarntzPerlman:
+    """Largest change of Fisher's z over all pairs, Larntz and Perlman (1985).
+
+    The p-value ``1 - (2 Phi(T) - 1)^(N (N - 1) / 2)`` is an upper bound under equality and needs no
+    inverse, so that it serves where symbols outnumber sessions.
+    """
+    from scipy.special import ndtr
+
+    rows, columns = np.triu_indices(len(before), 1)
+    bound = 1 - 1e-12
+    change = np.arctanh(np.clip(after[rows, columns], -bound, bound)) - np.arctanh(
+        np.clip(before[rows, columns], -bound, bound)
+    )
+    change /= math.sqrt(1 / (n_before - 3) + 1 / (n_after - 3))
+    largest = int(np.abs(change).argmax())
+    statistic = float(abs(change[largest]))
+    p_value = -math.expm1(len(rows) * math.log1p(-2 * float(ndtr(-statistic))))
+    return LarntzPerlman(statistic, p_value, (int(rows[largest]), int(columns[largest])))
+
+
+def normal_scores(window: np.ndarray) -> np.ndarray:
+    """Each column's ranks as normal quantiles (van der Waerden 1952), so that fat tails do not count.
+
+    Both tests assume normal observations; a few wild sessions would otherwise break anything.
+    """
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    return ndtri(rankdata(window, axis=0) / (len(window) + 1))
+
+
+def correlation_breaks(
+    bars: pl.DataFrame, universe: str, settings: RegimesSection | None = None
+) -> pl.DataFrame:
+    """Test the last window against the one before it, every few sessions.
+
+    Parameters
+    ----------
+    bars
+        Rows of `core.bars_1d`.
+    universe
+        Universe wanted.
+
+    Returns
+    -------
+    polars.DataFrame
+        Rows of ``regimes.correlation_breaks``; none at sessions with fewer than two symbols that
+        have both windows in full.
+    """
+    settings = settings or RegimesSection()
+    section = settings.correlation_breaks
+    panel = panel_of(bars, universe)
+    if not (settings.enable and section.enable) or panel.ts.is_empty():
+        return CORRELATION_BREAKS.empty()
+    first = 2 * section.window_sessions - 1
+    runs = finite_runs(panel.log_returns)
+    tested = [
+        row
+        for t in range(first, len(panel.market), section.every_sessions)
+        if (row := _test(panel, runs, t, section)) is not None
+    ]
+    if not tested:
+        return CORRELATION_BREAKS.empty()
+    return (
+        pl.DataFrame(tested, schema_overrides=_TYPES)
+        .with_columns(scope=pl.lit(universe))
+        .with_columns(is_break=_breaks([row["rejected"] for row in tested], section))
+        .select(CORRELATION_BREAKS.column_names)
+    )
+
+
+def _breaks(rejected: list[bool], section: CorrelationBreaksSection) -> pl.Series:
+    """First rejection in a window's length: those that follow overlap with it and date it anew."""
+    out, quiet_until = [], -1
+    tests_in_window = -(-section.window_sessions // section.every_sessions)
+    for number, value in enumerate(rejected):
+        out.append(value and number >= quiet_until)
+        if out[-1]:
+            quiet_until = number + tests_in_window
+    return pl.Series(out, dtype=pl.Boolean)
+
+
+_TYPES = {
+    "jennrich_statistic": pl.Float64,
+    "jennrich_p_value": pl.Float64,
+    "p_value": pl.Float64,
+}
+
+
+def _test(panel: Panel, runs: np.ndarray, t: int, section: CorrelationBreaksSection) -> dict | None:
+    n = section.window_sessions
+    middle = t + 1 - n
+    chosen = np.intersect1d(
+        window_of(panel.log_returns, runs, middle - n, middle),
+        window_of(panel.log_returns, runs, middle, t + 1),
+    )[: section.max_symbols]
+    if len(chosen) < 2:
+        return None
+    before, after = (
+        np.corrcoef(normal_scores(panel.log_returns[start : start + n][:, chosen]), rowvar=False)
+        for start in (middle - n, middle)
+    )
+    pairs = np.triu_indices(len(chosen), 1)
+    full = jennrich(before, after, n, n)
+    largest = larntz_perlman(before, after, n, n)
+    if section.test == "jennrich":
+        p_value = None if full is None else full.p_value
+    else:
+        p_value = largest.p_value
+    symbol_a, symbol_b = (panel.symbols[chosen[k]] for k in largest.pair)
+    return {
+        "ts": panel.ts[t],
+        "boundary": panel.ts[middle - 1],
+        "n_symbols": len(chosen),
+        "degrees_of_freedom": len(pairs[0]),
+        "jennrich_statistic": None if full is None else full.statistic,
+        "jennrich_p_value": None if full is None else full.p_value,
+        "largest_change": largest.statistic,
+        "largest_change_p_value": largest.p_value,
+        "symbol_a": symbol_a,
+        "symbol_b": symbol_b,
+        "correlation_before": float(before[pairs].mean()),
+        "correlation_after": float(after[pairs].mean()),
+        "p_value": p_value,
+        "rejected": p_value is not None and p_value < section.significance,
+    }
