@@ -11,6 +11,7 @@ from typing import Any
 PUBLIC_NAMES = {
     "TradingConfig": "btq_assets.config",
     "QuantumFeatureEngine": "btq_assets.features.engine",
+    "LivePanel": "btq_assets.features.live",
     "leak_check": "btq_assets.features.leaks",
     "ModelTrainer": "btq_assets.api.model_trainer",
     "ModelEnsemble": "btq_assets.models.ensemble",

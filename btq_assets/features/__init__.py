@@ -14,6 +14,7 @@ _EXPORTS = {
     "FeatureError": "definitions",
     "LeakReport": "leaks",
     "QuantumFeatureEngine": "engine",
+    "LivePanel": "live",
     "leak_check": "leaks",
 }
 

@@ -32,6 +32,9 @@ IMPACT_SHARE = 0.01
 _CORWIN = 3 - 2 * math.sqrt(2)
 _ADJUSTED = ("adj_open", "adj_high", "adj_low", "adj_close")
 
+#: Without these a bar has no row.
+ROWS_NEED = (*OHLCV, *_ADJUSTED)
+
 _RETURN = pl.col("_r")
 _HIGH, _LOW, _CLOSE = pl.col("adj_high"), pl.col("adj_low"), pl.col("adj_close")
 _VALUE = pl.col("_value")
@@ -226,7 +229,7 @@ def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.D
         sorted by universe, symbol and time.
     """
     frame = has_columns(prepare(bars), (*OHLCV, *_ADJUSTED))
-    traded = pl.all_horizontal(pl.col(*OHLCV, *_ADJUSTED).is_finite()).fill_null(False)
+    traded = pl.all_horizontal(pl.col(*ROWS_NEED).is_finite()).fill_null(False)
     # A symbol that never has volume is dropped before the windows run; this saves time only.
     with_volume = frame.with_columns(_traded=traded).filter(pl.col("_traded").any().over(HISTORY))
     rows = with_volume.filter("_traded").select(KEY)
@@ -236,6 +239,11 @@ def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.D
 def features_of(config: TradingConfig) -> tuple[Feature, ...]:
     """Definitions for the windows of `config`."""
     return FEATURES
+
+
+def stages_of(config: TradingConfig) -> tuple[dict[str, pl.Expr], ...]:
+    """Intermediate columns the expressions read, for the windows of `config`."""
+    return _STAGES
 
 
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:

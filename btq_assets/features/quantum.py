@@ -280,6 +280,11 @@ def features_of(config: TradingConfig) -> tuple[Feature, ...]:
     return features_for(config.features.quantum_features.window_sessions)
 
 
+def stages_of(config: TradingConfig) -> tuple[dict[str, pl.Expr], ...]:
+    """Intermediate columns the expressions read, for the windows of `config`."""
+    return _stages(config.features.quantum_features.window_sessions)
+
+
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """Compute the family from its tables; see `compute`."""
     return compute(inputs["bars"], config.features)

@@ -213,6 +213,11 @@ def features_of(config: TradingConfig) -> tuple[Feature, ...]:
     return FEATURES
 
 
+def stages_of(config: TradingConfig) -> tuple[dict[str, pl.Expr], ...]:
+    """Intermediate columns the expressions read, for the windows of `config`."""
+    return (*_RETURN_STAGES, _RANGE_STAGE)
+
+
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """Compute the family from its tables; see `compute`."""
     return compute(inputs["bars"], config.features)
