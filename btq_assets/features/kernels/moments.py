@@ -66,6 +66,11 @@ def sums(x, starts, windows, full, mean, at, out):
                         for j in range(m - low):
                             part[j] += v[j]
                     k += 1
+                if a - first >= n - 1 and not holes:
+                    to, divisor = out[w, at + a : at + a + m], n if mean else 1
+                    for j in range(m):
+                        to[j] = total[j] / divisor
+                    continue
                 for j in range(m):
                     t = a + j
                     count = min(n, t - first + 1)

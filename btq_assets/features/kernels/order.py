@@ -86,6 +86,16 @@ def extreme(x, starts, windows, full, sign, at, value_out, place_out):
                             pg[j] = k if d >= pb[j] else pg[j]
                             pb[j] = d if d >= pb[j] else pb[j]
                     k += 1
+                if a - first >= n - 1 and not holes:
+                    if values:
+                        to = value_out[w, at + a : at + a + m]
+                        for j in range(m):
+                            to[j] = sign * best[j]
+                    if places:
+                        to = place_out[w, at + a : at + a + m]
+                        for j in range(m):
+                            to[j] = n - age[j]
+                    continue
                 for j in range(m):
                     t = a + j
                     count = min(n, t - first + 1)
@@ -143,6 +153,11 @@ def rank(x, starts, windows, full, at, out):
                                 0.5 if v[j] <= c[j] else 0.0
                             )
                     k += 1
+                if a - first >= n - 1 and not holes:
+                    to = out[w, at + a : at + a + m]
+                    for j in range(m):
+                        to[j] = below[j] / n
+                    continue
                 for j in range(m):
                     t = a + j
                     count = min(n, t - first + 1)
