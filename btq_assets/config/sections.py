@@ -71,11 +71,29 @@ class GarchSection(Section):
     )
 
 
+class GarchSection(Section):
+    """When GARCH, GJR-GARCH and EGARCH are fitted, and on what."""
+
+    min_fit_sessions: int = Field(504, ge=100, description="Returns before the first fit.")
+    refit_every_sessions: int = Field(252, ge=1, description="Returns between fits.")
+    window_sessions: int | None = Field(
+        None, ge=100, description="Returns fitted; null for all so far."
+    )
+    failed_fit: Literal["previous", "null"] = Field(
+        "previous",
+        description="In force after a fit that did not converge: the one before, or none.",
+    )
+
+
 class FeaturesSection(Section):
     """Feature families and their parameters."""
 
     quantum_features: QuantumFeaturesSection = QuantumFeaturesSection()
     alternative_data: AlternativeDataSection = AlternativeDataSection()
+    garch: GarchSection = GarchSection()
+    har_window_sessions: int = Field(
+        1000, ge=20, le=2520, description="Past sessions a HAR regression is fitted on."
+    )
     garch: GarchSection = GarchSection()
     har_window_sessions: int = Field(
         1000, ge=60, le=2520, description="Past sessions a HAR regression is fitted on."

@@ -112,6 +112,8 @@ class Family:
         """Richest kind of data `feature` reads."""
         if self.requires != "close":
             return self.requires
+        if any(name.startswith("5m ") for name in feature.needs):
+            return "intraday"
         return "ohlcv" if _RANGES & set(feature.needs) else "close"
 
     def enabled(self, config: TradingConfig) -> bool:
@@ -287,6 +289,17 @@ FAMILIES: tuple[Family, ...] = (
         "rows are under an older one, and why others have no value. Returns have a constant mean.",
         symbols=1,
         code=("features.kernels",),
+    ),
+    Family(
+        contracts.REALISED_VOLATILITY,
+        shown="ewma_volatility_97_annual",
+        note="Columns named `range` need open, high and low, those named `5m` bars of five minutes "
+        "that were known at the session's end: null elsewhere. A session counts with at least 6 "
+        "returns and half of the usual number.",
+        inputs={"bars": core.BARS_1D, "bars_5m": core.BARS_5M},
+        symbols=2,
+        code=("features.kernels", "features.realised_intraday"),
+        absent_as_empty=True,
     ),
     Family(
         contracts.VOLUME,

@@ -21,6 +21,7 @@ from btq_assets.contracts.features.macro import MACRO
 from btq_assets.contracts.features.multi_timeframe import MULTI_TIMEFRAME
 from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
+from btq_assets.contracts.features.realised_volatility import REALISED_VOLATILITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
 from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.volatility_models import VOLATILITY_MODELS
@@ -42,6 +43,7 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         ALPHA360,
         TALIB,
         VOLATILITY_MODELS,
+        REALISED_VOLATILITY,
         VOLUME,
         MULTI_TIMEFRAME,
     )
@@ -73,6 +75,7 @@ __all__ = [
     "PANEL",
     "QUALITY",
     "QUANTUM",
+    "REALISED_VOLATILITY",
     "REQUIREMENTS",
     "SENTIMENT",
     "TALIB",

@@ -33,6 +33,8 @@ def small_config() -> TradingConfig:
         features={
             "correlation_window_sessions": 40,
             "garch": {"min_fit_sessions": 120, "refit_every_sessions": 100},
+            "har_window_sessions": 20,
+            "garch": {"min_fit_sessions": 120, "refit_every_sessions": 100},
             "har_window_sessions": 60,
             "quantum_features": {"window_sessions": 20},
             "fractional": {"weight_cutoff": 1e-3},
