@@ -15,6 +15,7 @@ from btq_assets.automation import executors, jobs, partitions, schedules, sensor
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import all_contracts, core_ticks
 from btq_assets.contracts.base import TableContract
+from btq_assets.features.assets import custom_assets
 from btq_assets.sources.market.sensors import file_drop_sensor
 from btq_assets.sources.stream.inbox import inbox_folder
 from btq_assets.sources.stream.sensors import stream_sensor
@@ -128,7 +129,7 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
     tables: list[dg.AssetsDefinition] = []
     remote: dict[str, list[dg.AssetKey]] = {}
     cuts: dict[str, dg.PartitionsDefinition | None] = {}
-    for asset in declared_assets():
+    for asset in (*declared_assets(), *custom_assets(config)):
         cut = partitions.partitions_of(asset, config)
         definition = asset.definition(config, cut)
         if definition is None:

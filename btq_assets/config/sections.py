@@ -6,7 +6,7 @@ Belongs here: one class per section of ``btq.yaml``. Does not belong here: the s
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -102,6 +102,9 @@ class FeaturesSection(Section):
     labels: LabelsSection = LabelsSection()
     sentiment_half_life_sessions: float = Field(5.0, gt=0, le=252)
     correlation_window_sessions: int = Field(126, ge=40, le=756)
+    custom_modules: tuple[
+        Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")], ...
+    ] = Field((), description="Modules with features of one's own: table `features.custom`.")
     named_sets: tuple[Literal["alpha158", "alpha360", "talib"], ...] = Field(
         ("alpha158",), description="Published sets of features that are computed."
     )

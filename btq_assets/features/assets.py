@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from btq_assets.config import TradingConfig
 from btq_assets.contracts import core
 from btq_assets.contracts import features as contracts
 from btq_assets.features.checks import (
@@ -35,8 +36,11 @@ _GROUP = "features"
 Frames = Mapping[str, pl.DataFrame]
 
 
-def family_asset(family: Family) -> TableAsset:
-    """The asset of one family: computed, checked by its suite and by truncation, drawn."""
+def family_asset(family: Family, modules: tuple[str, ...] = ()) -> TableAsset:
+    """The asset of one family: computed, checked by its suite and by truncation, drawn.
+
+    `modules` are further ones whose source the values depend on, wherever they are.
+    """
 
     def compute(step: Step, **inputs: pl.DataFrame) -> TableOutput:
         frame, how = _computed(step, family, inputs)
@@ -52,18 +56,38 @@ def family_asset(family: Family) -> TableAsset:
         outputs=(family.contract,),
         inputs=dict(family.inputs),
         config=family.config,
-        code=(*_SHARED_CODE, *(f"btq_assets.{name}" for name in family.code_modules), __name__),
+        code=(
+            *_SHARED_CODE,
+            *(f"btq_assets.{name}" for name in family.code_modules),
+            *modules,
+            __name__,
+        ),
         checks=(
             features_suite(family.contract),
             truncation_gate(
                 family.contract, family.compute, family.memory_sessions, symbols=family.symbols
             ),
-            presence_check(contracts.feature_names(family.name), family.switched_off),
+            presence_check(_names_of(family), family.switched_off),
         ),
         group=_GROUP,
         optional=family.optional,
         absent_as_empty=family.absent_as_empty,
     )
+
+
+def _names_of(family: Family) -> tuple[str, ...]:
+    contract = family.contract
+    return tuple(c.name for c in contract.columns if c.is_float and c.name not in contract.key)
+
+
+def custom_assets(config: TradingConfig) -> tuple[TableAsset, ...]:
+    """The asset of the user's own features; none where the configuration names no module."""
+    from btq_assets.features.custom import custom_family
+
+    family = custom_family(config)
+    if family is None:
+        return ()
+    return (family_asset(family, config.features.custom_modules),)
 
 
 def _computed(
@@ -89,7 +113,7 @@ def _output(step: Step, frame: pl.DataFrame, family: Family, how: Mapping[str, s
     """The rows with their null shares, and a picture of one feature."""
     from btq_assets import plots
 
-    names = contracts.feature_names(family.name)
+    names = _names_of(family)
     main = step.config.universe.main
     universe = main if main in frame["universe"].unique() else None
     rows = frame if universe is None else frame.filter(pl.col("universe") == universe)
@@ -306,11 +330,20 @@ def labels(step: Step, bars: pl.DataFrame) -> TableOutput:
     )
 
 
+def _custom_definitions(config: TradingConfig) -> str:
+    """What the modules of ``features.custom_modules`` say of their features, "" for none."""
+    from btq_assets.features.custom import features_of
+
+    said = [(f.name, f.formula, f.source, f.unit, *f.needs) for f in features_of(config)]
+    return repr(said) if said else ""
+
+
 @table_asset(
     outputs=(contracts.CATALOGUE,),
     config=("features",),
     code=("btq_assets.features",),
     group=_GROUP,
+    source_version=_custom_definitions,
 )
 def catalogue(step: Step) -> TableOutput:
     """List every feature with its formula, source, unit, look-back and needs."""

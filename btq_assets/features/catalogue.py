@@ -11,14 +11,15 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import features as contracts
+from btq_assets.features.custom import all_families
 from btq_assets.features.definitions import Feature
-from btq_assets.features.families import FAMILIES, Family
+from btq_assets.features.families import Family
 
 
 def definitions(config: TradingConfig | None = None) -> tuple[Feature, ...]:
     """All features, family by family, for the windows of `config`."""
     config = config or TradingConfig()
-    return tuple(feature for family in FAMILIES for feature in family.features(config))
+    return tuple(feature for family in all_families(config) for feature in family.features(config))
 
 
 def catalogue(config: TradingConfig | None = None) -> pl.DataFrame:
@@ -30,7 +31,7 @@ def catalogue(config: TradingConfig | None = None) -> pl.DataFrame:
         Configuration: windows and switches.
     """
     config = config or TradingConfig()
-    rows = [row for family in FAMILIES for row in _rows(family, config)]
+    rows = [row for family in all_families(config) for row in _rows(family, config)]
     return pl.DataFrame(rows, schema=contracts.CATALOGUE.schema)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import polars as pl
 
 from btq_assets.config import TradingConfig
+from btq_assets.features.custom import all_families
 from btq_assets.features.definitions import KEY, SYMBOL, FeatureError, undefined_to_null
-from btq_assets.features.families import FAMILIES
 from btq_assets.features.ohlcv import read_ohlcv
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class QuantumFeatureEngine:
 
     def _families(self, bars: pl.DataFrame) -> Iterable[pl.DataFrame]:
         several = bars["symbol"].n_unique() > 1
-        for family in FAMILIES:
+        for family in all_families(self.config):
             reads_bars_alone = set(family.inputs) == {"bars"}
             if (
                 reads_bars_alone

@@ -89,7 +89,9 @@ def fields_of(bars: pl.DataFrame) -> Fields:
 def _ordered(bars: pl.DataFrame) -> pl.DataFrame:
     """Priced bars by symbol and time, each once."""
     price = pl.col("adj_close")
-    frame = bars.filter(price.is_finite() & (price > 0))
+    priced = bars.select(price.is_finite() & (price > 0)).to_series()
+    # Filtering would copy everything, most often to leave nothing out.
+    frame = bars if priced.all() and not priced.has_nulls() else bars.filter(priced)
     before = [pl.col(name).shift(1) for name in KEY]
     universe, symbol, ts = (pl.col(name) for name in KEY)
     ahead = (
@@ -113,9 +115,7 @@ def _ordered(bars: pl.DataFrame) -> pl.DataFrame:
 def _arrays(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
     def array(name: str) -> NDArray[np.float64]:
         # A copy of its own: kernels are compiled for arrays one may write to.
-        values = frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy(writable=True)
-        values[~np.isfinite(values)] = np.nan
-        return values
+        return frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy(writable=True)
 
     arrays = {name.removeprefix("adj_"): array(name) for name in _ADJUSTED}
     shares, raw_close = array("volume"), array("close")
