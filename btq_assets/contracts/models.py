@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import polars as pl
+
 from btq_assets.contracts import features
-from btq_assets.contracts.base import Column, TableContract
+from btq_assets.contracts.base import Column, RowRule, TableContract
 from btq_assets.contracts.columns import (
     HORIZON,
     SYMBOL,
@@ -189,6 +191,37 @@ IMPORTANCES_RIDGE = importances_contract(
     "absolute coefficient of the standardised column, that of an interaction shared by its two features",
 )
 IMPORTANCES_LIGHTGBM = importances_contract("lightgbm", "gain of the splits on it")
+
+ABLATIONS = TableContract(
+    layer="models",
+    name="ablations",
+    description="What a family of features is worth to a model: rank correlation of its forecasts out of sample with all families and fitted without one, on the same folds.",
+    columns=(
+        UNIVERSE,
+        text("model", "Model family."),
+        text("variant", "Feature set compared.", allowed=("base",)),
+        text("family", "Family left out."),
+        count("n_decisions", "Decisions with both correlations."),
+        number("rank_ic_with", "Mean rank correlation with all families.", nullable=False),
+        number("rank_ic_without", "The same without the family.", nullable=False),
+        number("difference", "With less without.", nullable=False),
+        number("ci_low", "Lower end of its 95 % interval, paired block bootstrap.", nullable=False),
+        number("ci_high", "Upper end.", nullable=False),
+        text(
+            "verdict",
+            "adds or costs where the interval lies wholly above or below zero.",
+            allowed=("adds", "costs", "not shown"),
+        ),
+    ),
+    key=("universe", "model", "variant", "family"),
+    rules=(
+        RowRule(
+            "verdict_against_its_interval",
+            ((pl.col("verdict") == "adds") != (pl.col("ci_low") > 0))
+            | ((pl.col("verdict") == "costs") != (pl.col("ci_high") < 0)),
+        ),
+    ),
+)
 
 REGISTRY = TableContract(
     layer="models",

@@ -165,6 +165,12 @@ def _talib_memory(_: FeaturesSection) -> int:
     return memory_sessions()
 
 
+def _structure_memory(features: FeaturesSection) -> int:
+    from btq_assets.features.cross_asset_structure import memory_sessions
+
+    return memory_sessions(features.correlation_window_sessions)
+
+
 #: What qlib's volume is made of, for the families that read it.
 _ADJUSTED_SHARES = (
     "`v` is volume in adjusted shares, volume close / adj_close, and prices are adjusted; `vwap` "
@@ -197,7 +203,8 @@ FAMILIES: tuple[Family, ...] = (
         contracts.QUANTUM,
         shown="oscillator_energy",
         note="Plain statistics under the names of their analogies; nothing here needs or simulates "
-        "a quantum computer. A member switched off in `features.quantum_features` is null.",
+        "a quantum computer. A member switched off in `features.quantum_features` is null. Left out of "
+        "ridge and LightGBM it is not missed (`models.ablations`, docs/test-results.md).",
         memory_sessions=_quantum_memory,
         symbols=None,
         code=("features.windows",),
@@ -244,6 +251,27 @@ FAMILIES: tuple[Family, ...] = (
         "symbol's order is chosen before the first test segment and its earlier rows are null.",
         memory_sessions=_fractional_memory,
         config=("features", "universe", "models.walk_forward.first_test"),
+    ),
+    Family(
+        contracts.CROSS_ASSET_STRUCTURE,
+        shown="lead_lag_correlation",
+        note="A graph is fitted at the first session of each month on the window that ends there and "
+        "holds until the next; assets whose window has a gap are left out of it. Values begin with "
+        "the first such month. Clusters carry no number: what they are called from month to month "
+        "would be chance, so each is matched with the one before and only the overlap is kept.",
+        memory_sessions=_structure_memory,
+        symbols=None,
+        code=("features.structure", "features.technical", "features.windows"),
+    ),
+    Family(
+        contracts.SECTOR_RELATIVE,
+        shown="sector_relative_return_21d",
+        note="The sector is that of `core.instruments`, which has no history: an asset that changed "
+        "sector is shown under the newest one.",
+        inputs={"bars": core.BARS_1D, "instruments": core.INSTRUMENTS},
+        memory_sessions=lambda _: 272,
+        symbols=None,
+        code=("features.cross_asset_structure", "features.technical"),
     ),
     Family(
         contracts.ALPHA158,

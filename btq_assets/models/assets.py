@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from btq_assets.contracts import core, features, models, regimes
+from btq_assets.contracts import core, evidence, features, models, regimes
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckOutcome, in_step_check
 from btq_assets.models import fit_gates, gates
@@ -59,6 +59,7 @@ _not_hollow = in_step_check(
     "not_hollow",
     "Assets get different forecasts on each date, and negated features change their ranking.",
 )
+_left_out = in_step_check("left_out", "No fit was given a feature of the family left out of it.")
 
 
 @table_asset(
@@ -277,6 +278,87 @@ def forecasts_transformer_gnn(
     )
     output = models.FORECASTS_TRANSFORMER_GNN
     return _output(step, fits, output, training_set, answers, artifacts)
+
+
+@table_asset(
+    outputs=(models.ABLATIONS,),
+    inputs={
+        "training_set": models.TRAINING_SET,
+        "splits": models.SPLITS,
+        "ridge": models.FORECASTS_RIDGE,
+        "lightgbm": models.FORECASTS_LIGHTGBM,
+    },
+    config=(
+        *_FOLD_CONFIG,
+        "models.ridge",
+        "models.lightgbm",
+        "models.ablations",
+        "backtest",
+    ),
+    code=(
+        *_SHARED_CODE,
+        *(f"btq_assets.models.{name}" for name in ("ablation", "gradient_boosting", "ridge")),
+        "btq_assets.engine.costs",
+        "btq_assets.evidence",
+    ),
+    checks=(_left_out,),
+    group="models",
+    optional=lambda config: bool(config.models.ablations),
+)
+def ablations(
+    step: Step,
+    training_set: pl.DataFrame,
+    splits: pl.DataFrame,
+    ridge: pl.DataFrame,
+    lightgbm: pl.DataFrame,
+) -> TableOutput:
+    """Ridge and LightGBM fitted without each configured family, against the forecasts with it."""
+    from btq_assets.evidence.trials import trial_rows
+    from btq_assets.models import ablation as room
+
+    found, ledger = [], []
+    for one in room.ablations(
+        training_set,
+        splits,
+        {"ridge": ridge, "lightgbm": lightgbm},
+        step.config,
+        code_version=step.code_version,
+        data_hash=step.data_versions["training_set"],
+    ):
+        step.log(f"{one.model} without {one.family}: {one.row['difference']:+.4f} rank IC")
+        found.append(one)
+        ledger += [
+            trial_rows(
+                room.paper_returns(forecasts, training_set, step.config),
+                strategy=f"{one.model}_{which}_{one.family}",
+                universe=one.row["universe"],
+                purpose="control",
+                config=room.trial_config(one, which, step.config),
+                data_hash=step.data_versions["training_set"],
+                code_version=step.code_version,
+                seed=0,
+                run_id=step.run_id,
+                recorded_at=step.now,
+            )
+            for which, forecasts in one.forecasts.items()
+        ]
+    still = {name for one in found for name in room.left_in(one)}
+    frame = room.ablations_table(found)
+    return TableOutput(
+        frame,
+        metadata={"ablations": frame},
+        ledgers={
+            evidence.TRIALS: pl.concat([trial for trial, _ in ledger]),
+            evidence.TRIAL_RETURNS: pl.concat([returns for _, returns in ledger]),
+        },
+        answers=(
+            CheckOutcome(
+                "left_out",
+                not still,
+                f"still given: {sorted(still)}" if still else f"{len(found)} fits without a family",
+            ),
+        ),
+    )
 
 
 def _output(

@@ -23,6 +23,7 @@ from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.realised_volatility import REALISED_VOLATILITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
+from btq_assets.contracts.features.structure import CROSS_ASSET_STRUCTURE, SECTOR_RELATIVE
 from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.volatility_models import VOLATILITY_MODELS
 from btq_assets.contracts.features.volume import VOLUME
@@ -39,6 +40,8 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         SENTIMENT,
         MACRO,
         FRACTIONAL,
+        CROSS_ASSET_STRUCTURE,
+        SECTOR_RELATIVE,
         ALPHA158,
         ALPHA360,
         TALIB,
@@ -63,6 +66,7 @@ __all__ = [
     "ALPHA360",
     "CATALOGUE",
     "CROSS_ASSET",
+    "CROSS_ASSET_STRUCTURE",
     "DOCUMENT_SCORES",
     "FAMILIES",
     "FAMILY_CONTRACTS",
@@ -77,6 +81,7 @@ __all__ = [
     "QUANTUM",
     "REALISED_VOLATILITY",
     "REQUIREMENTS",
+    "SECTOR_RELATIVE",
     "SENTIMENT",
     "TALIB",
     "TECHNICAL",

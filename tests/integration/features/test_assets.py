@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import instrument_frames
 import intraday_frames
 import numpy as np
 import polars as pl
@@ -81,6 +82,7 @@ def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
         "bars": bars,
         "scores": scored.score(documents),
         "vintages": vintages,
+        "instruments": instrument_frames.instruments(bars),
         **intraday_frames.timeframes(bars),
     }
 

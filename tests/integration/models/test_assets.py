@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import features, models, regimes
+from btq_assets.contracts import evidence, features, models, regimes
 from btq_assets.contracts.base import cast_to_contract, violations
 from btq_assets.contracts.checks import CheckContext
 from btq_assets.features import cross_asset, technical, volatility
@@ -62,7 +63,8 @@ def inputs(pytestconfig: pytest.Config, config: TradingConfig) -> dict[str, pl.D
         p for p in plugins if str(getattr(p, "__file__", "")).endswith("tests/conftest.py")
     )
     bars = shared.make_bars(n_symbols=6, n_sessions=720)
-    found = {family: contract.empty() for family, contract in features.FAMILY_CONTRACTS.items()}
+    read = (*models.ASSET_FAMILIES, *models.MARKET_FAMILIES)
+    found = {family: features.FAMILY_CONTRACTS[family].empty() for family in read}
     found |= {
         "bars": bars,
         "technical": technical.compute(bars, config.features),
@@ -208,6 +210,28 @@ def test_importances_of_a_fit_sum_to_one(
     assert totals["importance"].to_list() == pytest.approx([1.0] * totals.height)
     assert set(table["variant"]) == {"base", "macro"}
     assert "Mean importance over fits" in output.plots
+
+
+def test_a_family_left_out_is_measured_and_recorded_as_a_control(
+    step: Step, prepared: dict[str, pl.DataFrame], config: TradingConfig
+) -> None:
+    chosen = config.models.model_copy(update={"ablations": ("technical",)})
+    without = replace(step, config=config.model_copy(update={"models": chosen}))
+    inputs = dict(prepared)
+    for asset in (assets.forecasts_ridge, assets.forecasts_lightgbm):
+        name = asset.outputs[0].name.removeprefix("forecasts_")
+        inputs[name] = forecasts_of(asset, asset.compute(step, **prepared))
+    output = assets.ablations.compute(without, **inputs)
+    found = answers(assets.ablations, output, inputs, without.config)
+    assert found["left_out"].passed
+    assert isinstance(output.frames, pl.DataFrame)
+    assert output.frames["model"].to_list() == ["lightgbm", "ridge"]
+    trials = output.ledgers[evidence.TRIALS]
+    assert trials["purpose"].unique().to_list() == ["control"]
+    assert trials["trial_id"].n_unique() == 4
+    # Only a configuration that names a family has the asset.
+    assert assets.ablations.definition(TradingConfig()) is None
+    assert assets.ablations.definition(TradingConfig(profile="full")) is not None
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+import instrument_frames
 import intraday_frames
 import numpy as np
 import polars as pl
@@ -68,6 +69,7 @@ def world(make_bars) -> dict[str, pl.DataFrame]:
         "bars_1w": intraday_frames.weekly(bars),
         "documents": _documents(sessions),
         "vintages": _vintages(sessions),
+        "instruments": instrument_frames.instruments(bars),
     }
 
 

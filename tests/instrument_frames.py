@@ -1,0 +1,21 @@
+"""Rows of `core.instruments` behind generated bars."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from btq_assets.contracts import core
+
+
+def instruments(bars: pl.DataFrame) -> pl.DataFrame:
+    """One row per symbol; those called ``S..`` are of one sector, others of none that is known."""
+    rows = bars.group_by("universe", "symbol").agg(
+        first_ts=pl.col("ts").min(), last_ts=pl.col("ts").max(), n_bars=pl.len().cast(pl.Int64)
+    )
+    texts = ("source", "dataset", "calendar", "currency", "price_basis", "caveat")
+    return (
+        rows.with_columns(pl.lit("generated").alias(name) for name in texts)
+        .with_columns(sector=pl.when(pl.col("symbol").str.starts_with("S")).then(pl.lit("Energy")))
+        .select(core.INSTRUMENTS.column_names)
+        .sort("universe", "symbol")
+    )
