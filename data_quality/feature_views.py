@@ -29,8 +29,9 @@ _LOGARITHMIC = r"^amihud"
 #: Features that keep their value from day to day by nature.
 _STEADY = r"_rank$|^talib_(cdl|fractal|supertrend_side|aroonosc|ht_trendmode)"
 
-#: Features that are zero until something rare happens, which it may never do.
-_RARE = r"^talib_cdl"
+#: Features that keep one value until something rare happens, which it may never do: a pattern, or
+#: shares outnumbering the money they are worth.
+_RARE = r"^talib_cdl|^alpha101_007$"
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -177,7 +178,7 @@ def whole_columns(contract: TableContract) -> Callable[[pl.DataFrame], pl.DataFr
     """Make the view: one row per feature over all universes, with its number of distinct values.
 
     A feature with fewer than a hundred values is left out: it may be switched off, or be young;
-    and so is what is zero until a rare pattern occurs.
+    and so is what has one value until something rare occurs.
     """
     names = feature_columns(contract)
 

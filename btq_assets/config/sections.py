@@ -105,7 +105,7 @@ class FeaturesSection(Section):
     custom_modules: tuple[
         Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")], ...
     ] = Field((), description="Modules with features of one's own: table `features.custom`.")
-    named_sets: tuple[Literal["alpha158", "alpha360", "talib"], ...] = Field(
+    named_sets: tuple[Literal["alpha101", "alpha158", "alpha360", "talib"], ...] = Field(
         ("alpha158",), description="Published sets of features that are computed."
     )
     truncation_dates: int = Field(

@@ -171,6 +171,12 @@ def _structure_memory(features: FeaturesSection) -> int:
     return memory_sessions(features.correlation_window_sessions)
 
 
+def _talib_memory(_: FeaturesSection) -> int:
+    from btq_assets.features.talib_set import memory_sessions
+
+    return memory_sessions()
+
+
 #: What qlib's volume is made of, for the families that read it.
 _ADJUSTED_SHARES = (
     "`v` is volume in adjusted shares, volume close / adj_close, and prices are adjusted; `vwap` "
@@ -272,6 +278,28 @@ FAMILIES: tuple[Family, ...] = (
         memory_sessions=lambda _: 272,
         symbols=None,
         code=("features.cross_asset_structure", "features.technical"),
+    ),
+    Family(
+        contracts.ALPHA101,
+        shown="alpha101_101",
+        note="In the graph only where `features.named_sets` names it. Formulas are the paper's own "
+        "text, conventions those of the package alpha101v 0.1.9 but for two: what reads a missing "
+        "value is missing, also a linear decay and the larger or smaller of two; correlations, "
+        "covariances and decays are rounded to ten digits, so that equal ones tie. A window is one of "
+        "all sessions of the universe. What no split can change reads adjusted prices and "
+        "shares, all else prices as traded, where a split within a window shows. No table has a "
+        "volume-weighted price, a capitalisation or a dated classification: 49 alphas are null.",
+        memory_sessions=_alpha101_memory,
+        symbols=None,
+        requires="ohlcv",
+        code=(
+            "features.alpha101_paper",
+            "features.formulas",
+            "features.formula_values",
+            "features.kernels",
+        ),
+        optional=lambda config: "alpha101" in config.features.named_sets,
+        switched_off=_alpha101_off,
     ),
     Family(
         contracts.ALPHA158,

@@ -10,6 +10,7 @@ its value is undefined. A window of ``n`` sessions counts the symbol's own bars.
 from __future__ import annotations
 
 from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.features.alpha101 import ALPHA101
 from btq_assets.contracts.features.alpha158 import ALPHA158
 from btq_assets.contracts.features.alpha360 import ALPHA360
 from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICAL, VOLATILITY
@@ -23,6 +24,7 @@ from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.realised_volatility import REALISED_VOLATILITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
+from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.structure import CROSS_ASSET_STRUCTURE, SECTOR_RELATIVE
 from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.volatility_models import VOLATILITY_MODELS
@@ -42,6 +44,7 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         FRACTIONAL,
         CROSS_ASSET_STRUCTURE,
         SECTOR_RELATIVE,
+        ALPHA101,
         ALPHA158,
         ALPHA360,
         TALIB,
@@ -62,6 +65,7 @@ PANEL = panel_contract(
 )
 
 __all__ = [
+    "ALPHA101",
     "ALPHA158",
     "ALPHA360",
     "CATALOGUE",
