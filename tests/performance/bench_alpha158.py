@@ -272,6 +272,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--qlib-python", default=os.environ.get("BTQ_QLIB_PYTHON", ""))
     parser.add_argument("--task", choices=("fourteen", "all", "both"), default="both")
+    parser.add_argument("--without", choices=("qlib", "kunquant"), help="Leave a side out.")
     parser.add_argument("--side", choices=tuple(SIDES))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--runs", type=int, default=3)
@@ -288,6 +289,8 @@ def main() -> None:
         pythons |= {"qlib": given.qlib_python, "kunquant": given.qlib_python}
     else:
         print("SKIPPED qlib and kunquant: give --qlib-python or BTQ_QLIB_PYTHON")
+    if pythons.pop(given.without or "", None):
+        print(f"SKIPPED {given.without}: left out")
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     print(f"{given.symbols} symbols x {given.sessions} sessions; {cores} cores, load {load:.1f}")
     with tempfile.TemporaryDirectory() as name:
