@@ -215,7 +215,8 @@ def _table_macros() -> str:
     macros = [
         _macro(f"{layer}_{prefix}tables", tables) for (layer, prefix), tables in names.items()
     ]
-    panel = [c for n, c in features.FAMILY_CONTRACTS.items() if n not in features.NAMED_SETS]
+    outside = (*features.NAMED_SETS, *features.NOT_DAILY)
+    panel = [c for n, c in features.FAMILY_CONTRACTS.items() if n not in outside]
     macros.append(_macro("feature_families", [_joined(contract) for contract in panel]))
     watched = [
         contract

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 
 from btq_assets.contracts import core, core_ticks
+from btq_assets.sources.synthetic.market import generate
+from btq_assets.sources.synthetic.spec import MarketSpec
+from btq_assets.sources.synthetic.ticks import ticks_of
 
 #: Bars a session has of each length; fewer than a real one, enough for every window.
 PER_SESSION = {"5m": 8, "15m": 6, "1h": 4}
@@ -101,3 +104,43 @@ def timeframes(bars: pl.DataFrame, *, seed: int = 0) -> dict[str, pl.DataFrame]:
 def later(frame: pl.DataFrame, by: timedelta) -> pl.DataFrame:
     """`frame`, known so much later."""
     return frame.with_columns(known_at=pl.col("known_at") + by)
+
+
+def ticks(
+    first_day: date = date(2011, 1, 3),
+    *,
+    n_symbols: int = 2,
+    n_sessions: int = 3,
+    minutes: int = 12,
+    universe: str = "us20",
+    half_spread_bps: float = 2.0,
+) -> dict[str, pl.DataFrame]:
+    """Ticks of the generated market as core shows them, under the names of a real universe."""
+    spec = MarketSpec(
+        n_symbols=n_symbols,
+        n_sessions=n_sessions,
+        first_day=first_day,
+        half_spread_bps=half_spread_bps,
+    )
+    made = ticks_of(generate(spec), range(n_sessions), minutes=minutes)
+    names = {symbol: f"S{number:02d}" for number, symbol in enumerate(spec.symbols)}
+
+    def seen(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(
+            universe=pl.lit(universe),
+            source=pl.lit("stream"),
+            dataset=pl.lit("binance_spot"),
+            symbol=pl.col("symbol").replace(names),
+        )
+
+    bid, ask = pl.col("bid_price"), pl.col("ask_price")
+    aggressor = pl.when("buyer_is_maker").then(pl.lit("seller")).otherwise(pl.lit("buyer"))
+    return {
+        "trades": seen(made.trades)
+        .with_columns(aggressor=aggressor)
+        .select(core_ticks.TRADES.column_names),
+        "quotes": seen(made.quotes)
+        .with_columns(mid_price=(bid + ask) / 2, spread_bps=(ask - bid) / (ask + bid) * 2e4)
+        .select(core_ticks.QUOTES.column_names),
+        "book": seen(made.book).select(core_ticks.BOOK_CHANGES.column_names),
+    }

@@ -108,6 +108,15 @@ class FeaturesSection(Section):
     named_sets: tuple[Literal["alpha101", "alpha158", "alpha360", "talib"], ...] = Field(
         ("alpha158",), description="Published sets of features that are computed."
     )
+    tick_bar: Literal["1m", "5m", "15m"] = Field(
+        "1m", description="Bars that features of ticks are gathered in."
+    )
+    tick_window_bars: int = Field(
+        30, ge=5, le=1_000, description="Bars that impact and deviation of ticks are measured over."
+    )
+    tick_horizon_seconds: float = Field(
+        300.0, gt=0, le=7_200, description="From a trade to the price that says what it cost."
+    )
     truncation_dates: int = Field(
         3, ge=1, le=20, description="Seeded dates of the truncation check."
     )

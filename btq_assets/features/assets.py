@@ -193,11 +193,33 @@ def _with_spans(
     return TableOutput(frame, metadata={**output.metadata, "span": spans}, plots={title: picture})
 
 
+def _with_sign_accuracy(
+    step: Step, frame: pl.DataFrame, inputs: Frames, output: TableOutput
+) -> TableOutput:
+    """How often the signs of trades agree with the exchange's word, by instrument."""
+    agree = frame.group_by("universe", "symbol", "dataset").agg(
+        trades=pl.col("n_trades").sum(),
+        aggressor_known=pl.col("n_aggressor_known").sum(),
+        lee_ready_right=pl.col("n_lee_ready_right").sum() / pl.col("n_aggressor_known").sum(),
+        tick_rule_right=pl.col("n_tick_rule_right").sum() / pl.col("n_aggressor_known").sum(),
+    )
+    shown = {**output.metadata, "sign_accuracy": agree.sort("universe", "symbol", "dataset")}
+    return TableOutput(frame, metadata=shown, plots=output.plots)
+
+
+def _with_fits(step: Step, frame: pl.DataFrame, inputs: Frames, output: TableOutput) -> TableOutput:
+    from btq_assets.features.volatility_models import fits
+
+    metadata = {**output.metadata, "fits": fits(frame)}
+    return TableOutput(frame, metadata=metadata, plots=output.plots)
+
+
 #: What a family shows beyond the distribution of one feature.
 _SHOWN: dict[str, Callable[[Step, pl.DataFrame, Frames, TableOutput], TableOutput]] = {
     "quantum": _with_entropy,
     "sentiment": _marked_synthetic,
     "macro": _with_spans,
+    "tick_microstructure": _with_sign_accuracy,
 }
 
 #: One asset per family, in the order of the catalogue.
@@ -278,7 +300,7 @@ def _feature_quality(step: Step, **families: pl.DataFrame) -> TableOutput:
 feature_quality = TableAsset(
     compute=_feature_quality,
     outputs=(contracts.QUALITY,),
-    inputs={family.name: family.contract for family in FAMILIES},
+    inputs={f.name: f.contract for f in FAMILIES if f.name not in contracts.NOT_DAILY},
     config=("features", "models.walk_forward", "universe.main"),
     code=("btq_assets.features.quality", "btq_assets.features.families", __name__),
     group=_GROUP,

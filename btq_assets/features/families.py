@@ -159,10 +159,16 @@ def _fractional_memory(features: FeaturesSection) -> int:
     return memory_sessions(features.fractional)
 
 
-def _talib_memory(_: FeaturesSection) -> int:
-    from btq_assets.features.talib_set import memory_sessions
+def _alpha101_memory(_: FeaturesSection) -> int:
+    from btq_assets.features.alpha101 import MEMORY_SESSIONS
 
-    return memory_sessions()
+    return MEMORY_SESSIONS
+
+
+def _alpha101_off(_: FeaturesSection) -> Iterable[str]:
+    from btq_assets.features.alpha101 import WITHOUT_SOURCE
+
+    return WITHOUT_SOURCE
 
 
 def _structure_memory(features: FeaturesSection) -> int:
@@ -175,6 +181,13 @@ def _talib_memory(_: FeaturesSection) -> int:
     from btq_assets.features.talib_set import memory_sessions
 
     return memory_sessions()
+
+
+def _has_ticks(config: TradingConfig) -> bool:
+    """Whether any source of trades, quotes or books is switched on."""
+    sources = config.sources
+    synthetic = sources.synthetic
+    return sources.stream.enabled or (synthetic.enabled and synthetic.ticks)
 
 
 #: What qlib's volume is made of, for the families that read it.
@@ -371,6 +384,23 @@ FAMILIES: tuple[Family, ...] = (
         symbols=2,
         requires="ohlcv",
         code=("features.kernels",),
+        absent_as_empty=True,
+    ),
+    Family(
+        contracts.TICK_MICROSTRUCTURE,
+        shown="effective_spread_bps",
+        note="Rows are bars of `features.tick_bar`, not sessions; look-backs are counted in bars "
+        "and given in the formulas. In the graph only where a source of ticks is on. The `n` "
+        "columns say how often the signs agree with the exchange's word.",
+        inputs={
+            "trades": core_ticks.TRADES,
+            "quotes": core_ticks.QUOTES,
+            "book": core_ticks.BOOK_CHANGES,
+        },
+        symbols=2,
+        requires="trades",
+        code=("features.tick_bars", "features.tick_windows", "features.kernels", "timeline"),
+        optional=_has_ticks,
         absent_as_empty=True,
     ),
     Family(

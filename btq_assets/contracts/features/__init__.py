@@ -27,6 +27,7 @@ from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
 from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.structure import CROSS_ASSET_STRUCTURE, SECTOR_RELATIVE
 from btq_assets.contracts.features.talib import TALIB
+from btq_assets.contracts.features.tick_microstructure import TICK_MICROSTRUCTURE
 from btq_assets.contracts.features.volatility_models import VOLATILITY_MODELS
 from btq_assets.contracts.features.volume import VOLUME
 
@@ -52,6 +53,7 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         REALISED_VOLATILITY,
         VOLUME,
         MULTI_TIMEFRAME,
+        TICK_MICROSTRUCTURE,
     )
 }
 
@@ -60,8 +62,13 @@ FAMILIES = tuple(FAMILY_CONTRACTS)
 #: Published sets of many formulas: tables of their own, not part of the panel.
 NAMED_SETS = ("alpha101", "alpha158", "alpha360", "talib")
 
+#: Families whose rows are no daily bars.
+NOT_DAILY = ("tick_microstructure",)
+
 PANEL = panel_contract(
-    contract for contract in FAMILY_CONTRACTS.values() if contract.name not in NAMED_SETS
+    contract
+    for contract in FAMILY_CONTRACTS.values()
+    if contract.name not in (*NAMED_SETS, *NOT_DAILY)
 )
 
 __all__ = [
@@ -80,6 +87,7 @@ __all__ = [
     "MICROSTRUCTURE",
     "MULTI_TIMEFRAME",
     "NAMED_SETS",
+    "NOT_DAILY",
     "PANEL",
     "QUALITY",
     "QUANTUM",
@@ -89,6 +97,7 @@ __all__ = [
     "SENTIMENT",
     "TALIB",
     "TECHNICAL",
+    "TICK_MICROSTRUCTURE",
     "VOLATILITY",
     "VOLATILITY_MODELS",
     "VOLUME",

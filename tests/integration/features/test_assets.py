@@ -84,6 +84,7 @@ def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
         "vintages": vintages,
         "instruments": instrument_frames.instruments(bars),
         **intraday_frames.timeframes(bars),
+        **intraday_frames.ticks(minutes=40),
     }
 
 

@@ -38,6 +38,8 @@ def small_config() -> TradingConfig:
             "garch": {"min_fit_sessions": 120, "refit_every_sessions": 100},
             "har_window_sessions": 60,
             "quantum_features": {"window_sessions": 20},
+            "tick_window_bars": 6,
+            "tick_horizon_seconds": 60,
             "fractional": {"weight_cutoff": 1e-3},
         }
     )
@@ -67,6 +69,7 @@ def world(make_bars) -> dict[str, pl.DataFrame]:
         "bars": bars,
         **intraday_frames.timeframes(quarter),
         "bars_1w": intraday_frames.weekly(bars),
+        **intraday_frames.ticks(),
         "documents": _documents(sessions),
         "vintages": _vintages(sessions),
         "instruments": instrument_frames.instruments(bars),

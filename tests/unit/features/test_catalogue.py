@@ -38,7 +38,7 @@ def test_catalogue_knows_what_is_switched_off():
     )
     rows = catalogue.catalogue(config)
     # Sets whose own switch or a missing volume-weighted price leaves something out come last.
-    rows = rows.filter(~pl.col("family").is_in(contracts.NAMED_SETS))
+    rows = rows.filter(~pl.col("family").is_in((*contracts.NAMED_SETS, *contracts.NOT_DAILY)))
     off = rows.filter(~pl.col("enabled"))["name"].to_list()
     assert [name.split("_")[0] for name in off] == ["entanglement"] * 3 + ["sentiment"] * 6
 

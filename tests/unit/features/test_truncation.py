@@ -23,7 +23,8 @@ def test_cutting_at_any_session_changes_nothing_before(
     full = compute(world, small_config)
     sessions = world["bars"].filter(pl.col("universe") == "us20")["ts"].unique().sort()
     # The slow run cuts at every session; hundreds of columns at every fourth take too long here.
-    stride = 24 if stride > 1 and family in contracts.NAMED_SETS else stride
+    seldom = (*contracts.NAMED_SETS, *contracts.NOT_DAILY)
+    stride = 24 if stride > 1 and family in seldom else stride
     for cut in sessions[2::stride]:
         again = compute(cut_inputs(world, cut), small_config)
         kept = full.filter(pl.col("ts") <= cut)
