@@ -219,6 +219,7 @@ _SHOWN: dict[str, Callable[[Step, pl.DataFrame, Frames, TableOutput], TableOutpu
     "quantum": _with_entropy,
     "sentiment": _marked_synthetic,
     "macro": _with_spans,
+    "volatility_models": _with_fits,
     "tick_microstructure": _with_sign_accuracy,
 }
 

@@ -1,7 +1,7 @@
 """One series of returns through time: fitted on schedule, filtered with the fit in force, forecast.
 
 Belongs here: the loop over refits and the closed form of forecasts. Does not belong here: the
-models (`kernels.garch`), frames.
+models (`kernels.garch`, `kernels.garch_fit`), frames.
 """
 
 from __future__ import annotations
@@ -11,14 +11,8 @@ import math
 import numpy as np
 from numba import njit
 
-from btq_assets.features.kernels.garch import (
-    EGARCH,
-    MAX_ITERATIONS,
-    MEAN_ABSOLUTE,
-    backcast_of,
-    fit,
-    variances,
-)
+from btq_assets.features.kernels.garch import EGARCH, MEAN_ABSOLUTE, backcast_of, variances
+from btq_assets.features.kernels.garch_fit import MAX_ITERATIONS, fit
 
 #: Why a session has the forecast it has, or none: see `paths`.
 TOO_SHORT, FITTED, PREVIOUS, NOT_CONVERGED, CONSTANT = 0, 1, 2, 3, 4
@@ -47,7 +41,7 @@ def term(kind, theta, horizon):
     Parameters
     ----------
     kind, theta
-        As in `garch.variances`.
+        As in `kernels.garch.variances`.
     horizon
         Number of sessions.
 

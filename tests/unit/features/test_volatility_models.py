@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from btq_assets.config import GarchSection
 from btq_assets.features import volatility_models
-from btq_assets.features.kernels import garch, garch_paths
+from btq_assets.features.kernels import garch, garch_fit, garch_paths
 
 ARCH: dict[str, dict[str, Any]] = {
     "garch": {},
@@ -57,7 +57,7 @@ def filtered(model: str, theta, returns: np.ndarray) -> np.ndarray:
 
 def fitted(model: str, returns: np.ndarray) -> np.ndarray:
     theta = np.empty(5)
-    assert garch.fit(KIND[model], returns, theta, garch.MAX_ITERATIONS)
+    assert garch_fit.fit(KIND[model], returns, theta, garch_fit.MAX_ITERATIONS)
     return theta
 
 
@@ -221,7 +221,7 @@ def test_a_fit_that_does_not_converge_falls_back_as_configured(sp500):
     assert set(never[:399]) == {garch_paths.TOO_SHORT}
     assert set(never[399:]) == {garch_paths.NOT_CONVERGED}
     # The number of iterations that is enough for the first fit but not for all of the later ones.
-    for iterations in range(2, garch.MAX_ITERATIONS):
+    for iterations in range(2, garch_fit.MAX_ITERATIONS):
         status = states(True, iterations)
         if garch_paths.PREVIOUS in status:
             break
