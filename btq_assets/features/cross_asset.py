@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,7 @@ from btq_assets.features.windows import (
     Panel,
     correlation,
     covariance_blocks,
+    first_session,
     long_frame,
     panels,
     simple_returns,
@@ -74,7 +75,9 @@ _NAMES = tuple(feature.name for feature in FEATURES)
 _WINDOWED = tuple(name for name in _NAMES if name not in (*_RANKED, "residual_momentum_12_1"))
 
 
-def compute(bars: pl.DataFrame, config: TradingConfig | None = None) -> pl.DataFrame:
+def compute(
+    bars: pl.DataFrame, config: TradingConfig | None = None, since: datetime | None = None
+) -> pl.DataFrame:
     """Compute the cross-asset family.
 
     Parameters
@@ -84,6 +87,8 @@ def compute(bars: pl.DataFrame, config: TradingConfig | None = None) -> pl.DataF
         the dollar columns are null.
     config
         Configuration: the window and the name of the FX universe.
+    since
+        Sessions before it are left without eigenvectors, for those who will not read them.
 
     Returns
     -------
@@ -99,7 +104,12 @@ def compute(bars: pl.DataFrame, config: TradingConfig | None = None) -> pl.DataF
     dollar = dollar_moves(prepared, sessions, config.universe.cross_asset)
     returns = simple_returns(prepared)
     frames = [
-        long_frame(panel, _panel_features(panel, _moves_of(dollar, panel.universe), window))
+        long_frame(
+            panel,
+            _panel_features(
+                panel, _moves_of(dollar, panel.universe), window, first_session(panel, since)
+            ),
+        )
         for panel in panels(returns, "_simple")
     ]
     frame = prepared.select(KEY).join(_ranks(prepared), on=KEY, how="left")
@@ -159,18 +169,26 @@ def _moves_of(dollar: pl.DataFrame, universe: str) -> np.ndarray:
     return moves.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _panel_features(panel: Panel, dollar: np.ndarray, window: int) -> Mapping[str, np.ndarray]:
-    """All windowed columns of one universe, ``(T, N)`` each."""
+def _panel_features(
+    panel: Panel, dollar: np.ndarray, window: int, first: int = 0
+) -> Mapping[str, np.ndarray]:
+    """All windowed columns of one universe, ``(T, N)`` each; no eigenvectors before `first`."""
     returns = panel.values
     n_symbols = returns.shape[1]
     market = _equal_weight(returns)
     columns = {name: np.full(returns.shape, np.nan) for name in _WINDOWED}
     for block in covariance_blocks(np.column_stack([returns, market, dollar]), window):
         assets = np.flatnonzero(block.members < n_symbols)
-        place = np.ix_(block.sessions, block.members[assets])
         position = {int(member): index for index, member in enumerate(block.members)}
-        for name, value in _block_features(block.covariance, assets, position, n_symbols).items():
-            columns[name][place] = value
+        late = block.sessions >= first
+        for graph, chosen in ((True, late), (False, ~late)):
+            if not chosen.any():
+                continue
+            covariance = block.covariance if chosen.all() else block.covariance[chosen]
+            found = _block_features(covariance, assets, position, n_symbols, graph=graph)
+            place = np.ix_(block.sessions[chosen], block.members[assets])
+            for name, value in found.items():
+                columns[name][place] = value
     columns["residual_momentum_12_1"] = _residual_momentum(
         returns, market, columns["universe_beta"]
     )
@@ -185,7 +203,12 @@ def _equal_weight(returns: np.ndarray) -> np.ndarray:
 
 
 def _block_features(
-    covariance: np.ndarray, assets: np.ndarray, position: Mapping[int, int], n_symbols: int
+    covariance: np.ndarray,
+    assets: np.ndarray,
+    position: Mapping[int, int],
+    n_symbols: int,
+    *,
+    graph: bool = True,
 ) -> dict[str, np.ndarray]:
     """Columns of one block; keys absent where the market or the dollar has no full window."""
     found: dict[str, np.ndarray] = {}
@@ -202,18 +225,18 @@ def _block_features(
         with_usd = covariance[:, assets, usd]
         found["usd_beta"] = with_usd / variance[:, [usd]]
         found["usd_correlation"] = np.clip(with_usd / np.sqrt(own * variance[:, [usd]]), -1, 1)
-    if assets.size >= 2:
+    if graph and assets.size >= 2:
         matrix = correlation(covariance[:, assets[:, None], assets])
         found["mean_correlation"] = (matrix.sum(axis=2) - 1) / (assets.size - 1)
         leading = np.linalg.eigh(matrix)[1][:, :, -1]
         positive = leading * np.where(leading.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
         found["pc1_loading"] = positive * math.sqrt(assets.size)
-        graph = np.abs(leading)
+        weights = np.abs(leading)
         # Where no correlation is negative the graph is the matrix itself.
         signed = (matrix < 0).any(axis=(1, 2))
         if signed.any():
-            graph[signed] = np.abs(np.linalg.eigh(np.abs(matrix[signed]))[1][:, :, -1])
-        found["eigenvector_centrality"] = graph / graph.mean(axis=1, keepdims=True)
+            weights[signed] = np.abs(np.linalg.eigh(np.abs(matrix[signed]))[1][:, :, -1])
+        found["eigenvector_centrality"] = weights / weights.mean(axis=1, keepdims=True)
     return found
 
 
@@ -276,3 +299,10 @@ def features_of(config: TradingConfig) -> tuple[Feature, ...]:
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """Compute the family from its tables; see `compute`."""
     return compute(inputs["bars"], config)
+
+
+def compute_since(
+    inputs: Mapping[str, pl.DataFrame], config: TradingConfig, since: datetime
+) -> pl.DataFrame:
+    """The same, for those who will read rows at or after `since` only."""
+    return compute(inputs["bars"], config, since)

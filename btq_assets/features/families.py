@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import import_module
 
 import polars as pl
@@ -107,6 +108,15 @@ class Family:
             Windows and switches.
         """
         return self._module().compute_from(observed(inputs, config), config)
+
+    def compute_since(
+        self, inputs: Mapping[str, pl.DataFrame], config: TradingConfig, since: datetime
+    ) -> pl.DataFrame:
+        """Rows of which only those at or after `since` will be read; others may be unfinished."""
+        shorter = getattr(self._module(), "compute_since", None)
+        if shorter is None:
+            return self.compute(inputs, config)
+        return shorter(observed(inputs, config), config, since)
 
     def requirement(self, feature: Feature) -> str:
         """Richest kind of data `feature` reads."""

@@ -78,7 +78,7 @@ def updated(
     """
     contract = family.contract
     tail = tail_of(inputs, family, config, since)
-    fresh = cast_to_contract(family.compute(tail.inputs, config), contract)
+    fresh = cast_to_contract(family.compute_since(tail.inputs, config, since), contract)
     kept = cast_to_contract(stored, contract).filter(pl.col("ts") < since)
     return pl.concat([kept, fresh.filter(pl.col("ts") >= since)]).sort(contract.key)
 

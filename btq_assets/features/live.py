@@ -258,7 +258,7 @@ class LivePanel:
         since = new["ts"].min()
         for family in self._batch:
             inputs = tail_of({"bars": self._bars}, family, self.config, since).inputs  # type: ignore[arg-type]
-            rows = family.compute(inputs, self.config)
+            rows = family.compute_since(inputs, self.config, since)  # type: ignore[arg-type]
             found = found.join(rows, on=list(KEY), how="left", maintain_order="left")
         return found
 

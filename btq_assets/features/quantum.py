@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,7 @@ from btq_assets.features.definitions import (
 from btq_assets.features.windows import (
     correlation,
     covariance_blocks,
+    first_session,
     long_frame,
     panels,
     simple_returns,
@@ -183,7 +185,9 @@ def _stages(window: int) -> tuple[dict[str, pl.Expr], ...]:
     )
 
 
-def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.DataFrame:
+def compute(
+    bars: pl.DataFrame, features: FeaturesSection | None = None, since: datetime | None = None
+) -> pl.DataFrame:
     """Compute the quantum-inspired family.
 
     Parameters
@@ -192,6 +196,8 @@ def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.D
         Rows of `core.bars_1d`; only ``adj_close`` is read.
     features
         Configuration: switches and the window.
+    since
+        Sessions before it are left without entanglement, for those who will not read them.
 
     Returns
     -------
@@ -206,12 +212,14 @@ def compute(bars: pl.DataFrame, features: FeaturesSection | None = None) -> pl.D
     # Stages are cheap beside the entanglement; a member switched off costs nothing worth sparing.
     frame = evaluate(prepared, _stages(window), [f for f in wanted if f.expression is not None])
     if not set(_MEMBERS["entanglement"]) & off:
-        frame = frame.join(entanglement(prepared, window), on=KEY, how="left")
+        frame = frame.join(entanglement(prepared, window, since), on=KEY, how="left")
     nulls = [pl.lit(None, dtype=pl.Float64).alias(name) for name in off]
     return frame.with_columns(nulls).select(*KEY, *(f.name for f in FEATURES)).sort(KEY)
 
 
-def entanglement(prepared: pl.DataFrame, window: int) -> pl.DataFrame:
+def entanglement(
+    prepared: pl.DataFrame, window: int, since: datetime | None = None
+) -> pl.DataFrame:
     """Entropy of the universe's correlation density matrix, and each asset's part in it.
 
     Parameters
@@ -220,6 +228,8 @@ def entanglement(prepared: pl.DataFrame, window: int) -> pl.DataFrame:
         Output of `definitions.prepare`.
     window
         Sessions of the trailing correlations.
+    since
+        Sessions before it are left null.
 
     Returns
     -------
@@ -231,13 +241,16 @@ def entanglement(prepared: pl.DataFrame, window: int) -> pl.DataFrame:
     frames = []
     for panel in panels(simple_returns(prepared), "_simple"):
         columns = {name: np.full(panel.values.shape, np.nan) for name in names}
+        first = first_session(panel, since)
         for block in covariance_blocks(panel.values, window):
             if block.members.size < 2:
                 continue
-            place = np.ix_(block.sessions, block.members)
-            for name, value in zip(
-                names, density_entropy(correlation(block.covariance)), strict=True
-            ):
+            late = block.sessions >= first
+            if not late.any():
+                continue
+            covariance = block.covariance if late.all() else block.covariance[late]
+            place = np.ix_(block.sessions[late], block.members)
+            for name, value in zip(names, density_entropy(correlation(covariance)), strict=True):
                 columns[name][place] = value
         frames.append(long_frame(panel, columns))
     if not frames:
@@ -288,3 +301,10 @@ def stages_of(config: TradingConfig) -> tuple[dict[str, pl.Expr], ...]:
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """Compute the family from its tables; see `compute`."""
     return compute(inputs["bars"], config.features)
+
+
+def compute_since(
+    inputs: Mapping[str, pl.DataFrame], config: TradingConfig, since: datetime
+) -> pl.DataFrame:
+    """The same, for those who will read rows at or after `since` only."""
+    return compute(inputs["bars"], config.features, since)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -78,6 +79,11 @@ def panels(frame: pl.DataFrame, value: str) -> Iterator[Panel]:
         matrix = wide.select(pl.col(name).cast(pl.Float64) for name in symbols).to_numpy()
         matrix = np.ascontiguousarray(np.where(np.isfinite(matrix), matrix, np.nan))
         yield Panel(str(universe), wide["ts"], symbols, matrix)
+
+
+def first_session(panel: Panel, since: datetime | None) -> int:
+    """Position of the panel's first session at or after `since`; 0 for ``None``."""
+    return 0 if since is None else int((panel.ts < since).sum())
 
 
 def long_frame(panel: Panel, columns: Mapping[str, np.ndarray]) -> pl.DataFrame:
