@@ -24,7 +24,6 @@ from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.realised_volatility import REALISED_VOLATILITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
-from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.structure import CROSS_ASSET_STRUCTURE, SECTOR_RELATIVE
 from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.tick_microstructure import TICK_MICROSTRUCTURE
