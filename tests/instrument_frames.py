@@ -12,9 +12,14 @@ def instruments(bars: pl.DataFrame) -> pl.DataFrame:
     rows = bars.group_by("universe", "symbol").agg(
         first_ts=pl.col("ts").min(), last_ts=pl.col("ts").max(), n_bars=pl.len().cast(pl.Int64)
     )
-    texts = ("source", "dataset", "calendar", "currency", "price_basis", "caveat")
+    texts = ("source", "dataset", "currency", "price_basis", "caveat")
     return (
         rows.with_columns(pl.lit("generated").alias(name) for name in texts)
+        .with_columns(
+            calendar=pl.when(pl.col("universe") == "fx")
+            .then(pl.lit("24/5"))
+            .otherwise(pl.lit("XNYS"))
+        )
         .with_columns(sector=pl.when(pl.col("symbol").str.starts_with("S")).then(pl.lit("Energy")))
         .select(core.INSTRUMENTS.column_names)
         .sort("universe", "symbol")

@@ -1,7 +1,8 @@
 """Settings of every room but the sources: bounds and defaults.
 
 Belongs here: one class per section of ``btq.yaml``. Does not belong here: the sources
-(`config.sources`), the regimes (`config.regimes`), and anything that acts on a setting.
+(`config.sources`), the regimes (`config.regimes`), labels (`config.labelling`), and anything that
+acts on a setting.
 """
 
 from __future__ import annotations
@@ -71,20 +72,6 @@ class GarchSection(Section):
     )
 
 
-class GarchSection(Section):
-    """When GARCH, GJR-GARCH and EGARCH are fitted, and on what."""
-
-    min_fit_sessions: int = Field(504, ge=100, description="Returns before the first fit.")
-    refit_every_sessions: int = Field(252, ge=1, description="Returns between fits.")
-    window_sessions: int | None = Field(
-        None, ge=100, description="Returns fitted; null for all so far."
-    )
-    failed_fit: Literal["previous", "null"] = Field(
-        "previous",
-        description="In force after a fit that did not converge: the one before, or none.",
-    )
-
-
 class FeaturesSection(Section):
     """Feature families and their parameters."""
 
@@ -93,10 +80,6 @@ class FeaturesSection(Section):
     garch: GarchSection = GarchSection()
     har_window_sessions: int = Field(
         1000, ge=20, le=2520, description="Past sessions a HAR regression is fitted on."
-    )
-    garch: GarchSection = GarchSection()
-    har_window_sessions: int = Field(
-        1000, ge=60, le=2520, description="Past sessions a HAR regression is fitted on."
     )
     fractional: FractionalSection = FractionalSection()
     labels: LabelsSection = LabelsSection()
@@ -108,6 +91,28 @@ class FeaturesSection(Section):
     named_sets: tuple[Literal["alpha101", "alpha158", "alpha360", "talib"], ...] = Field(
         ("alpha158",), description="Published sets of features that are computed."
     )
+    onchain_coins: dict[str, str] = Field(
+        {
+            "BTC-USD": "btc", "BTCUSDT": "btc", "BTC/USDT": "btc",
+            "ETH-USD": "eth", "ETHUSDT": "eth", "ETH/USDT": "eth",
+        },
+        description="Coin of the on-chain metrics behind each symbol, as the source spells it.",
+    )  # fmt: skip
+    onchain_chains: dict[str, str] = Field(
+        {
+            "ETH-USD": "Ethereum", "ETHUSDT": "Ethereum", "ETH/USDT": "Ethereum",
+            "SOL-USD": "Solana", "SOLUSDT": "Solana", "SOL/USDT": "Solana",
+        },
+        description="Chain whose locked value belongs to each symbol, as the source spells it.",
+    )  # fmt: skip
+    option_underlyings: dict[str, str] = Field(
+        {
+            "BTC-USD": "BTC", "BTCUSDT": "BTC", "BTC/USDT": "BTC",
+            "ETH-USD": "ETH", "ETHUSDT": "ETH", "ETH/USDT": "ETH",
+            "^GSPC": "SPX", "^SP500": "SPX",
+        },
+        description="Underlying of the options on each symbol where it is not the symbol itself.",
+    )  # fmt: skip
     tick_bar: Literal["1m", "5m", "15m"] = Field(
         "1m", description="Bars that features of ticks are gathered in."
     )

@@ -40,8 +40,8 @@ def _rows(family: Family, config: TradingConfig) -> Iterator[dict[str, object]]:
     off = set(family.switched_off(config.features))
     absent = (
         not family.enabled(config)
-        or (family.name == "sentiment" and not alternative.sentiment_analysis)
-        or (family.name == "macro" and not alternative.macro_indicators)
+        or (family.name in ("sentiment", "sentiment_flow") and not alternative.sentiment_analysis)
+        or (family.name in ("macro", "macro_curve") and not alternative.macro_indicators)
     )
     for feature in family.features(config):
         yield {

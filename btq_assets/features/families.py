@@ -17,7 +17,7 @@ from importlib import import_module
 import polars as pl
 
 from btq_assets.config import FeaturesSection, TradingConfig
-from btq_assets.contracts import core, core_ticks
+from btq_assets.contracts import core, core_alternative, core_macro, core_ticks
 from btq_assets.contracts import features as contracts
 from btq_assets.contracts.base import TableContract
 from btq_assets.features.definitions import OHLCV, Feature
@@ -181,16 +181,40 @@ def _alpha101_off(_: FeaturesSection) -> Iterable[str]:
     return WITHOUT_SOURCE
 
 
-def _structure_memory(features: FeaturesSection) -> int:
-    from btq_assets.features.cross_asset_structure import memory_sessions
-
-    return memory_sessions(features.correlation_window_sessions)
-
-
 def _talib_memory(_: FeaturesSection) -> int:
     from btq_assets.features.talib_set import memory_sessions
 
     return memory_sessions()
+
+
+def _serves(config: TradingConfig, *prefixes: str) -> bool:
+    """Whether a provider of alternative data is enabled whose table's name starts so."""
+    from btq_assets.sources.alternative.registry import ENTRIES
+
+    enabled = (e for e in ENTRIES if getattr(config.sources, e.name).enabled)
+    return any(entry.contracts[0].name.startswith(prefixes) for entry in enabled)
+
+
+def _has_options(config: TradingConfig) -> bool:
+    sources = config.sources
+    computed = sources.option_metrics.enabled or sources.option_sweeps.enabled
+    generated = sources.synthetic.enabled and sources.synthetic.options
+    return computed or generated or _serves(config, "option_quotes_", "option_trades_")
+
+
+def _has_dark_pool(config: TradingConfig) -> bool:
+    return _serves(config, "dark_pool_", "short_volume_")
+
+
+def _has_onchain(config: TradingConfig) -> bool:
+    market = config.sources.synthetic
+    return (market.enabled and market.onchain) or _serves(config, "onchain_")
+
+
+def _structure_memory(features: FeaturesSection) -> int:
+    from btq_assets.features.cross_asset_structure import memory_sessions
+
+    return memory_sessions(features.correlation_window_sessions)
 
 
 def _has_ticks(config: TradingConfig) -> bool:
@@ -362,25 +386,6 @@ FAMILIES: tuple[Family, ...] = (
         optional=lambda config: "talib" in config.features.named_sets,
     ),
     Family(
-        contracts.VOLATILITY_MODELS,
-        shown="garch_volatility_21_annual",
-        note="A row is under the newest fit made at or before it; the `fit` columns say which "
-        "rows are under an older one, and why others have no value. Returns have a constant mean.",
-        symbols=1,
-        code=("features.kernels",),
-    ),
-    Family(
-        contracts.REALISED_VOLATILITY,
-        shown="ewma_volatility_97_annual",
-        note="Columns named `range` need open, high and low, those named `5m` bars of five minutes "
-        "that were known at the session's end: null elsewhere. A session counts with at least 6 "
-        "returns and half of the usual number.",
-        inputs={"bars": core.BARS_1D, "bars_5m": core.BARS_5M},
-        symbols=2,
-        code=("features.kernels", "features.realised_intraday"),
-        absent_as_empty=True,
-    ),
-    Family(
         contracts.VOLUME,
         shown="point_of_control_distance_63",
         note="`v` is volume in adjusted shares. Volume is placed by bars of five minutes where they "
@@ -428,6 +433,112 @@ FAMILIES: tuple[Family, ...] = (
         symbols=2,
         code=("features.kernels", "timeline"),
         absent_as_empty=True,
+    ),
+    Family(
+        contracts.VOLATILITY_MODELS,
+        shown="garch_volatility_21_annual",
+        note="A row is under the newest fit made at or before it; the `fit` columns say which "
+        "rows are under an older one, and why others have no value. Returns have a constant mean.",
+        symbols=1,
+        code=("features.kernels",),
+    ),
+    Family(
+        contracts.REALISED_VOLATILITY,
+        shown="ewma_volatility_97_annual",
+        note="Columns named `range` need open, high and low, those named `5m` bars of five minutes "
+        "that were known at the session's end: null elsewhere. A session counts with at least 6 "
+        "returns and half of the usual number.",
+        inputs={"bars": core.BARS_1D, "bars_5m": core.BARS_5M},
+        symbols=2,
+        code=("features.kernels", "features.realised_intraday"),
+        absent_as_empty=True,
+    ),
+    Family(
+        contracts.CALENDAR,
+        shown="calendar_sessions_left_in_month",
+        note="From the calendar most instruments of the universe trade by, as it was planned: a day "
+        "lost to a storm or to mourning counts as a session until it comes.",
+        inputs={"bars": core.BARS_1D, "instruments": core.INSTRUMENTS},
+        memory_sessions=lambda _: 30,
+        symbols=None,
+        requires="calendar",
+        module="calendar_effects",
+        code=("contracts.new_york",),
+    ),
+    Family(
+        contracts.MACRO_CURVE,
+        shown="vix_z_252",
+        note="Read from vintages, all ends of a window as known at the session. No source has "
+        "surveys of economists: a surprise is against a forecast from earlier vintages, random walk "
+        "(`rw`) or autoregression (`ar`), and stays what it was at the release. Of several sources "
+        "of a series the first that is fresh counts.",
+        inputs={
+            "bars": core.BARS_1D,
+            "vintages": core.MACRO_VINTAGES,
+            "yield_curve": core_macro.YIELD_CURVE,
+        },
+        memory_sessions=lambda _: 30,
+        symbols=None,
+        requires="macro",
+        code=("features.as_known", "features.macro", "features.macro_surprises", "timeline"),
+    ),
+    Family(
+        contracts.OPTIONS_FLOW,
+        shown="option_atm_iv_30d",
+        note="In the graph only where a source of options is enabled. The underlying is the symbol, "
+        "or what `features.option_underlyings` says.",
+        inputs={
+            "bars": core.BARS_1D,
+            "option_metrics": core_alternative.OPTION_METRICS,
+            "option_surfaces": core_alternative.OPTION_SURFACES,
+            "unusual_options": core_alternative.UNUSUAL_OPTIONS,
+            "option_sweeps": core_alternative.OPTION_SWEEPS,
+        },
+        symbols=2,
+        requires="options",
+        code=("features.as_known", "timeline"),
+        optional=_has_options,
+        absent_as_empty=True,
+    ),
+    Family(
+        contracts.DARK_POOL,
+        shown="short_volume_share",
+        note="In the graph only where a source of off-exchange volume is enabled. Short volume is "
+        "that reported to FINRA's facilities, not the market's; market makers sell short to fill "
+        "buyers, so that half of it is usual.",
+        inputs={
+            "bars": core.BARS_1D,
+            "dark_pool": core_alternative.DARK_POOL,
+            "short_volume": core_alternative.SHORT_VOLUME,
+        },
+        symbols=None,
+        requires="dark_pool",
+        code=("features.as_known", "timeline"),
+        optional=_has_dark_pool,
+        absent_as_empty=True,
+    ),
+    Family(
+        contracts.ONCHAIN,
+        shown="active_addresses_change_7d",
+        note="In the graph only where a source of on-chain metrics is enabled. Which coin and chain "
+        "is behind a symbol: `features.onchain_coins`, `features.onchain_chains`, or its own name. "
+        "Days are those of the calendar, the last one that has ended and is known.",
+        inputs={"bars": core.BARS_1D, "onchain_metrics": core_alternative.ONCHAIN_METRICS},
+        symbols=1,
+        requires="onchain",
+        code=("features.as_known", "timeline"),
+        optional=_has_onchain,
+        absent_as_empty=True,
+    ),
+    Family(
+        contracts.SENTIMENT_FLOW,
+        shown="sentiment_flow_score_5",
+        note="`is_synthetic` is true where any document behind a row is generated; such rows are "
+        "evidence of nothing. Rows start with a symbol's first known document.",
+        inputs={"bars": core.BARS_1D, "scores": contracts.DOCUMENT_SCORES},
+        symbols=1,
+        requires="documents",
+        code=("features.sentiment",),
     ),
 )
 

@@ -14,16 +14,22 @@ from btq_assets.contracts.features.alpha101 import ALPHA101
 from btq_assets.contracts.features.alpha158 import ALPHA158
 from btq_assets.contracts.features.alpha360 import ALPHA360
 from btq_assets.contracts.features.bars import MICROSTRUCTURE, QUANTUM, TECHNICAL, VOLATILITY
+from btq_assets.contracts.features.calendar_effects import CALENDAR
 from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
+from btq_assets.contracts.features.dark_pool import DARK_POOL
 from btq_assets.contracts.features.fractional import FRACTIONAL
 from btq_assets.contracts.features.labels import LABELS
 from btq_assets.contracts.features.macro import MACRO
+from btq_assets.contracts.features.macro_curve import MACRO_CURVE
 from btq_assets.contracts.features.multi_timeframe import MULTI_TIMEFRAME
+from btq_assets.contracts.features.onchain import ONCHAIN
+from btq_assets.contracts.features.options_flow import OPTIONS_FLOW
 from btq_assets.contracts.features.panel import panel_contract
 from btq_assets.contracts.features.quality import QUALITY
 from btq_assets.contracts.features.realised_volatility import REALISED_VOLATILITY
 from btq_assets.contracts.features.sentiment import DOCUMENT_SCORES, SENTIMENT
+from btq_assets.contracts.features.sentiment_flow import SENTIMENT_FLOW
 from btq_assets.contracts.features.structure import CROSS_ASSET_STRUCTURE, SECTOR_RELATIVE
 from btq_assets.contracts.features.talib import TALIB
 from btq_assets.contracts.features.tick_microstructure import TICK_MICROSTRUCTURE
@@ -48,11 +54,17 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         ALPHA158,
         ALPHA360,
         TALIB,
-        VOLATILITY_MODELS,
-        REALISED_VOLATILITY,
         VOLUME,
         MULTI_TIMEFRAME,
         TICK_MICROSTRUCTURE,
+        VOLATILITY_MODELS,
+        REALISED_VOLATILITY,
+        CALENDAR,
+        MACRO_CURVE,
+        OPTIONS_FLOW,
+        DARK_POOL,
+        ONCHAIN,
+        SENTIMENT_FLOW,
     )
 }
 
@@ -74,19 +86,24 @@ __all__ = [
     "ALPHA101",
     "ALPHA158",
     "ALPHA360",
+    "CALENDAR",
     "CATALOGUE",
     "CROSS_ASSET",
     "CROSS_ASSET_STRUCTURE",
+    "DARK_POOL",
     "DOCUMENT_SCORES",
     "FAMILIES",
     "FAMILY_CONTRACTS",
     "FRACTIONAL",
     "LABELS",
     "MACRO",
+    "MACRO_CURVE",
     "MICROSTRUCTURE",
     "MULTI_TIMEFRAME",
     "NAMED_SETS",
     "NOT_DAILY",
+    "ONCHAIN",
+    "OPTIONS_FLOW",
     "PANEL",
     "QUALITY",
     "QUANTUM",
@@ -94,6 +111,7 @@ __all__ = [
     "REQUIREMENTS",
     "SECTOR_RELATIVE",
     "SENTIMENT",
+    "SENTIMENT_FLOW",
     "TALIB",
     "TECHNICAL",
     "TICK_MICROSTRUCTURE",

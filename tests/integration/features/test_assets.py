@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import alternative_frames
 import instrument_frames
 import intraday_frames
 import numpy as np
@@ -72,7 +73,7 @@ def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
             "period": stamps.dt.date(),
             "known_at": stamps + dt.timedelta(hours=17),
             "superseded_at": None,
-            "value": np.linspace(10, 30, len(stamps)),
+            "value": np.linspace(10, 30, len(stamps)) + np.sin(np.arange(len(stamps))),
             "unit": "index points",
             "revision": "FINAL",
         },
@@ -85,6 +86,7 @@ def inputs(pytestconfig) -> dict[str, pl.DataFrame]:
         "instruments": instrument_frames.instruments(bars),
         **intraday_frames.timeframes(bars),
         **intraday_frames.ticks(minutes=40),
+        **alternative_frames.alternative(bars),
     }
 
 

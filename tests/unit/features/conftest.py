@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+import alternative_frames
 import instrument_frames
 import intraday_frames
 import numpy as np
@@ -35,8 +36,6 @@ def small_config() -> TradingConfig:
             "correlation_window_sessions": 40,
             "garch": {"min_fit_sessions": 120, "refit_every_sessions": 100},
             "har_window_sessions": 20,
-            "garch": {"min_fit_sessions": 120, "refit_every_sessions": 100},
-            "har_window_sessions": 60,
             "quantum_features": {"window_sessions": 20},
             "tick_window_bars": 6,
             "tick_horizon_seconds": 60,
@@ -73,6 +72,7 @@ def world(make_bars) -> dict[str, pl.DataFrame]:
         "documents": _documents(sessions),
         "vintages": _vintages(sessions),
         "instruments": instrument_frames.instruments(bars),
+        **alternative_frames.alternative(bars),
     }
 
 
@@ -92,7 +92,7 @@ def _documents(sessions: pl.Series) -> pl.DataFrame:
                 "known_at": known_at,
                 "headline": texts[random.integers(0, 3)],
                 "label": "SYNTHETIC" if number % 3 else "REAL",
-                "source": "sample",
+                "source": "sample" if number % 2 else "wire",
             }
         )
     return pl.DataFrame(rows, schema=core.DOCUMENTS.schema)

@@ -37,10 +37,12 @@ def test_catalogue_knows_what_is_switched_off():
         features={"quantum_features": {"entanglement": False}}, use_sentiment=False
     )
     rows = catalogue.catalogue(config)
-    # Sets whose own switch or a missing volume-weighted price leaves something out come last.
-    rows = rows.filter(~pl.col("family").is_in((*contracts.NAMED_SETS, *contracts.NOT_DAILY)))
-    off = rows.filter(~pl.col("enabled"))["name"].to_list()
-    assert [name.split("_")[0] for name in off] == ["entanglement"] * 3 + ["sentiment"] * 6
+    # Families whose sources or switches are off by themselves are not what is asked about.
+    on = catalogue.catalogue(TradingConfig()).filter("enabled")["name"]
+    off = rows.filter(~pl.col("enabled"), pl.col("name").is_in(on.implode()))
+    counted = dict(off.group_by("family").len().rows())
+    assert counted == {"quantum": 3, "sentiment": 6, "sentiment_flow": 13}
+    assert off.filter(family="quantum")["name"].str.starts_with("entanglement").all()
 
 
 @pytest.mark.parametrize(

@@ -48,13 +48,15 @@ def inputs(daily: pl.DataFrame) -> dict[str, pl.DataFrame]:
     for family in features.FAMILIES:
         contract = features.FAMILY_CONTRACTS[family]
         rows = daily.select("universe", "symbol", "ts")
-        if family == "macro":
+        if "symbol" not in contract.key:
             rows = rows.select("universe", "ts").unique().sort("ts")
         first, *rest = features.feature_names(family)
         values = {first: pl.Series(first, np.abs(random.normal(size=rows.height)) % 1)}
         rows = rows.with_columns(**values, **{name: pl.lit(None, pl.Float64) for name in rest})
         if family == "sentiment":
             rows = rows.with_columns(is_synthetic=pl.col("symbol") < "S02")
+        others = [column for column in contract.columns if column.name not in rows.columns]
+        rows = rows.with_columns(pl.lit(None, c.dtype).alias(c.name) for c in others)
         tables[family] = rows.select(contract.column_names)
     sessions = daily["ts"].unique().sort()
     tables["regimes"] = pl.DataFrame(
