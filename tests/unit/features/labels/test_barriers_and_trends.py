@@ -56,6 +56,12 @@ def test_the_first_barrier_touched_is_the_label(after, value, span, gained):
     assert found.path_return[0, 0] == pytest.approx(gained)
 
 
+def test_a_price_on_a_barrier_touches_it():
+    # Barriers at exactly 150 and 75, numbers that binary fractions hold.
+    for price, label in ((150, 1), (75, -1)):
+        assert barrier(paths([7, 100, price, 100, 100]), volatility=0.25).value[0, 0] == label
+
+
 def test_a_path_that_goes_on_has_no_label_and_a_touched_one_has():
     found = barrier(paths([7, 100, 101, 101]))
     assert np.isnan(found.value).all()
