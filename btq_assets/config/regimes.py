@@ -154,7 +154,7 @@ class CorrelationBreaksSection(Section):
         "jennrich", description="Whose p-value decides; both are in the table."
     )
     window_sessions: int = Field(126, ge=30, le=1_260, description="Sessions of each window.")
-    every_sessions: int = Field(5, ge=1, le=252)
+    every_sessions: int = Field(10, ge=1, le=252)
     significance: float = Field(0.001, gt=0, lt=1)
     max_symbols: int = Field(
         20, ge=2, le=500, description="Symbols tested: the first by name that have both windows."

@@ -224,6 +224,12 @@ CORRELATION_BREAKS = TableContract(
         count("n_symbols", "Symbols that have both windows in full.", minimum=2),
         count("degrees_of_freedom", "Pairs: degrees of freedom of Jennrich's test.", minimum=1),
         number(
+            "common_kurtosis",
+            "Kurtosis the symbols share (Mardia 1970, 0 for normal ones), by which both statistics are corrected.",
+            nullable=False,
+            minimum=0,
+        ),
+        number(
             "jennrich_statistic", "Jennrich (1970), chi-square under equality; null where singular."
         ),
         number("jennrich_p_value", "Its p-value.", minimum=0, maximum=1),

@@ -16,6 +16,9 @@ from btq_assets.config.regimes import CorrelationBreaksSection, RegimesSection
 from btq_assets.contracts.regimes import CORRELATION_BREAKS
 from btq_assets.regimes.panel import Panel, finite_runs, panel_of, window_of
 
+#: Smallest eigenvalue of a correlation matrix that is inverted.
+_SINGULAR = 1e-8
+
 
 @dataclass(frozen=True)
 class Jennrich:
@@ -35,7 +38,9 @@ class LarntzPerlman:
     pair: tuple[int, int]
 
 
-def jennrich(before: np.ndarray, after: np.ndarray, n_before: int, n_after: int) -> Jennrich | None:
+def jennrich(
+    before: np.ndarray, after: np.ndarray, n_before: int, n_after: int, kurtosis: float = 0.0
+) -> Jennrich | None:
     """Equality of two correlation matrices, Jennrich (1970), eq. 3.6.
 
     Parameters
@@ -44,6 +49,9 @@ def jennrich(before: np.ndarray, after: np.ndarray, n_before: int, n_after: int)
         ``(N, N)`` sample correlations of independent samples.
     n_before, n_after
         Observations behind each.
+    kurtosis
+        Of `common_kurtosis`: correlations of an elliptical sample vary 1 plus that as much as
+        those of a normal one (Muirhead and Waternaux 1980), so the statistic is divided by it.
 
     Returns
     -------
@@ -55,8 +63,7 @@ def jennrich(before: np.ndarray, after: np.ndarray, n_before: int, n_after: int)
 
     n_symbols = len(before)
     pooled = (n_before * before + n_after * after) / (n_before + n_after)
-    smallest = np.linalg.eigvalsh(pooled)[0]
-    if smallest < 1e-8:
+    if np.linalg.eigvalsh(pooled)[0] < _SINGULAR:
         return None
     inverse = np.linalg.inv(pooled)
     weight = math.sqrt(n_before * n_after / (n_before + n_after))
@@ -66,12 +73,13 @@ def jennrich(before: np.ndarray, after: np.ndarray, n_before: int, n_after: int)
     statistic = 0.5 * float(np.trace(change @ change)) - float(
         diagonal @ np.linalg.solve(system, diagonal)
     )
+    statistic = max(statistic, 0.0) / (1 + kurtosis)
     freedom = n_symbols * (n_symbols - 1) // 2
-    return Jennrich(statistic, freedom, float(chdtrc(freedom, max(statistic, 0.0))))
+    return Jennrich(statistic, freedom, float(chdtrc(freedom, statistic)))
 
 
 def larntz_perlman(
-    before: np.ndarray, after: np.ndarray, n_before: int, n_after: int
+    before: np.ndarray, after: np.ndarray, n_before: int, n_after: int, kurtosis: float = 0.0
 ) -> LarntzPerlman:
     """Largest change of Fisher's z over all pairs, Larntz and Perlman (1985).
 
@@ -85,10 +93,11 @@ def larntz_perlman(
     change = np.arctanh(np.clip(after[rows, columns], -bound, bound)) - np.arctanh(
         np.clip(before[rows, columns], -bound, bound)
     )
-    change /= math.sqrt(1 / (n_before - 3) + 1 / (n_after - 3))
+    change /= math.sqrt((1 + kurtosis) * (1 / (n_before - 3) + 1 / (n_after - 3)))
     largest = int(np.abs(change).argmax())
     statistic = float(abs(change[largest]))
-    p_value = -math.expm1(len(rows) * math.log1p(-2 * float(ndtr(-statistic))))
+    tail = 2 * float(ndtr(-statistic))
+    p_value = 1.0 if tail >= 1 else -math.expm1(len(rows) * math.log1p(-tail))
     return LarntzPerlman(statistic, p_value, (int(rows[largest]), int(columns[largest])))
 
 
@@ -100,7 +109,40 @@ def normal_scores(window: np.ndarray) -> np.ndarray:
     from scipy.special import ndtri
     from scipy.stats import rankdata
 
-    return ndtri(rankdata(window, axis=0) / (len(window) + 1))
+    n = len(window)
+    order = np.argsort(window, axis=0)
+    ordered = np.take_along_axis(window, order, axis=0)
+    if (ordered[1:] == ordered[:-1]).any():
+        return ndtri(rankdata(window, axis=0) / (n + 1))
+    scores = np.empty_like(window)
+    levels = np.broadcast_to(ndtri(np.arange(1, n + 1) / (n + 1))[:, None], window.shape)
+    np.put_along_axis(scores, order, levels, axis=0)
+    return scores
+
+
+def common_kurtosis(scores: np.ndarray) -> float:
+    """Kurtosis that all symbols share, of Mardia (1970): mean squared distance over the normal one.
+
+    ``mean((x' R^-1 x)^2) / (N (N + 2)) - 1``, at least 0. Ranks tame each symbol, but on a wild
+    session all are wild together, and correlations vary more than those of normal samples.
+
+    Parameters
+    ----------
+    scores
+        ``(T, N)``, each column of mean 0.
+
+    Returns
+    -------
+    float
+        0 where the correlations cannot be inverted.
+    """
+    n_times, n_symbols = scores.shape
+    scaled = scores / np.sqrt((scores**2).mean(axis=0))
+    correlation = scaled.T @ scaled / n_times
+    if n_times <= n_symbols or np.linalg.eigvalsh(correlation)[0] < _SINGULAR:
+        return 0.0
+    distances = (scaled * np.linalg.solve(correlation, scaled.T).T).sum(axis=1)
+    return max(float((distances**2).mean()) / (n_symbols * (n_symbols + 2)) - 1, 0.0)
 
 
 def correlation_breaks(
@@ -170,13 +212,15 @@ def _test(panel: Panel, runs: np.ndarray, t: int, section: CorrelationBreaksSect
     )[: section.max_symbols]
     if len(chosen) < 2:
         return None
-    before, after = (
-        np.corrcoef(normal_scores(panel.log_returns[start : start + n][:, chosen]), rowvar=False)
+    scores = [
+        normal_scores(panel.log_returns[start : start + n, chosen])
         for start in (middle - n, middle)
-    )
+    ]
+    before, after = (np.corrcoef(half, rowvar=False) for half in scores)
     pairs = np.triu_indices(len(chosen), 1)
-    full = jennrich(before, after, n, n)
-    largest = larntz_perlman(before, after, n, n)
+    kurtosis = common_kurtosis(np.concatenate(scores))
+    full = jennrich(before, after, n, n, kurtosis)
+    largest = larntz_perlman(before, after, n, n, kurtosis)
     if section.test == "jennrich":
         p_value = None if full is None else full.p_value
     else:
@@ -187,6 +231,7 @@ def _test(panel: Panel, runs: np.ndarray, t: int, section: CorrelationBreaksSect
         "boundary": panel.ts[middle - 1],
         "n_symbols": len(chosen),
         "degrees_of_freedom": len(pairs[0]),
+        "common_kurtosis": kurtosis,
         "jennrich_statistic": None if full is None else full.statistic,
         "jennrich_p_value": None if full is None else full.p_value,
         "largest_change": largest.statistic,

@@ -51,24 +51,21 @@ def expectations(log_densities, transition, initial):
     filtered, predictive = forward(log_densities, transition, initial)
     smoothed = np.empty((n_times, n_states))
     counts = np.zeros((n_states, n_states))
+    ratio = np.empty(n_states)
     smoothed[n_times - 1] = filtered[n_times - 1]
     for t in range(n_times - 2, -1, -1):
         for k in range(n_states):
             predicted = 0.0
             for j in range(n_states):
                 predicted += filtered[t, j] * transition[j, k]
-            ratio = smoothed[t + 1, k] / predicted if predicted > 0 else 0.0
-            for j in range(n_states):
-                counts[j, k] += filtered[t, j] * transition[j, k] * ratio
+            ratio[k] = smoothed[t + 1, k] / predicted if predicted > 0 else 0.0
         for j in range(n_states):
-            value = 0.0
+            total = 0.0
             for k in range(n_states):
-                predicted = 0.0
-                for i in range(n_states):
-                    predicted += filtered[t, i] * transition[i, k]
-                if predicted > 0:
-                    value += transition[j, k] * smoothed[t + 1, k] / predicted
-            smoothed[t, j] = filtered[t, j] * value
+                both = filtered[t, j] * transition[j, k] * ratio[k]
+                counts[j, k] += both
+                total += both
+            smoothed[t, j] = total
     return smoothed, counts, predictive.sum()
 
 

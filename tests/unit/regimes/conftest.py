@@ -44,9 +44,9 @@ def small() -> RegimesSection:
         min_fit_sessions=252,
         refit_every_sessions=90,
         fit_window_sessions=300,
-        market_states={"n_states": 3, "window_sessions": 300},
+        market_states={"window_sessions": 300},
         hidden_states={
-            "n_states": 3,
+            "n_states": 2,
             "window_sessions": 300,
             "volatility_window_sessions": 10,
             "correlation_window_sessions": 20,
@@ -100,3 +100,9 @@ def macro(market_bars) -> pl.DataFrame:
     ).with_columns(
         credit_spread_baa_aaa=pl.when(pl.int_range(pl.len()) >= 50).then("credit_spread_baa_aaa")
     )
+
+
+@pytest.fixture(scope="session")
+def market():
+    """``market(returns)``: bars of one or, ``(T, N)``, several symbols with these log returns."""
+    return lambda returns: bars_of(returns[:, None] if returns.ndim == 1 else returns)

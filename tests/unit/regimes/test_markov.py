@@ -7,8 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from statsmodels.tsa.regime_switching.markov_autoregression import MarkovAutoregression
 from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
+from btq_assets.regimes.kernels import forward
 from btq_assets.regimes.markov import (
     Parameters,
     RegimeError,
@@ -42,6 +44,11 @@ GNP_GROWTH = [
     0.15204792, 0.98585027, 2.13034606, 1.34397924, 1.61550522, 2.70930099, 1.24461412,
     0.50835466, 0.14802167,
 ]  # fmt: skip
+
+
+#: statsmodels' documentation, "Markov switching autoregression models", Hamilton (1989): p[0->0],
+#: p[1->0], mean of recession and of growth, variance, and the four autoregressive coefficients.
+DOCUMENTED = (0.7547, 0.0959, -0.3588, 1.1635, 0.5914, 0.0135, -0.0575, -0.2470, -0.2129)
 
 
 def _switching(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -83,6 +90,33 @@ def test_filter_gives_the_likelihood_of_hamilton_1989():
             )
     _, log_likelihood = hamilton_filter(log_densities, transition, ergodic(transition))
     assert log_likelihood == pytest.approx(-181.26339, abs=1e-4)
+
+
+def test_hamilton_1989_as_statsmodels_documents_it():
+    # The filter is run over the 32 states of five regimes in a row and summed to the newest one.
+    p00, p10, low, high, variance, *phi = DOCUMENTED
+    step = np.array([[p00, 1 - p00], [p10, 1 - p10]])
+    paths = list(itertools.product((0, 1), repeat=5))  # newest first
+    transition = np.zeros((32, 32))
+    for i, path in enumerate(paths):
+        for new in (0, 1):
+            transition[i, paths.index((new, *path[:4]))] = step[path[0], new]
+    means = np.array([low, high])
+    y = np.array(GNP_GROWTH)
+    regimes = np.array(paths)
+    deviations = y[4:, None] - means[regimes[:, 0]]
+    for lag, coefficient in enumerate(phi, 1):
+        deviations -= coefficient * (y[4 - lag : len(y) - lag, None] - means[regimes[:, lag]])
+    densities = -0.5 * (np.log(2 * np.pi * variance) + deviations**2 / variance)
+    filtered, predictive = forward(densities, transition, ergodic(transition))
+    # Documented: log likelihood -181.263; expected durations 4.0760 and 10.4259 quarters.
+    assert predictive.sum() == pytest.approx(-181.263, abs=2e-3)
+    assert 1 / (1 - p00) == pytest.approx(4.0760, abs=2e-3)
+    assert 1 / p10 == pytest.approx(10.4259, abs=6e-3)
+    model = MarkovAutoregression(y, k_regimes=2, order=4, switching_ar=False)
+    peer = model.filter(np.array(DOCUMENTED), cov_type="none")
+    recession = filtered[:, regimes[:, 0] == 0].sum(axis=1)
+    np.testing.assert_allclose(recession, peer.filtered_marginal_probabilities[:, 0], atol=1e-8)
 
 
 def test_filter_and_fit_agree_with_statsmodels():
