@@ -27,11 +27,26 @@ _FAR_OUT_WIDTHS = 15.0
 _LOGARITHMIC = r"^amihud"
 
 #: Features that keep their value from day to day by nature.
-_STEADY = r"_rank$|^talib_(cdl|fractal|supertrend_side|aroonosc|ht_trendmode)"
+_STEADY = r"_rank$|^alpha158_(imax|imin|imxd|rank|cntp|cntn|cntd)|^talib_(cdl|fractal|supertrend_side|aroonosc|ht_trendmode)"
 
-#: Features that keep one value until something rare happens, which it may never do: a pattern, or
-#: shares outnumbering the money they are worth.
-_RARE = r"^talib_cdl|^alpha101_007$"
+#: Features that keep one value until something rare happens, which it may never do: a pattern,
+#: shares outnumbering the money they are worth, or the next release of a monthly series.
+_RARE = r"^talib_cdl|^alpha101_007$|_surprise_(rw|ar)$"
+
+#: Tables whose columns follow a calendar, a month's graph or releases: they keep their values.
+_STEADY_TABLES = (
+    "calendar",
+    "cross_asset_structure",
+    "dark_pool",
+    "macro",
+    "macro_curve",
+    "onchain",
+    "options_flow",
+    "sentiment_flow",
+)
+
+#: Tables that speak when there is something to speak of: holes are no fault.
+_SPARSE_TABLES = ("options_flow", "sentiment_flow", "sentiment")
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -97,6 +112,8 @@ def columns_view(
                 definition.get(name),
                 plausible.get(name),
                 bounded=name in definition or _is_bounded(contract, name),
+                steady=contract.name in _STEADY_TABLES or re.search(_STEADY, name) is not None,
+                sparse=contract.name in _SPARSE_TABLES,
             )
             for name in names
         ]
@@ -154,22 +171,24 @@ def _described(
     plausible: tuple[float, float] | None,
     *,
     bounded: bool,
+    steady: bool,
+    sparse: bool,
 ) -> pl.DataFrame:
     values = pl.col(f"{name}:values")
     extremes = (pl.col(f"{name}:lowest"), pl.col(f"{name}:highest"))
-    steady = re.search(_STEADY, name) is not None
     shift = (pl.col(f"{name}:recent") - pl.col(f"{name}:early:5")).abs() / _width(name, "early")
+    nothing = pl.lit(None, pl.Float64)
     return wide.filter(values > 0).select(
         "universe",
         feature=pl.lit(name),
-        hole_fraction=1 - values / pl.col(f"{name}:inside"),
-        present_fraction=values / pl.col("len"),
+        hole_fraction=nothing if sparse else 1 - values / pl.col(f"{name}:inside"),
+        present_fraction=nothing if sparse else values / pl.col("len"),
         excess_over_definition=_excess(definition, *extremes),
         excess_over_plausible=_excess(plausible, *extremes),
-        far_out_fraction=pl.lit(None, pl.Float64)
+        far_out_fraction=nothing
         if bounded
         else pl.when(_width(name, "scaled") > 0).then(f"{name}:far_out"),
-        stale_fraction=pl.lit(None, pl.Float64) if steady else pl.col(f"{name}:stale") / values,
+        stale_fraction=nothing if steady else pl.col(f"{name}:stale") / values,
         shift_in_widths=pl.when(_width(name, "early") > 0).then(shift),
     )
 

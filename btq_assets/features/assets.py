@@ -67,7 +67,7 @@ def family_asset(family: Family, modules: tuple[str, ...] = ()) -> TableAsset:
             truncation_gate(
                 family.contract, family.compute, family.memory_sessions, symbols=family.symbols
             ),
-            presence_check(_names_of(family), family.switched_off),
+            presence_check(_names_of(family), family.not_expected),
         ),
         group=_GROUP,
         optional=family.optional,

@@ -31,6 +31,10 @@ GENERATED = "synthetic"
 _RANGES = frozenset((*OHLCV, "adj_open", "adj_high", "adj_low")) - {"close"}
 
 
+#: Bar lengths as they are named among a feature's needs.
+_SHORTER_THAN_A_DAY = frozenset(("5m", "15m", "1h"))
+
+
 @dataclass(frozen=True)
 class Family:
     """One family of features.
@@ -120,11 +124,24 @@ class Family:
 
     def requirement(self, feature: Feature) -> str:
         """Richest kind of data `feature` reads."""
+        if any(name.endswith(" of trades") for name in feature.needs):
+            return "trades"
+        if any(_SHORTER_THAN_A_DAY & set(name.split()) for name in feature.needs):
+            return "intraday"
         if self.requires != "close":
             return self.requires
-        if any(name.startswith("5m ") for name in feature.needs):
-            return "intraday"
         return "ohlcv" if _RANGES & set(feature.needs) else "close"
+
+    def not_expected(self, features: FeaturesSection) -> tuple[str, ...]:
+        """Features that may be null throughout: switched off, or of inputs the family does without."""
+        optional = (
+            feature.name
+            for feature in self.features(TradingConfig())
+            if self.absent_as_empty
+            and self.requirement(feature) != self.requires
+            and self.requirement(feature) in ("intraday", "trades", "quotes", "book")
+        )
+        return (*self.switched_off(features), *optional)
 
     def enabled(self, config: TradingConfig) -> bool:
         """Whether the configuration has the family in the graph."""

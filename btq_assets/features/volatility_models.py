@@ -27,6 +27,8 @@ from btq_assets.features.definitions import (
 
 #: Sessions of the longer forecast.
 HORIZON = 21
+#: Annualised volatility beyond which a forecast is no forecast: 5,000 %.
+EXPLODED_ABOVE = 50.0
 _PARTS = ("volatility_1_annual", "volatility_21_annual", "surprise")
 
 #: What each model says of ``s = sigma^2``; ``e = r - mu`` and ``z = e / sigma``.
@@ -155,6 +157,27 @@ def _one_symbol(
         first = k * len(_PARTS)
         values[first : first + 2] = np.sqrt(SESSIONS_PER_YEAR * found[:2])
         values[first + 2] = found[2]
+        _leave_out_exploded(values[first : first + 3], states[k])
+
+
+def _leave_out_exploded(values: np.ndarray, states: np.ndarray) -> None:
+    """Null what the recursion says after a shock it has no scale for, and mark the row.
+
+    EGARCH moves the logarithm of the variance by the shock in standard deviations: after a peg
+    broke at 180 of them (EURCHF, 15 January 2015) its variance is a number without a meaning.
+
+    Parameters
+    ----------
+    values
+        ``(3, T)`` forecasts and surprise; changed in place.
+    states
+        ``(T,)`` positions in `FIT_STATES`; changed in place.
+    """
+    exploded = np.nan_to_num(values[:2], nan=0.0, posinf=np.inf).max(axis=0) > EXPLODED_ABOVE
+    values[:2, exploded] = np.nan
+    states[exploded] = FIT_STATES.index("exploded")
+    # The next surprise would be counted in that volatility.
+    values[2, 1:][exploded[:-1]] = np.nan
 
 
 def fits(frame: pl.DataFrame) -> pl.DataFrame:

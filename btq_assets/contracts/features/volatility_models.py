@@ -10,7 +10,7 @@ from btq_assets.contracts.features.family import family
 MODELS = {"garch": "GARCH(1,1)", "gjr": "GJR-GARCH(1,1,1)", "egarch": "EGARCH(1,1,1)"}
 
 #: Why a row has the values it has.
-FIT_STATES = ("short", "fitted", "previous", "not_converged", "constant")
+FIT_STATES = ("short", "fitted", "previous", "not_converged", "constant", "exploded")
 
 
 def _columns(model: str, title: str) -> tuple[Column, ...]:
@@ -40,7 +40,8 @@ VOLATILITY_MODELS = family(
         text(
             f"{model}_fit",
             f"Fit of {title} behind the row: the last scheduled one (fitted), an earlier one since "
-            "that did not converge (previous), or why there is none.",
+            "that did not converge (previous), or why there is none; exploded where the recursion gave a "
+            "volatility above 5,000 % a year.",
             allowed=FIT_STATES,
         )
         for model, title in MODELS.items()

@@ -14,6 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from btq_assets.config import GarchSection
+from btq_assets.contracts.features.volatility_models import FIT_STATES
 from btq_assets.features import volatility_models
 from btq_assets.features.kernels import garch, garch_fit, garch_paths
 
@@ -255,3 +256,13 @@ def test_fits_are_counted(make_bars):
     counted = volatility_models.fits(volatility_models.compute(make_bars(2, 200), settings))
     short = counted.filter(model="garch", fit="short").row(0, named=True)
     assert (short["sessions"], short["symbols"]) == (240, 2)
+
+
+def test_a_shock_without_scale_gives_no_forecast_and_says_so() -> None:
+    # Three sessions of forecasts and surprise; the second recursion value is beyond 5,000 % a year.
+    values = np.array([[0.2, 3e13, 0.4], [0.2, 7e12, 0.4], [0.1, -262.0, 1e-9]])
+    states = np.ones(3, np.int8)
+    volatility_models._leave_out_exploded(values, states)
+    expected = [[0.2, np.nan, 0.4], [0.2, np.nan, 0.4], [0.1, -262.0, np.nan]]
+    np.testing.assert_array_equal(values, expected)
+    assert [FIT_STATES[state] for state in states] == ["fitted", "exploded", "fitted"]
