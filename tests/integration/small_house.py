@@ -10,6 +10,9 @@ import datetime as dt
 import importlib
 from pathlib import Path
 
+import alternative_frames
+import instrument_frames
+import intraday_frames
 import numpy as np
 import polars as pl
 
@@ -44,15 +47,25 @@ CONFIG = TradingConfig(
     risk={"monte_carlo_paths": 200, "monte_carlo_horizon_sessions": 20},
 )
 
+#: Tables of other rooms that `sources` makes.
+GIVEN = frozenset(
+    (
+        "core.bars_1d", "core.bars_1w", "core.bars_5m", "core.bars_15m", "core.bars_1h",
+        "core.trade_bars_1m", "core.instruments", "core.yield_curve", "core.macro_vintages",
+        "core.documents",
+    )
+)  # fmt: skip
+
 Tables = dict[str, pl.DataFrame]
 
 
 def computing_assets() -> list[TableAsset]:
-    """Assets of the computing rooms, each after everything it reads."""
+    """Assets of the computing rooms the configuration has, each after everything it reads."""
     waiting = [
         asset
         for room in ROOMS
         for asset in table_assets_of(importlib.import_module(f"btq_assets.{room}.assets"))
+        if asset.optional is None or asset.optional(CONFIG)
     ]
     produced = {contract.table for asset in waiting for contract in asset.outputs}
     ordered: list[TableAsset] = []
@@ -68,6 +81,16 @@ def computing_assets() -> list[TableAsset]:
             done |= {contract.table for contract in asset.outputs}
             waiting.remove(asset)
     return ordered
+
+
+def fed(asset: TableAsset) -> list[TableContract]:
+    """Tables the asset reads that hold rows here; the others are of sources that are off."""
+    produced = {contract.table for other in computing_assets() for contract in other.outputs}
+    return [
+        contract
+        for contract in asset.inputs.values()
+        if contract.table in produced | GIVEN or not asset.absent_as_empty
+    ]
 
 
 def step(root: Path) -> Step:
@@ -86,7 +109,12 @@ def step(root: Path) -> Step:
 def compute(asset: TableAsset, tables: Tables, root: Path) -> Tables:
     """Output tables of one asset."""
     here = step(root)
-    inputs = {name: tables[contract.table] for name, contract in asset.inputs.items()}
+    inputs = {
+        name: tables[contract.table]
+        if contract.table in tables or not asset.absent_as_empty
+        else contract.empty()
+        for name, contract in asset.inputs.items()
+    }
     versions = {name: str(inputs[name].hash_rows().sum()) for name in inputs}
     here = Step(**{**vars(here), "data_versions": versions})
     frames = asset.compute(here, **inputs).frames
@@ -150,7 +178,13 @@ def sources(make_bars) -> Tables:
         known_at=pl.col("published_at"),
         **{name: pl.lit(None, pl.String) for name in ("text", "url", "author")},
     )
+    traded = bars.filter(pl.col("universe") == "us20")
+    curve = alternative_frames.yield_curve(days.to_list(), random)
     return {
+        **{f"core.{name}": frame for name, frame in intraday_frames.timeframes(traded).items()},
+        "core.trade_bars_1m": intraday_frames.trade_bars(traded),
+        core.INSTRUMENTS.table: instrument_frames.instruments(bars),
+        "core.yield_curve": curve,
         core.BARS_1D.table: cast_to_contract(bars, core.BARS_1D).sort(core.BARS_1D.key),
         core.MACRO_VINTAGES.table: macro,
         core.DOCUMENTS.table: cast_to_contract(documents, core.DOCUMENTS),
@@ -180,12 +214,21 @@ def changed(contract: TableContract, frame: pl.DataFrame) -> pl.DataFrame:
     for column in contract.columns:
         if column.name in keep:
             continue
-        if column.is_float:
+        if column.is_float and column.name.startswith("p_"):
+            wobble.append((1 - pl.col(column.name)).alias(column.name))
+        elif column.is_float:
             noise = pl.Series(random.lognormal(0, 0.3, frame.height))
             wobble.append((pl.col(column.name) * noise).alias(column.name))
         elif column.name == "state":
-            flipped = {"calm": "turbulent", "turbulent": "calm"}
+            flipped = {"calm": "turbulent", "turbulent": "calm", "bull": "bear", "bear": "bull"}
             wobble.append(pl.col("state").replace(flipped))
+        elif column.name == "is_crisis":
+            wobble.append(~pl.col("is_crisis"))
+        elif column.name == "calendar":
+            wobble.append(pl.col("calendar").replace({"XNYS": "24/5"}))
+        elif column.name == "sector":
+            odd = pl.col("symbol").is_in(["S00", "S01"])
+            wobble.append(pl.when(odd).then(pl.lit("Health")).otherwise("sector").alias("sector"))
         elif column.name == "headline":
             wobble.append(pl.col("headline").reverse())
     moved = frame.with_columns(wobble)

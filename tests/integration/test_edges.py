@@ -26,7 +26,7 @@ EDGES = [
     pytest.param(asset, contract, id=f"{contract.table}->{asset.outputs[0].table}")
     for asset in ASSETS
     if asset.outputs[0].layer in {"features", "regimes", "models"}
-    for contract in asset.inputs.values()
+    for contract in small_house.fed(asset)
 ]
 
 
