@@ -51,12 +51,22 @@ PLAUSIBLE_BOUNDS: tuple[tuple[str, float, float], ...] = (
 #: for as long as its source ran: the two real-time vintages of 2016 last two months of 33 years,
 #: 0.8 % of the sessions. Less than half a per cent is a series that failed to join; holes inside
 #: its span are for `few_holes`.
-_MINIMUM_PRESENT = {"macro": 0.005}
-#: Share of equal neighbours; monthly and weekly values stay as they are from day to day by nature.
-_MAXIMUM_STALE = {"macro": None, "sentiment": None, "multi_timeframe": None}
+_MINIMUM_PRESENT = {"macro": 0.005, "macro_curve": 0.005}
+#: Share of equal neighbours; monthly and weekly values, days of a calendar and graphs of a month stay
+#: as they are from day to day by nature.
+_MAXIMUM_STALE = {
+    "calendar": None,
+    "cross_asset_structure": None,
+    "dark_pool": None,
+    "macro": None,
+    "macro_curve": None,
+    "multi_timeframe": None,
+    "sentiment": None,
+    "sentiment_flow": None,
+}
 #: Missing values between the first and the last; a macro value is null once it is too old, a score
 #: once its documents are.
-_MAXIMUM_HOLES = {"macro": 0.25, "sentiment": 0.5}
+_MAXIMUM_HOLES = {"macro": 0.25, "macro_curve": 0.25, "sentiment": 0.5, "sentiment_flow": 0.5}
 
 
 def bounds(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 
 import polars as pl
 
@@ -29,24 +30,14 @@ _LOGARITHMIC = r"^amihud"
 #: Features that keep their value from day to day by nature.
 _STEADY = r"_rank$|^alpha158_(imax|imin|imxd|rank|cntp|cntn|cntd)|^talib_(cdl|fractal|supertrend_side|aroonosc|ht_trendmode)"
 
-#: Features that keep one value until something rare happens, which it may never do: a pattern,
-#: shares outnumbering the money they are worth, or the next release of a monthly series.
-_RARE = r"^talib_cdl|^alpha101_007$|_surprise_(rw|ar)$"
+#: Features that keep one value until something rare happens, which it may never do: a pattern, or
+#: shares outnumbering the money they are worth.
+_RARE = r"^talib_cdl|^alpha101_007$"
 
-#: Tables whose columns follow a calendar, a month's graph or releases: they keep their values.
-_STEADY_TABLES = (
-    "calendar",
-    "cross_asset_structure",
-    "dark_pool",
-    "macro",
-    "macro_curve",
-    "onchain",
-    "options_flow",
-    "sentiment_flow",
-)
-
-#: Tables that speak when there is something to speak of: holes are no fault.
-_SPARSE_TABLES = ("options_flow", "sentiment_flow", "sentiment")
+#: Features that keep the value of a monthly release until the next one, and the days after which
+#: there must have been another: two months and the lag of a late release.
+_RELEASED = r"_surprise_(rw|ar)$"
+_RELEASED_DAYS = 100
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -112,8 +103,6 @@ def columns_view(
                 definition.get(name),
                 plausible.get(name),
                 bounded=name in definition or _is_bounded(contract, name),
-                steady=contract.name in _STEADY_TABLES or re.search(_STEADY, name) is not None,
-                sparse=contract.name in _SPARSE_TABLES,
             )
             for name in names
         ]
@@ -171,24 +160,22 @@ def _described(
     plausible: tuple[float, float] | None,
     *,
     bounded: bool,
-    steady: bool,
-    sparse: bool,
 ) -> pl.DataFrame:
     values = pl.col(f"{name}:values")
     extremes = (pl.col(f"{name}:lowest"), pl.col(f"{name}:highest"))
+    steady = re.search(_STEADY, name) is not None
     shift = (pl.col(f"{name}:recent") - pl.col(f"{name}:early:5")).abs() / _width(name, "early")
-    nothing = pl.lit(None, pl.Float64)
     return wide.filter(values > 0).select(
         "universe",
         feature=pl.lit(name),
-        hole_fraction=nothing if sparse else 1 - values / pl.col(f"{name}:inside"),
-        present_fraction=nothing if sparse else values / pl.col("len"),
+        hole_fraction=1 - values / pl.col(f"{name}:inside"),
+        present_fraction=values / pl.col("len"),
         excess_over_definition=_excess(definition, *extremes),
         excess_over_plausible=_excess(plausible, *extremes),
-        far_out_fraction=nothing
+        far_out_fraction=pl.lit(None, pl.Float64)
         if bounded
         else pl.when(_width(name, "scaled") > 0).then(f"{name}:far_out"),
-        stale_fraction=nothing if steady else pl.col(f"{name}:stale") / values,
+        stale_fraction=pl.lit(None, pl.Float64) if steady else pl.col(f"{name}:stale") / values,
         shift_in_widths=pl.when(_width(name, "early") > 0).then(shift),
     )
 
@@ -197,21 +184,31 @@ def whole_columns(contract: TableContract) -> Callable[[pl.DataFrame], pl.DataFr
     """Make the view: one row per feature over all universes, with its number of distinct values.
 
     A feature with fewer than a hundred values is left out: it may be switched off, or be young;
-    and so is what has one value until something rare occurs.
+    and so is what has one value until something rare occurs, and what is released monthly while
+    its values span no second release.
     """
-    names = feature_columns(contract)
+    names = [name for name in feature_columns(contract) if re.search(_RARE, name) is None]
 
     def compute(frame: pl.DataFrame) -> pl.DataFrame:
         rows = [
             (name, frame[name].drop_nulls().n_unique())
             for name in names
-            if frame[name].count() >= _FEWEST_VALUES and re.search(_RARE, name) is None
+            if frame[name].count() >= _FEWEST_VALUES and _spans_releases(frame, name)
         ]
         return pl.DataFrame(
             rows, schema={"feature": pl.String, "n_distinct": pl.Int64}, orient="row"
         )
 
     return compute
+
+
+def _spans_releases(frame: pl.DataFrame, name: str) -> bool:
+    if re.search(_RELEASED, name) is None:
+        return True
+    known = frame.filter(pl.col(name).is_not_null()).select(
+        span=pl.col("ts").max() - pl.col("ts").min()
+    )
+    return bool(known.item() >= timedelta(days=_RELEASED_DAYS))
 
 
 def _is_bounded(contract: TableContract, name: str) -> bool:

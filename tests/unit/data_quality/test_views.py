@@ -170,3 +170,22 @@ def test_feature_columns_by_hand() -> None:
     assert row["excess_over_definition"] == pytest.approx(0.5)
     assert row["excess_over_plausible"] is None
     assert row["stale_fraction"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("days", "judged"), [(62, False), (366, True)])
+def test_what_is_released_monthly_is_judged_once_there_was_a_second_release(days, judged) -> None:
+    contract = TableContract(
+        "features",
+        "tested",
+        "",
+        (UNIVERSE, TS, number("payrolls_surprise_rw", ""), number("curve_level", "")),
+        ("universe", "ts"),
+    )
+    start = dt.datetime(2016, 1, 1, tzinfo=dt.UTC)
+    stamps = pl.datetime_range(start, start + dt.timedelta(days=days), "12h", eager=True)
+    frame = pl.DataFrame({"universe": "u", "ts": stamps}).with_columns(
+        payrolls_surprise_rw=pl.lit(0.3), curve_level=pl.lit(0.3)
+    )
+    view = feature_views.whole_columns(contract)(frame)
+    assert set(view["feature"]) == {"curve_level"} | ({"payrolls_surprise_rw"} if judged else set())
+    assert view["n_distinct"].to_list() == [1] * view.height
