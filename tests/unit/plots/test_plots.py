@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from btq_assets import plots
+from btq_assets.plots.canvas import plain_number
 
 STAMPS = [dt.datetime(2020, 1, 1, 21, tzinfo=dt.UTC) + dt.timedelta(days=i) for i in range(50)]
 VALUES = list(np.sin(np.arange(50.0)) + 2)
@@ -86,5 +87,5 @@ def test_monthly_returns_compound_within_months() -> None:
 
 
 def test_a_log_axis_reads_in_plain_numbers() -> None:
-    assert plots._plain_number(10_000_000.0) == "10,000,000"
-    assert plots._plain_number(0.5) == "0.5"
+    assert plain_number(10_000_000.0) == "10,000,000"
+    assert plain_number(0.5) == "0.5"
