@@ -29,6 +29,10 @@ _SHARED_CODE = (
     "btq_assets.features.definitions",
     "btq_assets.features.families",
     "btq_assets.features.incremental",
+    "btq_assets.features.latest",
+    "btq_assets.features.latest_values",
+    "btq_assets.features.newest",
+    "btq_assets.features.trailing",
     "btq_assets.features.checks",
 )
 _GROUP = "features"

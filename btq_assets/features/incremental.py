@@ -23,6 +23,7 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts.base import cast_to_contract
 from btq_assets.features.definitions import ANCHOR, SYMBOL
 from btq_assets.features.families import Family, observed
+from btq_assets.features.newest import newest_rows
 
 #: Kept of tables without sessions of their own before the first bar of a tail.
 _MARGIN = timedelta(days=14)
@@ -78,10 +79,29 @@ def updated(
         The family's memory is not finite, or it reads no daily bars.
     """
     contract = family.contract
-    tail = tail_of(inputs, family, config, since)
-    fresh = cast_to_contract(family.compute_since(tail.inputs, config, since), contract)
+    fresh = cast_to_contract(fresh_rows(inputs, family, config, since), contract)
     kept = cast_to_contract(stored, contract).filter(pl.col("ts") < since)
-    return _joined(kept, fresh.filter(pl.col("ts") >= since), contract.key)
+    return _joined(kept, fresh, contract.key)
+
+
+def fresh_rows(
+    inputs: Mapping[str, pl.DataFrame], family: Family, config: TradingConfig, since: datetime
+) -> pl.DataFrame:
+    """The family's rows at or after `since`, and nothing else.
+
+    Families of expressions are evaluated at their newest bars alone where these are few (`newest`),
+    others computed over their tail.
+
+    Raises
+    ------
+    ValueError
+        The family's memory is not finite, or it reads no daily bars.
+    """
+    found = newest_rows(inputs["bars"], family, config, since) if "bars" in inputs else None
+    if found is None:
+        tail = tail_of(inputs, family, config, since)
+        found = family.compute_since(tail.inputs, config, since).filter(pl.col("ts") >= since)
+    return found
 
 
 def tail_of(

@@ -18,7 +18,7 @@ import json
 import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -39,6 +39,37 @@ from btq_assets.features.latest_values import (
 
 class NotEvaluatedError(ValueError):
     """An expression has a node that is not evaluated here; compute it in batch."""
+
+
+class Columns(Protocol):
+    """Windows of several columns."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Symbols and bars."""
+        ...
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a column."""
+        ...
+
+    def last(self, name: str, n: int) -> Array:
+        """Last `n` values of each symbol, ``(symbols, n)``, NaN where there is none."""
+        ...
+
+
+class Held(dict[str, Array]):
+    """Columns that are there as arrays, ``(symbols, bars)`` each."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Symbols and bars."""
+        n_symbols, n_bars = next(iter(self.values())).shape
+        return n_symbols, n_bars
+
+    def last(self, name: str, n: int) -> Array:
+        """Last `n` values; NaN before the first."""
+        return padded(self[name][:, -n:], n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +179,7 @@ class Latest:
     ----------
     columns
         ``(symbols, bars)`` by name, the newest bar last, NaN where there is none: histories shorter
-        than the window are filled up at the left.
+        than the window are filled up at the left. Or what hands them out.
     stages
         Parsed intermediate columns by name; they may read one another.
     ages
@@ -160,15 +191,16 @@ class Latest:
 
     def __init__(
         self,
-        columns: Mapping[str, Array],
+        columns: Columns | Mapping[str, Array],
         stages: Mapping[str, Node],
         ages: NDArray[np.int64],
         before: Mapping[Node | str, Array] | None = None,
     ) -> None:
-        self.columns = columns
+        shown: Columns = Held(columns) if isinstance(columns, Mapping) else columns
+        self.columns = shown
         self.stages = stages
         self.ages = ages
-        self.n_symbols, self.n_bars = next(iter(columns.values())).shape
+        self.n_symbols, self.n_bars = self.columns.shape
         self.before = before or {}
         self.known: dict[Node | str, Array] = {}
 
@@ -187,7 +219,7 @@ class Latest:
                 return self._remembered(name, self.stages[name], n)
             if name not in self.columns:
                 raise NotEvaluatedError(f"column {name}")
-            return padded(self.columns[name][:, -n:], n)
+            return self.columns.last(name, n)
         return self._remembered(node, node, n)
 
     def _remembered(self, key: Node | str, node: Node, n: int) -> Value:

@@ -11,20 +11,20 @@ values, more milliseconds. `LivePanel.paths` says which family goes which way, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from btq_assets.config import TradingConfig
-from btq_assets.features.definitions import ANCHOR, KEY, OHLCV, SYMBOL, Feature, FeatureError
+from btq_assets.features.definitions import ANCHOR, KEY, OHLCV, SYMBOL, FeatureError
 from btq_assets.features.families import FAMILY, Family, observed
 from btq_assets.features.incremental import tail_of
-from btq_assets.features.latest import Array, Latest, Node, NotEvaluatedError, parse, parse_all
+from btq_assets.features.latest import Array, Node, NotEvaluatedError
+from btq_assets.features.newest import Formulas, evaluated, formulas_of
 
 _PRICES = (*OHLCV, "adj_open", "adj_high", "adj_low", "adj_close")
 
@@ -83,17 +83,6 @@ class _Windows:
         self.end += 1
 
 
-@dataclass(frozen=True)
-class _Formulas:
-    """A family of expressions, parsed."""
-
-    family: Family
-    features: tuple[str, ...]
-    nodes: tuple[Node, ...]
-    stages: dict[str, Node]
-    needs: tuple[str, ...]
-
-
 class LivePanel:
     """Features of each new bar, equal to the batch over the whole history.
 
@@ -145,22 +134,26 @@ class LivePanel:
         memory = max(f.memory_sessions(self.config.features) for f in self.families if f.memory_sessions)  # fmt: skip
         self._windows = _filled(bars, memory)
         self._rows = {name: row for row, name in enumerate(self._windows.names)}
-        self._formulas: list[_Formulas] = []
+        self._formulas: list[Formulas] = []
         self._batch: list[Family] = []
         for family in self.families:
-            formulas = _parsed(family, self.config)
-            if isinstance(formulas, _Formulas):
-                why = self._disagreement(formulas, bars)
-            else:
-                why = formulas
-            self.paths[family.name] = why or "windows"
-            if why or not isinstance(formulas, _Formulas):
+            why = self._join(family, bars)
+            self.paths[family.name] = f"batch: {why}" if why else "windows"
+            if why:
                 self._batch.append(family)
-            else:
-                self._formulas.append(formulas)
         self._bars = bars if self._batch else bars.clear()
         self._known: dict[str, dict[Node | str, Array]] = {}
         self._values(np.arange(len(self._windows.names)), 1)
+
+    def _join(self, family: Family, bars: pl.DataFrame) -> str:
+        """Have a family evaluated from the windows; why it cannot be, empty where it is."""
+        formulas = formulas_of(family, self.config)
+        if not isinstance(formulas, Formulas):
+            return formulas
+        why = self._disagreement(formulas, bars)
+        if not why:
+            self._formulas.append(formulas)
+        return why
 
     def update(self, bars: pl.DataFrame) -> pl.DataFrame:
         """Take one new bar per symbol, and give their features.
@@ -213,7 +206,7 @@ class LivePanel:
         for formulas in self._formulas:
             name = formulas.family.name
             before = self._known.pop(name, None) if whole else None
-            found, known = _evaluated(formulas, windows, ages if whole else ages[rows], n, before)
+            found, _, known = evaluated(formulas, windows, ages if whole else ages[rows], n, before)
             columns |= found
             if whole:
                 self._known[name] = known
@@ -221,14 +214,14 @@ class LivePanel:
             self._known.clear()
         return columns
 
-    def _disagreement(self, formulas: _Formulas, bars: pl.DataFrame) -> str:
+    def _disagreement(self, formulas: Formulas, bars: pl.DataFrame) -> str:
         """Why the windows cannot stand for the batch over the history; empty where they can."""
         ages = np.minimum(self._windows.ages, self._windows.n_bars)
         n = min(_COMPARED, int(ages.min()))
         try:
-            found, _ = _evaluated(formulas, self._windows.trailing(), ages, n)
+            found, *_ = evaluated(formulas, self._windows.trailing(), ages, n)
         except NotEvaluatedError as error:
-            return f"batch: {error} is not evaluated at single bars"
+            return f"{error} is not evaluated at single bars"
         batch = formulas.family.compute({"bars": bars}, self.config)
         positions = pl.DataFrame(
             self._windows.names, schema={"universe": pl.String, "symbol": pl.String}, orient="row"
@@ -250,7 +243,7 @@ class LivePanel:
             allowed = _TOLERANCE * np.maximum(np.abs(want), scale)
             same = (gap <= allowed) | (np.isnan(values) & np.isnan(want))
             if not same.all():
-                return f"batch: {name} differs from the batch over the history"
+                return f"{name} differs from the batch over the history"
         return ""
 
     def _with_batches(self, found: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
@@ -300,43 +293,6 @@ def _live_family(name: str) -> Family:
             "a live panel takes families of bars alone with a finite memory"
         )
     return family
-
-
-def _parsed(family: Family, config: TradingConfig) -> _Formulas | str:
-    """The family's expressions, or why they are not all there is to it."""
-    module = import_module(f"btq_assets.features.{family.module or family.name}")
-    features: tuple[Feature, ...] = family.features(config)
-    if any(feature.expression is None for feature in features):
-        return "batch: looks at more than one symbol's expressions"
-    if not hasattr(module, "stages_of"):
-        return "batch: no expressions over single bars"
-    try:
-        return _Formulas(
-            family,
-            tuple(feature.name for feature in features),
-            tuple(parse(f.expression) for f in features if f.expression is not None),
-            parse_all(module.stages_of(config)),
-            getattr(module, "ROWS_NEED", ("adj_close",)),
-        )
-    except NotEvaluatedError as error:
-        return f"batch: {error} is not evaluated at single bars"
-
-
-def _evaluated(
-    formulas: _Formulas,
-    windows: dict[str, Array],
-    ages: NDArray[np.int64],
-    n: int,
-    before: Mapping[Node | str, Array] | None = None,
-) -> tuple[dict[str, Array], dict[Node | str, Array]]:
-    """Last `n` values of each feature, and what the next bar can build on."""
-    latest = Latest(windows, formulas.stages, ages, before)
-    held = np.logical_and.reduce([np.isfinite(windows[name][:, -n:]) for name in formulas.needs])
-    found = {}
-    for name, node in zip(formulas.features, formulas.nodes, strict=True):
-        value = latest.of(node, n)
-        found[name] = np.where(held & np.isfinite(value), value, np.nan)
-    return found, latest.known
 
 
 def _usable(bars: pl.DataFrame) -> pl.DataFrame:
