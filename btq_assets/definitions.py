@@ -16,6 +16,7 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts import all_contracts, core_ticks
 from btq_assets.contracts.base import TableContract
 from btq_assets.features.assets import custom_assets
+from btq_assets.models.assets import configured as with_chosen_families
 from btq_assets.sources.market.sensors import file_drop_sensor
 from btq_assets.sources.stream.inbox import inbox_folder
 from btq_assets.sources.stream.sensors import stream_sensor
@@ -58,6 +59,12 @@ def declared_assets() -> list[TableAsset]:
         for module in ASSET_MODULES
         for asset in table_assets_of(importlib.import_module(module))
     ]
+
+
+def configured_assets(config: TradingConfig) -> list[TableAsset]:
+    """Every `TableAsset` as a configuration has it: the user's features, the models' families."""
+    assets = (*declared_assets(), *custom_assets(config))
+    return [with_chosen_families(asset, config) for asset in assets]
 
 
 def dbt_layers(written: Collection[str] = ()) -> list[DbtLayer]:
@@ -129,7 +136,7 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
     tables: list[dg.AssetsDefinition] = []
     remote: dict[str, list[dg.AssetKey]] = {}
     cuts: dict[str, dg.PartitionsDefinition | None] = {}
-    for asset in (*declared_assets(), *custom_assets(config)):
+    for asset in configured_assets(config):
         cut = partitions.partitions_of(asset, config)
         definition = asset.definition(config, cut)
         if definition is None:

@@ -18,6 +18,7 @@ from pydantic import ValidationError, model_validator
 
 from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Profile, Section
 from btq_assets.config.explain import explain
+from btq_assets.config.feature_families import check_families
 from btq_assets.config.labelling import FractionalSection, LabelsSection
 from btq_assets.config.reading import environment_settings, merge, nest, read_yaml
 from btq_assets.config.regimes import RegimesSection
@@ -209,6 +210,12 @@ class TradingConfig(Section):
     def _check_across_sections(self) -> TradingConfig:
         if any(not 0.5 < level < 1 for level in self.risk.levels):
             raise ValueError(f"risk.levels = {self.risk.levels}: each must lie between 0.5 and 1")
+        check_families(
+            self.models.feature_families,
+            self.models.ablations,
+            named_sets=self.features.named_sets,
+            custom_modules=self.features.custom_modules,
+        )
         eras = self.backtest.spread_eras
         dates = [era.until for era in eras[:-1]]
         if (

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from btq_assets.config.base import Device, Executor, Section
+from btq_assets.config.feature_families import DEFAULT_FAMILIES
 from btq_assets.config.labelling import FractionalSection, LabelsSection
 
 
@@ -194,10 +195,15 @@ class ModelsSection(Section):
     lightgbm: LightGBMSection = LightGBMSection()
     transformer: TransformerSection = TransformerSection()
     rl: RLSection = RLSection()
-    ablations: tuple[
-        Literal["technical", "volatility", "microstructure", "quantum", "cross_asset", "sentiment"],
-        ...,
-    ] = Field((), description="Families whose worth is measured by fitting without them.")
+    feature_families: tuple[str, ...] = Field(
+        DEFAULT_FAMILIES,
+        min_length=1,
+        description="Families of features that the training set is made of, in its column order; "
+        "named sets and `custom` (features of one's own) among them.",
+    )
+    ablations: tuple[str, ...] = Field(
+        (), description="Families whose worth is measured by fitting without them."
+    )
 
 
 class AgentsSection(Section):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from btq_assets.config.feature_families import DEFAULT_FAMILIES
 from btq_assets.contracts import features
 from btq_assets.contracts.base import Column, RowRule, TableContract
 from btq_assets.contracts.columns import (
@@ -20,21 +22,22 @@ from btq_assets.contracts.columns import (
     text,
 )
 
-#: Families with one value per asset, in the order of the design matrix.
-ASSET_FAMILIES = (
-    "technical",
-    "volatility",
-    "microstructure",
-    "quantum",
-    "cross_asset",
-    "sentiment",
-)
 
-#: Families with one value for the whole market.
-MARKET_FAMILIES = ("macro",)
+@dataclass(frozen=True)
+class FeatureColumns:
+    """Feature columns on offer to a model.
 
-#: Feature columns with one value per asset.
-ASSET_FEATURES = tuple(name for family in ASSET_FAMILIES for name in features.feature_names(family))
+    Parameters
+    ----------
+    asset
+        Columns with one value per asset and session.
+    market
+        Columns with one value per session for the whole universe.
+    """
+
+    asset: tuple[str, ...]
+    market: tuple[str, ...]
+
 
 _REGIME_COLUMNS = (
     number(
@@ -56,44 +59,62 @@ _REGIME_COLUMNS = (
     ),
 )
 
-#: Feature columns with one value for the whole market.
-MARKET_FEATURES = (
-    *(name for family in MARKET_FAMILIES for name in features.feature_names(family)),
-    *(column.name for column in _REGIME_COLUMNS),
-)
 
-
-def _feature_columns(families: tuple[str, ...]) -> tuple[Column, ...]:
-    return tuple(
-        replace(features.FAMILY_CONTRACTS[family].column(name), nullable=True)
-        for family in families
-        for name in features.feature_names(family)
+def feature_columns(families: Iterable[TableContract]) -> FeatureColumns:
+    """Feature columns of a training set made of `families`; those of the regimes come last."""
+    asset, market = _by_reach(families)
+    return FeatureColumns(
+        tuple(column.name for column in asset),
+        (*(column.name for column in market), *(column.name for column in _REGIME_COLUMNS)),
     )
 
 
-TRAINING_SET = TableContract(
-    layer="models",
-    name="training_set",
-    description="Every session of the main universe with its features, its relative label and whether a decision is taken on it. Features known at ts; labels only later.",
-    columns=(
-        UNIVERSE,
-        SYMBOL,
-        TS,
-        flag("is_decision", "Whether the strategies decide on this session."),
-        number("session_return", "Simple return since the universe's previous session."),
-        number(
-            "label",
-            "Fill-to-fill return minus the mean of the universe at the same ts; null until it is filled.",
+def training_set_contract(families: Iterable[TableContract]) -> TableContract:
+    """Contract of ``models.training_set`` made of `families`, the tables of feature families."""
+    asset, market = _by_reach(families)
+    return TableContract(
+        layer="models",
+        name="training_set",
+        description="Every session of the main universe with its features, its relative label and whether a decision is taken on it. Features known at ts; labels only later. models.feature_families chooses the features.",
+        columns=(
+            UNIVERSE,
+            SYMBOL,
+            TS,
+            flag("is_decision", "Whether the strategies decide on this session."),
+            number("session_return", "Simple return since the universe's previous session."),
+            number(
+                "label",
+                "Fill-to-fill return minus the mean of the universe at the same ts; null until it is filled.",
+            ),
+            number("label_raw", "Fill-to-fill return; null until it is filled."),
+            stamp("label_start_ts", "Fill that follows the decision.", nullable=True),
+            stamp("label_end_ts", "Fill that ends the label.", nullable=True),
+            *asset,
+            *market,
+            *_REGIME_COLUMNS,
         ),
-        number("label_raw", "Fill-to-fill return; null until it is filled."),
-        stamp("label_start_ts", "Fill that follows the decision.", nullable=True),
-        stamp("label_end_ts", "Fill that ends the label.", nullable=True),
-        *_feature_columns(ASSET_FAMILIES),
-        *_feature_columns(MARKET_FAMILIES),
-        *_REGIME_COLUMNS,
-    ),
-    key=("universe", "symbol", "ts"),
-)
+        key=("universe", "symbol", "ts"),
+    )
+
+
+def _by_reach(families: Iterable[TableContract]) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """Feature columns with a value per asset, and those with one for the whole universe."""
+    found: tuple[list[Column], list[Column]] = ([], [])
+    for contract in families:
+        names = features.columns_of(contract)
+        found["symbol" not in contract.key].extend(
+            replace(contract.column(name), nullable=True) for name in names
+        )
+    return tuple(found[0]), tuple(found[1])
+
+
+_DEFAULT = tuple(features.FAMILY_CONTRACTS[name] for name in DEFAULT_FAMILIES)
+
+#: The training set of the default `models.feature_families`; another choice has other columns.
+TRAINING_SET = training_set_contract(_DEFAULT)
+
+#: Feature columns of that training set.
+DEFAULT_COLUMNS = feature_columns(_DEFAULT)
 
 SPLITS = TableContract(
     layer="models",

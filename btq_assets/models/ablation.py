@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import features
 from btq_assets.contracts import models as tables
 from btq_assets.engine.costs import half_spread_by_era
 from btq_assets.evidence.bootstrap import resampled_means
 from btq_assets.models import scores
+from btq_assets.models.chosen import columns_of_family
 from btq_assets.models.forecaster import ModelError
 from btq_assets.models.plans import lightgbm_plan, ridge_plan
 from btq_assets.models.walk_forward import Fit, Plan, fit_all
@@ -86,11 +86,12 @@ def ablations(
     for model, make in PLANS.items():
         whole = forecasts[model].filter(pl.col("variant") == VARIANT).select(keep)
         for family in config.models.ablations:
-            left_out = set(features.feature_names(family))
+            left_out = columns_of_family(config, family)
+            whole_plan = make(config, code_version=code_version)
             plan = replace(
-                make(config, code_version=code_version),
+                whole_plan,
                 variants=(VARIANT,),
-                asset_features=tuple(n for n in tables.ASSET_FEATURES if n not in left_out),
+                asset_features=tuple(n for n in whole_plan.asset_features if n not in left_out),
             )
             fits = fit_all(training_set, splits, plan, data_hash=data_hash)
             reduced = pl.concat([fit.forecasts for fit in fits]).select(keep)
@@ -219,9 +220,9 @@ def trial_config(ablation: Ablation, which: str, config: TradingConfig) -> dict[
     }
 
 
-def left_in(ablation: Ablation) -> set[str]:
+def left_in(ablation: Ablation, config: TradingConfig) -> set[str]:
     """Features of the family that a fit without it was still given; empty, or the fit is wrong."""
-    names = set(features.feature_names(ablation.family))
+    names = columns_of_family(config, ablation.family)
     return {
         name
         for fit in ablation.fits

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from btq_assets.contracts import core, evidence, features, models, regimes
+from btq_assets.config import TradingConfig
+from btq_assets.contracts import core, evidence, models, regimes
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckOutcome, in_step_check
 from btq_assets.models import fit_gates, gates
-from btq_assets.warehouse import Step, TableOutput, table_asset
+from btq_assets.models.chosen import chosen_tables, training_set_table
+from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
 
 if TYPE_CHECKING:
     from btq_assets.models.walk_forward import Fit
@@ -28,6 +30,7 @@ _SHARED_CODE = (
     *(
         f"btq_assets.models.{module}"
         for module in (
+            "chosen",
             "design",
             "fit_gates",
             "folds",
@@ -51,6 +54,9 @@ _FOLD_CONFIG = (
     "universe.main",
 )
 
+#: What decides which columns the training set has.
+_FAMILIES_CONFIG = ("models.feature_families", "features.custom_modules")
+
 _truncation = in_step_check(
     "truncation",
     "Forecasts at or before seeded dates are the same when everything later is removed.",
@@ -62,65 +68,56 @@ _not_hollow = in_step_check(
 _left_out = in_step_check("left_out", "No fit was given a feature of the family left out of it.")
 
 
-@table_asset(
-    outputs=(models.TRAINING_SET, models.SPLITS),
-    inputs={
-        "bars": core.BARS_1D,
-        "technical": features.TECHNICAL,
-        "volatility": features.VOLATILITY,
-        "microstructure": features.MICROSTRUCTURE,
-        "quantum": features.QUANTUM,
-        "cross_asset": features.CROSS_ASSET,
-        "sentiment": features.SENTIMENT,
-        "macro": features.MACRO,
-        "regimes": regimes.STATES,
-    },
-    config=_FOLD_CONFIG,
-    code=(
-        "btq_assets.models.training_set",
-        "btq_assets.models.folds",
-        "btq_assets.models.gates",
-        "btq_assets.timeline",
-    ),
-    checks=(
-        gates.purge,
-        gates.label_horizon,
-        gates.no_synthetic_sentiment,
-        gates.training_set_truncation,
-    ),
-    group="models",
-)
-def training_set(
-    step: Step,
-    bars: pl.DataFrame,
-    technical: pl.DataFrame,
-    volatility: pl.DataFrame,
-    microstructure: pl.DataFrame,
-    quantum: pl.DataFrame,
-    cross_asset: pl.DataFrame,
-    sentiment: pl.DataFrame,
-    macro: pl.DataFrame,
-    regimes: pl.DataFrame,
+def training_set_asset(config: TradingConfig) -> TableAsset:
+    """The asset of the training set, made of the families a configuration chooses."""
+    table = training_set_table(config)
+    return TableAsset(
+        compute=_training_set,
+        outputs=(table, models.SPLITS),
+        inputs={"bars": core.BARS_1D, **chosen_tables(config), "regimes": regimes.STATES},
+        config=(*_FOLD_CONFIG, *_FAMILIES_CONFIG),
+        code=(
+            "btq_assets.models.chosen",
+            "btq_assets.models.training_set",
+            "btq_assets.models.folds",
+            "btq_assets.models.gates",
+            "btq_assets.timeline",
+            __name__,
+        ),
+        checks=(
+            gates.purge,
+            gates.label_horizon,
+            gates.no_synthetic_sentiment,
+            gates.training_set_truncation(table),
+        ),
+        group="models",
+    )
+
+
+def configured(asset: TableAsset, config: TradingConfig) -> TableAsset:
+    """The asset with the training set a configuration chooses in place of the default one."""
+    table = training_set_table(config)
+    if any(contract.table == table.table for contract in asset.outputs):
+        return training_set_asset(config)
+    if all(contract.table != table.table for contract in asset.inputs.values()):
+        return asset
+    inputs = {n: table if c.table == table.table else c for n, c in asset.inputs.items()}
+    return replace(asset, inputs=inputs)
+
+
+def _training_set(
+    step: Step, bars: pl.DataFrame, regimes: pl.DataFrame, **families: pl.DataFrame
 ) -> TableOutput:
     """Features known at each session, relative labels, and purged walk-forward folds."""
     from btq_assets import plots
     from btq_assets.models import training_set as room
     from btq_assets.models.folds import splits
 
-    families = {
-        "technical": technical,
-        "volatility": volatility,
-        "microstructure": microstructure,
-        "quantum": quantum,
-        "cross_asset": cross_asset,
-        "sentiment": sentiment,
-        "macro": macro,
-    }
     frame = room.build(bars, families, regimes, step.config)
     folds = splits(frame, step.config)
     decisions = frame.filter("is_decision")
     dispersion = decisions.group_by("ts").agg(pl.col("label").std()).drop_nulls().sort("ts")
-    nulls = room.null_families(frame)
+    nulls = room.null_families(frame, step.config)
     step.log(f"{decisions['ts'].n_unique():,} decisions, {folds.height} folds")
     return TableOutput(
         {models.TRAINING_SET.table: frame, models.SPLITS.table: folds},
@@ -129,6 +126,7 @@ def training_set(
             "n_symbols": frame["symbol"].n_unique(),
             "n_labelled_decision_rows": decisions["label"].count(),
             "n_folds": folds.height,
+            "feature_families": ", ".join(step.config.models.feature_families),
             "null_families": ", ".join(f"{name} ({what})" for name, what in nulls.items())
             or "none",
             "folds": folds,
@@ -144,10 +142,14 @@ def training_set(
     )
 
 
+#: The training set of the default families.
+training_set = training_set_asset(TradingConfig())
+
+
 @table_asset(
     outputs=(models.FORECASTS_RIDGE, models.IMPORTANCES_RIDGE),
     inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
-    config=(*_FOLD_CONFIG, "models.ridge"),
+    config=(*_FOLD_CONFIG, "models.ridge", *_FAMILIES_CONFIG),
     code=(*_SHARED_CODE, "btq_assets.models.ridge"),
     checks=(
         gates.out_of_sample(models.FORECASTS_RIDGE),
@@ -182,7 +184,7 @@ def forecasts_ridge(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame
 @table_asset(
     outputs=(models.FORECASTS_LIGHTGBM, models.IMPORTANCES_LIGHTGBM),
     inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
-    config=(*_FOLD_CONFIG, "models.lightgbm"),
+    config=(*_FOLD_CONFIG, "models.lightgbm", *_FAMILIES_CONFIG),
     code=(*_SHARED_CODE, "btq_assets.models.gradient_boosting"),
     checks=(
         gates.out_of_sample(models.FORECASTS_LIGHTGBM),
@@ -221,6 +223,7 @@ def forecasts_lightgbm(step: Step, training_set: pl.DataFrame, splits: pl.DataFr
         "models.transformer",
         "models.seeds",
         "features.correlation_window_sessions",
+        *_FAMILIES_CONFIG,
     ),
     code=(
         *_SHARED_CODE,
@@ -294,6 +297,7 @@ def forecasts_transformer_gnn(
         "models.lightgbm",
         "models.ablations",
         "backtest",
+        *_FAMILIES_CONFIG,
     ),
     code=(
         *_SHARED_CODE,
@@ -342,7 +346,7 @@ def ablations(
             )
             for which, forecasts in one.forecasts.items()
         ]
-    still = {name for one in found for name in room.left_in(one)}
+    still = {name for one in found for name in room.left_in(one, step.config)}
     frame = room.ablations_table(found)
     return TableOutput(
         frame,

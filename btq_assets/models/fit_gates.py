@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import models as tables
 from btq_assets.contracts.checks import CheckOutcome
 from btq_assets.evidence.truncation import truncation_dates
 from btq_assets.models import folds, scores
@@ -130,7 +129,7 @@ def not_hollow_outcome(
             )
         last = fit.forecasts["ts"].unique().sort().tail(30)
         panel = folds.panel_between(table, last[0], last[-1], fit.forecaster.history_sessions)
-        columns = [c for c in fit.forecaster.provenance.feature_names if c in tables.ASSET_FEATURES]
+        columns = [c for c in fit.forecaster.provenance.feature_names if c in fit.offered.asset]
         negated = fit.forecaster.predict(panel.with_columns(-pl.col(columns)))
         correlation = scores.mean_rank_ic(
             negated,

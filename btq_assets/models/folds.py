@@ -169,8 +169,8 @@ def for_fold(
     fold: Mapping[str, Any],
     *,
     market: bool,
-    asset_features: Sequence[str] = tables.ASSET_FEATURES,
-    market_features: Sequence[str] = tables.MARKET_FEATURES,
+    asset_features: Sequence[str] = tables.DEFAULT_COLUMNS.asset,
+    market_features: Sequence[str] = tables.DEFAULT_COLUMNS.market,
 ) -> TrainingSet:
     """Cut one fold out of the table and choose the columns that hold data in it.
 

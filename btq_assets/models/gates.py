@@ -13,13 +13,18 @@ import polars as pl
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import features
 from btq_assets.contracts import models as tables
+from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
 from btq_assets.evidence.truncation import truncation_check, truncation_dates
 from btq_assets.models import folds, scores, training_set
+from btq_assets.models.chosen import chosen_tables
 
 #: A mean rank IC of weekly, honest forecasts is 0.00 to 0.05; above this something leaks.
 IMPLAUSIBLE_IC = 0.15
 MIN_DATES_FOR_IC = 100
+
+#: Inputs of the training set that are no feature families.
+_NO_FAMILIES = ("bars", "regimes")
 
 _LABELS = ("label", "label_raw", "label_start_ts", "label_end_ts")
 _KEY = ["universe", "symbol", "ts"]
@@ -27,14 +32,15 @@ _KEY = ["universe", "symbol", "ts"]
 
 def build_from_inputs(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """`training_set.build` from the named inputs of the asset."""
-    families = {name: frame for name, frame in inputs.items() if name in features.FAMILIES}
+    families = {name: frame for name, frame in inputs.items() if name not in _NO_FAMILIES}
     return training_set.build(inputs["bars"], families, inputs["regimes"], config)
 
 
-#: Features and decision flags of the training set, rebuilt from inputs cut at seeded dates.
-training_set_truncation: CheckGroup = truncation_check(
-    tables.TRAINING_SET, build_from_inputs, history_sessions=30, last_sessions=10, ignore=_LABELS
-)
+def training_set_truncation(contract: TableContract) -> CheckGroup:
+    """Features and decision flags of the training set, rebuilt from inputs cut at seeded dates."""
+    return truncation_check(
+        contract, build_from_inputs, history_sessions=30, last_sessions=10, ignore=_LABELS
+    )
 
 
 def _purge(context: CheckContext) -> CheckOutcome:
@@ -99,25 +105,23 @@ label_horizon: CheckGroup = frame_check(
 
 def _no_synthetic(context: CheckContext) -> CheckOutcome:
     name = "no_synthetic_sentiment"
-    columns = features.feature_names("sentiment")
-    leaked = (
-        context.frames[tables.TRAINING_SET.table]
-        .join(
-            context.inputs["sentiment"].filter(pl.col("is_synthetic")).select(_KEY),
-            on=_KEY,
-            how="semi",
+    table = context.frames[tables.TRAINING_SET.table]
+    for family, contract in chosen_tables(context.config).items():
+        if "is_synthetic" not in contract.column_names:
+            continue
+        synthetic = context.inputs[family].filter(pl.col("is_synthetic")).select(_KEY)
+        leaked = table.join(synthetic, on=_KEY, how="semi").filter(
+            pl.any_horizontal(pl.col(features.columns_of(contract)).is_not_null())
         )
-        .filter(pl.any_horizontal(pl.col(columns).is_not_null()))
-    )
-    if leaked.is_empty():
-        return CheckOutcome(name, True, "no SYNTHETIC document is behind any feature")
-    row = leaked.row(0, named=True)
-    return CheckOutcome(
-        name,
-        False,
-        f"{leaked.height} row(s) carry sentiment of SYNTHETIC documents, first {row['symbol']} at "
-        f"{row['ts']}; join sentiment only where is_synthetic is false",
-    )
+        if leaked.height:
+            row = leaked.row(0, named=True)
+            return CheckOutcome(
+                name,
+                False,
+                f"{leaked.height} row(s) carry {family} of SYNTHETIC documents, first "
+                f"{row['symbol']} at {row['ts']}; join {family} only where is_synthetic is false",
+            )
+    return CheckOutcome(name, True, "no SYNTHETIC document is behind any feature")
 
 
 no_synthetic_sentiment: CheckGroup = frame_check(
@@ -127,7 +131,7 @@ no_synthetic_sentiment: CheckGroup = frame_check(
 )
 
 
-def out_of_sample(contract: tables.TableContract) -> CheckGroup:
+def out_of_sample(contract: TableContract) -> CheckGroup:
     """Every forecast lies in its fold's test segment, and every decision there has one."""
 
     def run(context: CheckContext) -> CheckOutcome:
@@ -178,7 +182,7 @@ def out_of_sample(contract: tables.TableContract) -> CheckGroup:
     )
 
 
-def plausible_ic(contract: tables.TableContract) -> CheckGroup:
+def plausible_ic(contract: TableContract) -> CheckGroup:
     """No variant and seed has a mean rank IC that only a leak explains."""
 
     def run(context: CheckContext) -> CheckOutcome:

@@ -6,6 +6,7 @@ Belongs here: reading ``config.models`` into specifications. Does not belong her
 from __future__ import annotations
 
 from btq_assets.config import TradingConfig
+from btq_assets.models.chosen import chosen_columns
 from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
 from btq_assets.models.transformer_gnn import (
@@ -13,7 +14,7 @@ from btq_assets.models.transformer_gnn import (
     TransformerGNNForecaster,
     TransformerGNNSpec,
 )
-from btq_assets.models.walk_forward import Plan
+from btq_assets.models.walk_forward import MakeForecaster, Plan
 
 
 def ridge_plan(config: TradingConfig, *, code_version: str) -> Plan:
@@ -23,7 +24,7 @@ def ridge_plan(config: TradingConfig, *, code_version: str) -> Plan:
         spec = RidgeSpec(variant=variant, alphas=config.models.ridge.alphas, seed=seed)
         return RidgeForecaster(spec, code_version=code_version)
 
-    return Plan(make, variants=("base", "macro"), seeds=(0,))
+    return _tabular(make, config)
 
 
 def lightgbm_plan(config: TradingConfig, *, code_version: str) -> Plan:
@@ -33,7 +34,7 @@ def lightgbm_plan(config: TradingConfig, *, code_version: str) -> Plan:
         spec = LightGBMSpec(variant=variant, seed=seed, **config.models.lightgbm.model_dump())
         return LightGBMForecaster(spec, code_version=code_version)
 
-    return Plan(make, variants=("base", "macro"), seeds=(0,))
+    return _tabular(make, config)
 
 
 def transformer_gnn_spec(
@@ -51,7 +52,13 @@ def transformer_gnn_spec(
 
 
 def transformer_gnn_plan(config: TradingConfig, *, code_version: str, device: str = "cpu") -> Plan:
-    """The network on its compact feature set, once per configured seed."""
+    """The network, once per configured seed.
+
+    It reads what the training set has of its compact feature set; all asset columns where the
+    chosen families (``models.feature_families``) hold none of it.
+    """
+    offered = chosen_columns(config).asset
+    compact = tuple(name for name in DEFAULT_FEATURES if name in offered)
 
     def make(variant: str, seed: int) -> TransformerGNNForecaster:
         return TransformerGNNForecaster(
@@ -61,5 +68,20 @@ def transformer_gnn_plan(config: TradingConfig, *, code_version: str, device: st
         )
 
     return Plan(
-        make, variants=("base",), seeds=config.models.seeds, asset_features=DEFAULT_FEATURES
+        make,
+        variants=("base",),
+        seeds=config.models.seeds,
+        asset_features=compact or offered,
+        market_features=(),
+    )
+
+
+def _tabular(make: MakeForecaster, config: TradingConfig) -> Plan:
+    columns = chosen_columns(config)
+    return Plan(
+        make,
+        variants=("base", "macro"),
+        seeds=(0,),
+        asset_features=columns.asset,
+        market_features=columns.market,
     )

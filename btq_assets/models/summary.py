@@ -10,8 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from btq_assets.contracts import models as tables
-from btq_assets.models.transformer_gnn import DEFAULT_FEATURES
 from btq_assets.models.walk_forward import Fit
 
 
@@ -74,14 +72,10 @@ def training_curves(fits: Sequence[Fit]) -> dict[str, list[float]]:
 
 def left_out(fits: Sequence[Fit]) -> tuple[str, ...]:
     """Offered columns that held no value in the training segment of some fit."""
-    is_network = all(f.forecaster.provenance.model == "transformer_gnn" for f in fits)
-    offered = set(DEFAULT_FEATURES if is_network else tables.ASSET_FEATURES)
-    if any(fit.variant == "macro" for fit in fits):
-        offered |= set(tables.MARKET_FEATURES)
     lacking: set[str] = set()
     for fit in fits:
-        mine = offered - (set() if fit.variant == "macro" else set(tables.MARKET_FEATURES))
-        lacking |= mine - set(fit.forecaster.provenance.feature_names)
+        offered = {*fit.offered.asset, *fit.offered.market}
+        lacking |= offered - set(fit.forecaster.provenance.feature_names)
     return tuple(sorted(lacking))
 
 

@@ -1,4 +1,4 @@
-"""The training set: every feature family joined to sessions, with relative labels.
+"""The training set: the chosen feature families joined to sessions, with relative labels.
 
 Belongs here: joining and labelling. Does not belong here: folds (`folds`), anything fitted, and
 any computation of a feature.
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from btq_assets import timeline
-from btq_assets.contracts import models as tables
+from btq_assets.contracts.base import TableContract
+from btq_assets.contracts.features import columns_of
+from btq_assets.models.chosen import chosen_tables, training_set_table
 from btq_assets.models.folds import null_columns
 from btq_assets.models.forecaster import ModelError
 
@@ -29,7 +31,7 @@ def build(
     regimes: pl.DataFrame,
     config: TradingConfig,
 ) -> pl.DataFrame:
-    """Join every feature family and the labels to the sessions of the main universe.
+    """Join the chosen feature families and the labels to the sessions of the main universe.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def build(
     regimes
         ``regimes.states``; may be empty.
     config
-        Gives the universe, the horizon and the decision rhythm.
+        Gives the universe, the families, the horizon and the decision rhythm.
 
     Returns
     -------
@@ -66,13 +68,11 @@ def build(
         .join(session_returns(mine), on=_KEY, how="left")
         .join(relative_labels(mine, config.models.horizon_sessions), on=_KEY, how="left")
     )
-    for family in tables.ASSET_FAMILIES:
-        frame = _join(frame, features.get(family), family, _KEY)
-    for family in tables.MARKET_FAMILIES:
-        frame = _join(frame, features.get(family), family, ["universe", "ts"])
+    for name, contract in chosen_tables(config).items():
+        frame = _join(frame, features.get(name), contract)
     return (
         frame.join(_regime_features(regimes, universe), on="ts", how="left")
-        .select(tables.TRAINING_SET.column_names)
+        .select(training_set_table(config).column_names)
         .sort(_KEY)
     )
 
@@ -116,11 +116,14 @@ def relative_labels(bars: pl.DataFrame, horizon_sessions: int) -> pl.DataFrame:
 
 
 def _join(
-    frame: pl.DataFrame, family: pl.DataFrame | None, name: str, on: list[str]
+    frame: pl.DataFrame, family: pl.DataFrame | None, contract: TableContract
 ) -> pl.DataFrame:
-    columns = list(tables.features.feature_names(name))
+    columns = list(columns_of(contract))
     if family is None:
-        return frame.with_columns(pl.lit(None, pl.Float64).alias(column) for column in columns)
+        return frame.with_columns(
+            pl.lit(None, contract.schema[column]).alias(column) for column in columns
+        )
+    on = [name for name in _KEY if name in contract.key]
     if "is_synthetic" in family.columns:
         family = family.filter(~pl.col("is_synthetic"))
     return frame.join(family.select(*on, *columns), on=on, how="left")
@@ -141,11 +144,11 @@ def _regime_features(regimes: pl.DataFrame, universe: str) -> pl.DataFrame:
     )
 
 
-def null_families(training_set: pl.DataFrame) -> dict[str, str]:
+def null_families(training_set: pl.DataFrame, config: TradingConfig) -> dict[str, str]:
     """Families with null columns: ``"all null"`` or the names of the null columns."""
     report = {}
-    for family in (*tables.ASSET_FAMILIES, *tables.MARKET_FAMILIES):
-        names = tables.features.feature_names(family)
+    for family, contract in chosen_tables(config).items():
+        names = columns_of(contract)
         nulls = null_columns(training_set, names)
         if nulls:
             report[family] = "all null" if nulls == names else ", ".join(nulls)

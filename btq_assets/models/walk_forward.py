@@ -39,6 +39,8 @@ class Fit:
         First decision, and last fill behind any label, that the fit used.
     test_rank_ic
         Mean rank IC of the test segment.
+    offered
+        Columns it could have read; those without a value in its training segment it did not.
     """
 
     model_id: str
@@ -50,6 +52,7 @@ class Fit:
     fitted_from: datetime
     fitted_until: datetime
     test_rank_ic: float
+    offered: tables.FeatureColumns
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,15 @@ class Plan:
         ``base``, ``macro``; market-wide columns are offered to the latter only.
     seeds
         Seeds; ``(0,)`` for models without randomness.
-    asset_features
-        Asset columns on offer.
+    asset_features, market_features
+        Columns on offer.
     """
 
     make: MakeForecaster
     variants: tuple[str, ...]
     seeds: tuple[int, ...]
-    asset_features: tuple[str, ...] = tables.ASSET_FEATURES
+    asset_features: tuple[str, ...] = tables.DEFAULT_COLUMNS.asset
+    market_features: tuple[str, ...] = tables.DEFAULT_COLUMNS.market
 
 
 def fit_fold(
@@ -100,7 +104,11 @@ def fit_fold(
         Passed on to the model.
     """
     data = for_fold(
-        training_set, fold, market=variant == "macro", asset_features=plan.asset_features
+        training_set,
+        fold,
+        market=variant == "macro",
+        asset_features=plan.asset_features,
+        market_features=plan.market_features,
     )
     forecaster = plan.make(variant, seed).fit(data, progress)
     panel = panel_between(
@@ -129,6 +137,9 @@ def fit_fold(
         fitted_from=fold["train_start"],
         fitted_until=data.fitted_until(),
         test_rank_ic=scores.mean_rank_ic(forecasts, training_set),
+        offered=tables.FeatureColumns(
+            plan.asset_features, plan.market_features if variant == "macro" else ()
+        ),
     )
 
 

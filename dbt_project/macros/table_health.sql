@@ -1,18 +1,19 @@
 {#- One row that describes `relation`, a table as listed by watched_tables. -#}
 {% macro table_health(table, relation) %}
+{%- set columns = columns_watched(table, relation) %}
 select
     '{{ table.layer }}.{{ table.name }}' as table_name,
     '{{ table.layer }}' as layer,
     true as present,
     n_rows,
-    cast({{ table.columns | length }} as bigint) as n_columns,
+    cast({{ columns | length }} as bigint) as n_columns,
     first_at,
     last_at,
     cast(list_sum(nulls) as bigint) as n_null_cells,
-    list_sum(nulls) / nullif(cast(n_rows * {{ table.columns | length }} as double), 0)
+    list_sum(nulls) / nullif(cast(n_rows * {{ columns | length }} as double), 0)
         as null_fraction,
     case when list_max(nulls) > 0 then
-        [{% for column in table.columns %}'{{ column }}'{% if not loop.last %}, {% endif %}{% endfor %}]
+        [{% for column in columns %}'{{ column }}'{% if not loop.last %}, {% endif %}{% endfor %}]
         [list_position(nulls, list_max(nulls))]
     end as emptiest_column,
     {%- if table.vintages %}
@@ -35,7 +36,7 @@ from (
         cast(null as timestamptz) as last_at,
         {%- endif %}
         [
-            {%- for column in table.columns %}
+            {%- for column in columns %}
             count(*) - count("{{ column }}") {%- if not loop.last %}, {% endif %}
             {%- endfor %}
         ] as nulls
@@ -45,6 +46,11 @@ from (
 cross join ({{ vintage_health(table, relation) }}) as vintages
 cross join ({{ usual_gap(table, relation) }}) as rhythm
 {%- endif %}
+{% endmacro %}
+
+{#- Columns of a table: those of its contract, or what it has where the configuration chooses them. -#}
+{% macro columns_watched(table, relation) %}
+{{ return(table.columns or (adapter.get_columns_in_relation(relation) | map(attribute="name") | list)) }}
 {% endmacro %}
 
 {#- Late and corrected rows of a table in vintages.

@@ -118,6 +118,7 @@ __all__ = [
     "VOLATILITY",
     "VOLATILITY_MODELS",
     "VOLUME",
+    "columns_of",
     "feature_names",
 ]
 
@@ -130,5 +131,9 @@ def feature_names(family: str) -> tuple[str, ...]:
     KeyError
         There is no such family.
     """
-    contract = FAMILY_CONTRACTS[family]
+    return columns_of(FAMILY_CONTRACTS[family])
+
+
+def columns_of(contract: TableContract) -> tuple[str, ...]:
+    """Feature columns of a family's table in order, without key columns and flags."""
     return tuple(c.name for c in contract.columns if c.name not in contract.key and c.is_float)

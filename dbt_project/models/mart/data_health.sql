@@ -14,7 +14,7 @@ select
     '{{ table.layer }}' as layer,
     false as present,
     cast(0 as bigint) as n_rows,
-    cast({{ table.columns | length }} as bigint) as n_columns,
+    cast({{ (table.columns or []) | length }} as bigint) as n_columns,
     cast(null as timestamptz) as first_at,
     cast(null as timestamptz) as last_at,
     cast(0 as bigint) as n_null_cells,

@@ -63,7 +63,7 @@ def inputs(pytestconfig: pytest.Config, config: TradingConfig) -> dict[str, pl.D
         p for p in plugins if str(getattr(p, "__file__", "")).endswith("tests/conftest.py")
     )
     bars = shared.make_bars(n_symbols=6, n_sessions=720)
-    read = (*models.ASSET_FAMILIES, *models.MARKET_FAMILIES)
+    read = config.models.feature_families
     found = {family: features.FAMILY_CONTRACTS[family].empty() for family in read}
     found |= {
         "bars": bars,

@@ -157,8 +157,9 @@ def test_synthetic_documents_never_reach_the_table(
     assert "S00" in answer.message
 
 
-def test_null_families_are_reported(table: pl.DataFrame) -> None:
-    report = room.null_families(table.with_columns(sentiment_score=pl.lit(None, pl.Float64)))
+def test_null_families_are_reported(table: pl.DataFrame, small: TradingConfig) -> None:
+    nothing = table.with_columns(sentiment_score=pl.lit(None, pl.Float64))
+    report = room.null_families(nothing, small)
     assert report["sentiment"] == "all null"
     assert "return_5d" in report["technical"]
     assert "return_1d" not in report["technical"]
@@ -228,7 +229,7 @@ def test_label_horizon_check_catches_a_longer_label(
 def test_truncation_check_catches_a_feature_of_tomorrow(
     context: CheckContext, table: pl.DataFrame
 ) -> None:
-    group = gates.training_set_truncation
+    group = gates.training_set_truncation(models.TRAINING_SET)
     assert group.answer(context)[0].passed
     leaking = table.with_columns(pl.col("return_1d").shift(-1).over("symbol"))
     answer = group.answer(replaced(context, table=leaking))[0]
