@@ -54,10 +54,31 @@ def target_shares(weights, equity, prices):
 
 
 @njit(cache=True)
+def spread_and_impact(value, half_spread, impact_scale):
+    """Half-spread and square-root impact of a fill of `value`; the event engine charges them too.
+
+    Parameters
+    ----------
+    value
+        Currency, ``|shares| * price`` before costs.
+    half_spread
+        Fraction of value.
+    impact_scale
+        The impact fraction of a fill of value ``v`` is ``impact_scale * sqrt(v)``; NaN charges 0.
+
+    Returns
+    -------
+    spread, impact : float
+        Currency.
+    """
+    impact = 0.0 if np.isnan(impact_scale) else value * impact_scale * np.sqrt(value)
+    return value * half_spread, impact
+
+
+@njit(cache=True)
 def _fill_costs(value, side, half_spread, commission, fee, impact_scale):
     """Commission, spread and impact of one fill; `fee` is what is charged per share, in all."""
-    spread = value * half_spread
-    impact = 0.0 if np.isnan(impact_scale) else value * impact_scale * np.sqrt(value)
+    spread, impact = spread_and_impact(value, half_spread, impact_scale)
     return commission * (value + side * (spread + impact)) + fee, spread, impact
 
 

@@ -1,0 +1,34 @@
+"""Compiled functions that call compiled functions of other files.
+
+Belongs here: keeping numba's stored code true. numba drops stored code when the file of the
+function changes, but not when a file it calls into does; here the stamp covers those files too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from numba import njit
+
+
+def compiled(*callees: ModuleType) -> Callable[[Callable[..., Any]], Any]:
+    """``njit(cache=True, nogil=True)`` whose stored code also depends on the files of `callees`.
+
+    Parameters
+    ----------
+    callees
+        Modules whose functions or constants the decorated function uses.
+    """
+    stamp = tuple(sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in callees)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = njit(cache=True, nogil=True)(function)
+        stored = dispatcher._cache._cache_file
+        stored._source_stamp = (stored._source_stamp, *stamp)
+        return dispatcher
+
+    return decorate

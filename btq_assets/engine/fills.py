@@ -1,0 +1,467 @@
+"""The fill model by itself: one order, one event, at most one fill, and what it costs.
+
+Belongs here: the interface for whoever holds orders outside of a simulation (a paper broker, an
+execution study). The event engine calls the same compiled functions, so a fill here is a fill
+there. Does not belong here: cash, holdings, margin; those are the caller's.
+
+Examples
+--------
+>>> order = LiveOrder(quantity=100, kind=OrderKind.LIMIT, limit=10.0, active_at=0)
+>>> bar = Bar(time=2, start=1, open=10.2, high=10.4, low=9.9, close=10.1, volume=5_000)
+>>> fill = execute(order, bar, FillTerms())
+>>> fill.quantity, fill.price, fill.liquidity.name, order.status.name
+(100.0, 10.0, 'MAKER', 'FILLED')
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from btq_assets.engine.codes import (
+    FLAG_HALTED,
+    FLAG_SESSION_CLOSE,
+    FLAG_SESSION_OPEN,
+    NEVER,
+    EventKind,
+    Liquidity,
+    Moment,
+    OrderKind,
+    Reason,
+    Status,
+    TimeInForce,
+)
+from btq_assets.engine.errors import EngineError
+from btq_assets.engine.terms import Instruments, OrderCosts, terms_table
+
+__all__ = [
+    "Bar",
+    "FillTerms",
+    "Liquidity",
+    "LiveOrder",
+    "OrderFill",
+    "OrderKind",
+    "Quote",
+    "Reason",
+    "Status",
+    "TimeInForce",
+    "TradeTick",
+    "execute",
+]
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Prices over ``(start, time]``; times are int64, nanoseconds where they are real.
+
+    `volatility` (daily, fraction) and `daily_volume` (shares) feed the impact; without the second
+    the volume of the bar is taken. `half_spread` (fraction) replaces that of the costs.
+    """
+
+    time: int
+    start: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = NAN
+    session: int = 0
+    opens_session: bool = False
+    closes_session: bool = False
+    halted: bool = False
+    half_spread: float = NAN
+    volatility: float = NAN
+    daily_volume: float = NAN
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Best bid and ask with their sizes (shares) from `time` on."""
+
+    time: int
+    bid: float
+    ask: float
+    bid_size: float = NAN
+    ask_size: float = NAN
+    session: int = 0
+    halted: bool = False
+    volatility: float = NAN
+    daily_volume: float = NAN
+
+
+@dataclass(frozen=True)
+class TradeTick:
+    """A trade of others."""
+
+    time: int
+    price: float
+    size: float = NAN
+    session: int = 0
+    halted: bool = False
+    half_spread: float = NAN
+    volatility: float = NAN
+    daily_volume: float = NAN
+
+
+Event = Bar | Quote | TradeTick
+
+
+@dataclass
+class LiveOrder:
+    """An order and how far it has come; `execute` moves it on.
+
+    Attributes
+    ----------
+    quantity
+        Signed shares, sells negative.
+    kind, force
+        `OrderKind`, `TimeInForce`.
+    limit, stop
+        Prices. A trailing stop takes its first level from `stop` or, without one, from the price
+        of the first event it sees.
+    trail_amount, trail_fraction
+        Distance of a trailing stop, currency or fraction of price.
+    active_at
+        Time from which it may trade: the decision, plus what it takes to arrive.
+    expire_at, cancel_at
+        Times; `NEVER` for none.
+    filled, value
+        Signed shares filled, and their value at prices before costs.
+    commission_accrued, commission_charged
+        So that a minimum per order is charged once.
+    triggered, rested, session, status, reason
+        State of the order.
+    """
+
+    quantity: float
+    kind: OrderKind = OrderKind.MARKET
+    force: TimeInForce = TimeInForce.GTC
+    limit: float = NAN
+    stop: float = NAN
+    trail_amount: float = NAN
+    trail_fraction: float = NAN
+    active_at: int = 0
+    expire_at: int = NEVER
+    cancel_at: int = NEVER
+    filled: float = 0.0
+    value: float = 0.0
+    commission_accrued: float = 0.0
+    commission_charged: float = 0.0
+    triggered: bool = False
+    rested: bool = False
+    session: int = -1
+    status: Status = Status.WORKING
+    reason: Reason = Reason.NONE
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.quantity) or self.quantity == 0:
+            raise EngineError(f"quantity = {self.quantity!r}: signed shares, not zero")
+        check_prices(
+            self.kind, self.force, self.limit, self.stop, self.trail_amount, self.trail_fraction
+        )
+
+    @property
+    def remaining(self) -> float:
+        """Shares not yet filled, positive."""
+        return abs(self.quantity - self.filled)
+
+    @property
+    def side(self) -> int:
+        """1 buys, -1 sells."""
+        return 1 if self.quantity > 0 else -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still trade."""
+        return self.status in (Status.NEW, Status.WORKING, Status.PARTIAL)
+
+
+@dataclass(frozen=True)
+class FillTerms:
+    """Costs and instrument of one asset, as the compiled functions read them.
+
+    `limit_fills`: a resting limit fills when its price is touched, or only when traded through.
+    """
+
+    costs: OrderCosts = field(default_factory=OrderCosts)
+    instrument: Instruments = field(default_factory=Instruments)
+    limit_fills: str = "touch"
+    table: np.ndarray = field(init=False, repr=False)
+    tiers: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.limit_fills not in ("touch", "through"):
+            raise EngineError(f"limit_fills = {self.limit_fills!r}: touch or through")
+        object.__setattr__(self, "table", terms_table(1, self.costs, self.instrument))
+        object.__setattr__(self, "tiers", self.costs.tier_table())
+
+
+@dataclass(frozen=True)
+class OrderFill:
+    """One fill. Costs in the currency of the asset; `executed_price` is what was really paid.
+
+    `permanent` is the fraction by which the fill moves later prices, signed; a caller that wants
+    permanent impact multiplies what it quotes from then on.
+    """
+
+    time: int
+    quantity: float
+    price: float
+    commission: float
+    spread: float
+    slippage: float
+    impact: float
+    executed_price: float
+    permanent: float
+    liquidity: Liquidity
+    moment: Moment
+
+    @property
+    def cost(self) -> float:
+        """All costs, an unknown impact counted as none."""
+        return (
+            self.commission + self.spread + self.slippage + float(np.nan_to_num(self.impact, nan=0))
+        )
+
+
+def check_prices(
+    kind: int, force: int, limit: float, stop: float, trail_amount: float, trail_fraction: float
+) -> None:
+    """Refuse an order whose prices do not fit its kind."""
+    if kind in (
+        OrderKind.LIMIT,
+        OrderKind.STOP_LIMIT,
+        OrderKind.LIMIT_ON_OPEN,
+        OrderKind.LIMIT_ON_CLOSE,
+    ) and not (np.isfinite(limit) and limit > 0):
+        raise EngineError(f"{OrderKind(kind).name} needs a positive limit, found {limit!r}")
+    if kind in (OrderKind.STOP, OrderKind.STOP_LIMIT) and not (np.isfinite(stop) and stop > 0):
+        raise EngineError(f"{OrderKind(kind).name} needs a positive stop, found {stop!r}")
+    if kind == OrderKind.TRAILING_STOP:
+        distances = [d for d in (trail_amount, trail_fraction) if not np.isnan(d)]
+        if len(distances) != 1 or not distances[0] > 0 or not np.isfinite(distances[0]):
+            raise EngineError("TRAILING_STOP needs one of trail_amount and trail_fraction, > 0")
+        if not np.isnan(trail_fraction) and trail_fraction >= 1:
+            raise EngineError(f"trail_fraction = {trail_fraction!r} must stay below 1")
+    if kind >= OrderKind.MARKET_ON_OPEN and force not in (TimeInForce.GTC, TimeInForce.DAY):
+        raise EngineError(
+            f"{OrderKind(kind).name} lives until its auction: time in force GTC or DAY, not "
+            f"{TimeInForce(force).name}"
+        )
+
+
+def _flat(event: Event) -> tuple[int, int, float, float, float, float, int, float, float]:
+    """Kind, start, four prices, flags, volume for buys and for sells."""
+    halted = FLAG_HALTED * event.halted
+    if isinstance(event, Bar):
+        flags = (
+            halted
+            + FLAG_SESSION_OPEN * event.opens_session
+            + FLAG_SESSION_CLOSE * event.closes_session
+        )
+        return (
+            int(EventKind.BAR),
+            event.start,
+            event.open,
+            event.high,
+            event.low,
+            event.close,
+            flags,
+            event.volume,
+            event.volume,
+        )
+    if isinstance(event, Quote):
+        if event.bid > event.ask:
+            raise EngineError(f"quote at {event.time}: bid {event.bid:g} above ask {event.ask:g}")
+        sizes = event.ask_size, event.bid_size
+        return (int(EventKind.QUOTE), 0, event.bid, event.ask, NAN, NAN, halted, *sizes)
+    price = event.price
+    return (int(EventKind.TRADE), 0, price, price, price, price, halted, event.size, event.size)
+
+
+def execute(
+    order: LiveOrder,
+    event: Event,
+    terms: FillTerms,
+    *,
+    available: float | None = None,
+    month_value: float = 0.0,
+    allow_fill_on_deciding_bar_DANGER: bool = False,
+) -> OrderFill | None:
+    """One order against one event; the order is moved on in place.
+
+    Parameters
+    ----------
+    order, event, terms
+        See their classes.
+    available
+        Shares this event still has for orders of this asset. Default: participation times its
+        volume (its quoted size), unlimited where that is unknown and no participation is set. When
+        several orders share an event, pass what the earlier ones left.
+    month_value
+        Value traded this month before this fill, for tiers of commission.
+    allow_fill_on_deciding_bar_DANGER
+        Also trade at the close of the bar the decision was made on. Looks ahead.
+
+    Returns
+    -------
+    OrderFill or None
+        None when nothing traded; `order.status` says whether it still waits.
+
+    Raises
+    ------
+    EngineError
+        The order has ended, or a quote is crossed.
+    """
+    from btq_assets.engine import fill_kernel as compiled
+
+    if not order.is_open:
+        raise EngineError(f"the order has ended: {order.status.name}")
+    kind, start, first, second, low, close, flags, for_buys, for_sells = _flat(event)
+    volume = for_buys if order.side > 0 else for_sells
+    table = terms.table
+    if available is None:
+        available = available_shares(volume, float(terms.instrument.participation))  # type: ignore[arg-type]
+    level = order.stop
+    if order.kind == OrderKind.TRAILING_STOP and np.isnan(level) and event.time > order.active_at:
+        seen = second if kind == EventKind.QUOTE and order.side > 0 else first
+        level = compiled.trailing_level(
+            order.side, NAN, seen, order.trail_amount, order.trail_fraction
+        )
+    verdict, quantity, price, liquidity, moment, quoted, triggered, session = compiled.attempt(
+        int(order.kind),
+        int(order.force),
+        order.side,
+        order.remaining,
+        order.limit,
+        level,
+        order.triggered,
+        order.rested,
+        order.session,
+        order.active_at,
+        order.expire_at,
+        order.cancel_at,
+        kind,
+        event.time,
+        start,
+        first,
+        second,
+        low,
+        close,
+        flags,
+        event.session,
+        available,
+        float(terms.instrument.lot_size),  # type: ignore[arg-type]
+        float(terms.instrument.min_shares),  # type: ignore[arg-type]
+        terms.limit_fills == "through",
+        allow_fill_on_deciding_bar_DANGER,
+    )
+    order.triggered, order.session = bool(triggered), int(session)
+    took_part = session >= 0
+    order.rested = order.rested or took_part
+    if order.kind == OrderKind.TRAILING_STOP and took_part and not triggered:
+        # the best price of the event for the trade: highest for a sell, lowest for a buy
+        best = {EventKind.BAR: (second, low), EventKind.QUOTE: (first, second)}.get(
+            EventKind(kind), (first, first)
+        )
+        order.stop = compiled.trailing_level(
+            order.side, level, best[order.side > 0], order.trail_amount, order.trail_fraction
+        )
+    if verdict in (compiled.EXPIRE, compiled.CANCEL):
+        order.status = Status.EXPIRED if verdict == compiled.EXPIRE else Status.CANCELLED
+        order.reason = (
+            Reason.TIME_IN_FORCE if verdict == compiled.EXPIRE else Reason.CANCELLED_BY_OWNER
+        )
+    if quantity <= 0.0:
+        return None
+    daily = event.daily_volume
+    if np.isnan(daily) and isinstance(event, Bar):
+        daily = event.volume
+    spread, slippage, impact, permanent = compiled.charge(
+        table,
+        0,
+        price,
+        quantity,
+        order.side,
+        liquidity,
+        order.limit,
+        getattr(event, "half_spread", NAN),
+        quoted,
+        event.volatility,
+        daily,
+    )
+    return _book(
+        order,
+        event.time,
+        quantity,
+        price,
+        (spread, slippage, impact, order.side * permanent),
+        (liquidity, moment, verdict == compiled.FILL_AND_EXPIRE),
+        terms,
+        month_value,
+    )
+
+
+def available_shares(volume: float, participation: float) -> float:
+    """What orders may take of an event: unlimited where no share of its volume is set.
+
+    A known volume of zero trades nothing, limit or not; an unknown one nothing under a limit.
+    """
+    if volume == 0:
+        return 0.0
+    if np.isinf(participation):
+        return float("inf")
+    return 0.0 if np.isnan(volume) else participation * volume
+
+
+def _book(
+    order: LiveOrder,
+    time: int,
+    quantity: float,
+    price: float,
+    charged: tuple[float, float, float, float],
+    how: tuple[int, int, bool],
+    terms: FillTerms,
+    month_value: float,
+) -> OrderFill:
+    """Commission, the order's progress, and the record."""
+    from btq_assets.engine import fill_kernel as compiled
+    from btq_assets.engine.codes import MINIMUM, MULTIPLIER, PER_SHARE
+
+    spread, slippage, impact, permanent = charged
+    liquidity, moment, ends = how
+    multiplier = terms.table[0, MULTIPLIER]
+    adverse = spread + slippage + float(np.nan_to_num(impact, nan=0.0))
+    executed = quantity * price * multiplier + order.side * adverse
+    due, order.commission_accrued = compiled.commission_due(
+        compiled.commission_rate(terms.table, terms.tiers, 0, liquidity, month_value),
+        terms.table[0, PER_SHARE],
+        terms.table[0, MINIMUM],
+        executed,
+        quantity,
+        order.commission_accrued,
+        order.commission_charged,
+    )
+    order.commission_charged += due
+    done = quantity >= order.remaining
+    order.filled = order.quantity if done else order.filled + order.side * quantity
+    order.value += quantity * price * multiplier
+    order.status = Status.FILLED if done else (Status.EXPIRED if ends else Status.PARTIAL)
+    if ends and not done:
+        order.reason = Reason.TIME_IN_FORCE
+    return OrderFill(
+        time=time,
+        quantity=order.side * quantity,
+        price=price,
+        commission=due,
+        spread=spread,
+        slippage=slippage,
+        impact=impact,
+        executed_price=executed / (quantity * multiplier),
+        permanent=permanent,
+        liquidity=Liquidity(liquidity),
+        moment=Moment(moment),
+    )
