@@ -35,6 +35,7 @@ def caveats(frames: ReportFrames, context: ReportContext) -> tuple[Caveat, ...]:
     """Everything the report has to say before its first number, grouped."""
     return (
         *_of_the_generated_market(frames, context),
+        *_of_undated_sectors(frames, context),
         *_of_the_run(frames, context),
         *_of_the_data(frames, context),
         *_of_the_features(frames, context),
@@ -75,6 +76,25 @@ def null_families(frames: ReportFrames, universe: str) -> list[tuple[str, int, i
         if missing:
             found.append((family, len(missing), len(names)))
     return found
+
+
+def _of_undated_sectors(frames: ReportFrames, context: ReportContext) -> Iterator[Caveat]:
+    """Sectors have no history: what an asset belongs to today is applied to all of its past."""
+    computed = (pl.col("family") == "sector_relative") & pl.col("enabled")
+    if frames["catalogue"].filter(computed).is_empty():
+        return
+    reads = (
+        "models read them (models.feature_families)"
+        if "sector_relative" in context.config.models.feature_families
+        else "no model reads them"
+    )
+    yield Caveat(
+        _RUN,
+        "Sectors have no history: features.sector_relative compares every past session by the newest "
+        "sector of core.instruments, which was not known then where an asset changed sector; "
+        f"{reads}.",
+        "Sectors",
+    )
 
 
 def _of_the_generated_market(frames: ReportFrames, context: ReportContext) -> Iterator[Caveat]:

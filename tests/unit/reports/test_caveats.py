@@ -53,6 +53,22 @@ def test_it_is_said(report_tables: ReportFrames, said: str) -> None:
     assert said in texts(report_tables)
 
 
+def test_undated_sectors_are_named_first_while_features_of_them_are_computed(
+    report_tables: ReportFrames,
+) -> None:
+    catalogue = report_tables["catalogue"]
+    assert "Sectors have" not in texts(report_tables)
+    row = catalogue.head(1).with_columns(family=pl.lit("sector_relative"), enabled=pl.lit(True))
+    frames = changed(report_tables, catalogue=pl.concat([catalogue, row]))
+    first = caveats(frames, make_context(None))[0]
+    assert first.text.startswith("Sectors have no history: features.sector_relative")
+    assert first.text.endswith("no model reads them.")
+    read = TradingConfig(models={"feature_families": ["technical", "sector_relative"]})
+    assert "models read them" in caveats(frames, make_context(read))[0].text
+    off = changed(report_tables, catalogue=pl.concat([catalogue, row.with_columns(enabled=False)]))
+    assert "Sectors have" not in texts(off)
+
+
 def test_a_series_that_runs_to_the_end_is_not_said_to_end_early(
     report_tables: ReportFrames,
 ) -> None:
