@@ -13,8 +13,8 @@ from btq_assets.sources.synthetic.spec import MarketSpec
 from btq_assets.sources.synthetic.ticks import ticks_of
 
 #: Bars a session has of each length; fewer than a real one, enough for every window.
-PER_SESSION = {"5m": 8, "15m": 6, "1h": 4}
-_MINUTES = {"5m": 5, "15m": 15, "1h": 60}
+PER_SESSION = {"1m": 9, "5m": 8, "15m": 6, "1h": 4}
+_MINUTES = {"1m": 1, "5m": 5, "15m": 15, "1h": 60}
 
 
 def weekly(bars: pl.DataFrame) -> pl.DataFrame:

@@ -38,7 +38,7 @@ from btq_assets.timeline import asof_join
 
 Kernel = Callable[[np.ndarray, int], np.ndarray]
 
-INTRADAY = ("5m", "15m", "1h")
+INTRADAY = ("1m", "5m", "15m", "1h")
 
 _TREND, _RSI = 20, 14
 
@@ -122,7 +122,7 @@ def compute(
     weekly
         Rows of `core.bars_1w`.
     intraday
-        Rows of `core.bars_5m`, `core.bars_15m` and `core.bars_1h` by length; a length that is
+        Rows of `core.bars_1m` to `core.bars_1h` by length; a length that is
         missing or empty leaves its features null.
 
     Returns

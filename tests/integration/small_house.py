@@ -50,7 +50,7 @@ CONFIG = TradingConfig(
 #: Tables of other rooms that `sources` makes.
 GIVEN = frozenset(
     (
-        "core.bars_1d", "core.bars_1w", "core.bars_5m", "core.bars_15m", "core.bars_1h",
+        "core.bars_1d", "core.bars_1w", "core.bars_1m", "core.bars_5m", "core.bars_15m", "core.bars_1h",
         "core.trade_bars_1m", "core.instruments", "core.yield_curve", "core.macro_vintages",
         "core.documents",
     )

@@ -9,13 +9,13 @@ from btq_assets.contracts.columns import number
 from btq_assets.contracts.features.family import family
 
 #: Shortest first; shorter than a day only where a source has such bars.
-TIMEFRAMES = ("5m", "15m", "1h", "1d", "1w")
+TIMEFRAMES = ("1m", "5m", "15m", "1h", "1d", "1w")
 
 _ROUNDING = 1e-9
 
 MULTI_TIMEFRAME = family(
     "multi_timeframe",
-    "Trend, momentum, volatility and place in the range of the last finished bars of five timeframes.",
+    "Trend, momentum, volatility and place in the range of the last finished bars of six timeframes.",
     (
         *(
             column

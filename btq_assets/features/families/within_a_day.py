@@ -43,6 +43,7 @@ FAMILIES: tuple[Family, ...] = (
         inputs={
             "bars": core.BARS_1D,
             "bars_1w": core.BARS_1W,
+            "bars_1m": core.BARS_1M,
             "bars_5m": core.BARS_5M,
             "bars_15m": core.BARS_15M,
             "bars_1h": core.BARS_1H,

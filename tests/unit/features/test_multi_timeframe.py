@@ -42,7 +42,7 @@ def _plain(closes: np.ndarray) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("freq", ["5m", "15m", "1h", "1d", "1w"])
+@pytest.mark.parametrize("freq", ["1m", "5m", "15m", "1h", "1d", "1w"])
 def test_each_timeframe_is_its_formula_over_the_last_known_bars(freq, frames, config):
     # Plain numpy over the closes that had ended; row 120 is a Monday, the week before it has ended.
     found = FAMILY["multi_timeframe"].compute(frames, config).filter(symbol="S01")

@@ -11,7 +11,7 @@ from report_frames import fill, make_context
 
 from btq_assets.config import TradingConfig
 from btq_assets.config.sections import UniverseSection
-from btq_assets.contracts import features, models
+from btq_assets.contracts import features
 from btq_assets.reports.caveats import banner, caveats, null_families
 from btq_assets.reports.frames import CONTRACTS, ReportFrames
 
@@ -121,7 +121,7 @@ def test_null_families_are_those_no_model_saw(report_tables: ReportFrames) -> No
         name: (missing, total) for name, missing, total in null_families(report_tables, "us20")
     }
     assert "technical" not in found
-    read = {*models.ASSET_FAMILIES, *models.MARKET_FAMILIES}
+    read = set(TradingConfig().models.feature_families)
     assert set(found) == read - {"technical"}
     # One feature of a family with values: only the rest is missing.
     name = features.feature_names("volatility")[0]
