@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from btq_assets.features.kernels import moments, order, pairs
+from btq_assets.features.kernels import moments, order, pairs, quantiles
 
 Array = NDArray[np.float64]
 Block = NDArray[np.float32]
@@ -257,7 +257,7 @@ def _quantiles(part: Part) -> None:
     close = part.fields["close"]
     found = np.empty((2, *part.room("qtlu").shape), np.float32)
     given = (part.starts, part.windows("qtlu"), part.full, _QUANTILES, close, 0)
-    order.quantiles(close, *given, found)
+    quantiles.quantiles(close, *given, found)
     part.store("qtlu", lambda: found[0])
     part.store("qtld", lambda: found[1])
 

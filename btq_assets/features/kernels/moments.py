@@ -3,11 +3,12 @@
 Belongs here: statistics that are sums over one series. Does not belong here: order statistics
 (`order`), pairs of series (`pairs`). Kernels take flat arrays; `rolling` takes matrices.
 
-Sums run from the newest value of a window to its oldest, so that a longer window goes on where a
-shorter one ended: several lengths cost as much as the longest. Squares and products are taken of
-differences from the window's last value. It lies within ``sqrt(n - 1)`` deviations of the mean
-(Samuelson, 1968), so what cancels is at most n times what remains: a relative error of the
-variance below ``n^2`` roundings, and exactly zero where nothing moves.
+Windows are doubled (`tiles`), so that sums are of halves of halves: their rounding grows with the
+logarithm of the length. Squares and products are taken of differences from the window's last
+value, and moved to a new last value when older values are added. The last value lies within
+``sqrt(n - 1)`` deviations of the mean (Samuelson, 1968), so what cancels is at most n times what
+remains: a relative error of the variance below ``n^2`` roundings, and exactly zero where nothing
+moves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from btq_assets.features.kernels.tiles import TILE, has_holes
+from btq_assets.features.kernels.tiles import doubles, has_holes, load, tile_rows
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -39,53 +40,68 @@ def sums(x, starts, windows, full, mean, at, out):
     out
         ``[W, >= at + len(x)]``.
     """
-    total = np.empty(TILE)
     longest = windows[-1]
+    base = longest - 1
+    tile = tile_rows(longest)
+    b, room = np.empty(tile + base), np.empty((2, tile + base))
+    done = np.empty(windows.size, np.bool_)
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
-        for a in range(first, last, TILE):
-            m = min(TILE, last - a)
-            holes = (not full) and has_holes(x, max(first, a - longest + 1), a + m)
-            total[:m] = 0.0
-            k = 0
-            for w in range(windows.size):
-                n = windows[w]
-                while k < n:
-                    # Rows before `low` lie less than k after the symbol's beginning.
-                    low = max(first + k - a, 0)
-                    if k + 4 <= n and a - first >= k + 3:
-                        # Four values a round: one load and store of the sums instead of four.
-                        v0, v1 = x[a - k : a - k + m], x[a - k - 1 : a - k - 1 + m]
-                        v2, v3 = x[a - k - 2 : a - k - 2 + m], x[a - k - 3 : a - k - 3 + m]
-                        for j in range(m):
-                            total[j] = (((total[j] + v0[j]) + v1[j]) + v2[j]) + v3[j]
-                        k += 4
-                        continue
-                    if low < m:
-                        v, part = x[a + low - k : a + m - k], total[low:m]
-                        for j in range(m - low):
-                            part[j] += v[j]
-                    k += 1
-                if a - first >= n - 1 and not holes:
-                    to, divisor = out[w, at + a : at + a + m], n if mean else 1
-                    for j in range(m):
-                        to[j] = total[j] / divisor
+        for a in range(first, last, tile):
+            m = min(tile, last - a)
+            size = base + m
+            load(x, first, a - base, a + m, np.nan if full else 0.0, 1.0, b)
+            holes = (not full) and has_holes(b, 0, size)
+            done[:] = False
+            for w in range(windows.size - 1, -1, -1):
+                if done[w]:
                     continue
-                for j in range(m):
-                    t = a + j
-                    count = min(n, t - first + 1)
-                    value = total[j]
-                    if full and count < n:
-                        value = np.nan
-                    elif holes and np.isnan(value):
-                        count, value = 0, 0.0
-                        for p in range(max(first, t - n + 1), t + 1):
-                            if not np.isnan(x[p]):
-                                count += 1
-                                value += x[p]
-                        if count == 0:
-                            value = np.nan
-                    out[w, at + t] = value / count if mean else value
+                n = windows[w]
+                total, to, p, low = b, room[0], 1, longest - n
+                while True:
+                    for v in range(windows.size):
+                        if windows[v] == p:
+                            done[v] = True
+                            found = out[v, at + a : at + a + m]
+                            _put_sums(total, b, base, p, a - first, full, mean, holes, found)
+                    if p == n:
+                        break
+                    low += p if doubles(n, p) else 1
+                    _add(total, total if doubles(n, p) else b, to, p, low, size)
+                    total, to = to, room[1] if p == 1 else total
+                    p += p if doubles(n, p) else 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(total, older, to, p, low, size):
+    """Sums of the values before to those of the last `p`."""
+    s0, s1, out = total[low:size], older[low - p : size - p], to[low:size]
+    for j in range(out.size):
+        out[j] = s0[j] + s1[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _put_sums(total, b, base, n, since, full, mean, holes, to):
+    """Sums or means of `n` values; `since` rows of the history lie before the tile."""
+    s = total[base : base + to.size]
+    if full or (since >= n - 1 and not holes):
+        divisor = n if mean else 1
+        for j in range(to.size):
+            to[j] = s[j] / divisor
+        return
+    for j in range(to.size):
+        count = min(n, since + j + 1)
+        value = s[j]
+        if holes and np.isnan(value):
+            oldest = base + j - count + 1
+            count, value = 0, 0.0
+            for p in range(oldest, base + j + 1):
+                if not np.isnan(b[p]):
+                    count += 1
+                    value += b[p]
+            if count == 0:
+                value = np.nan
+        to[j] = value / count if mean else value
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -141,103 +157,165 @@ def line(
         ``[W, >= at + len(x)]``, or ``[0, 0]`` for what is not wanted; the residual is the last
         value less its place on the line.
     """
-    s1, s2, sp = np.empty(TILE), np.empty(TILE), np.empty(TILE)
-    unit = np.ones(TILE)
     longest = windows[-1]
-    want_mean, want_std = mean_out.shape[0] > 0, std_out.shape[0] > 0
-    want_line = slope_out.shape[0] + rsquare_out.shape[0] + residual_out.shape[0] > 0
+    base = longest - 1
+    tile = tile_rows(longest)
+    b, unit = np.empty(tile + base), np.ones(tile)
+    # Of the last p values, less the last of them: sums, of squares, and of products with age.
+    now, then = _room(tile + base), _room(tile + base)
+    done = np.empty(windows.size, np.bool_)
+    sloped = slope_out.shape[0] + rsquare_out.shape[0] + residual_out.shape[0] > 0
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
-        for a in range(first, last, TILE):
-            m = min(TILE, last - a)
-            holes = (not full) and has_holes(x, max(first, a - longest + 1), a + m)
-            current = x[a : a + m]
+        for a in range(first, last, tile):
+            m = min(tile, last - a)
+            size = base + m
+            load(x, first, a - base, a + m, np.nan, 1.0, b)
+            holes = (not full) and has_holes(b, base - min(base, a - first), size)
             if per.size > 0:
-                unit[:m] = per[a : a + m]
-            s1[:m] = 0.0
-            s2[:m] = 0.0
-            sp[:m] = 0.0
-            # At age zero the difference is zero, or missing.
-            for j in range(m):
-                s1[j] = current[j] - current[j]
-            k = 1
-            for w in range(windows.size):
-                n = windows[w]
-                while k < n:
-                    low = max(first + k - a, 0)
-                    if k + 3 <= n and a - first >= k + 2:
-                        v0, v1 = x[a - k : a - k + m], x[a - k - 1 : a - k - 1 + m]
-                        v2 = x[a - k - 2 : a - k - 2 + m]
-                        k0, k1, k2 = k * 1.0, k + 1.0, k + 2.0
-                        if want_line:
-                            for j in range(m):
-                                c = current[j]
-                                d0, d1, d2 = v0[j] - c, v1[j] - c, v2[j] - c
-                                s1[j] = ((s1[j] + d0) + d1) + d2
-                                s2[j] = ((s2[j] + d0 * d0) + d1 * d1) + d2 * d2
-                                sp[j] = ((sp[j] + k0 * d0) + k1 * d1) + k2 * d2
-                        else:
-                            for j in range(m):
-                                c = current[j]
-                                d0, d1, d2 = v0[j] - c, v1[j] - c, v2[j] - c
-                                s1[j] = ((s1[j] + d0) + d1) + d2
-                                s2[j] = ((s2[j] + d0 * d0) + d1 * d1) + d2 * d2
-                        k += 3
-                        continue
-                    if low < m:
-                        v, c = x[a + low - k : a + m - k], current[low:m]
-                        p1, p2, pp = s1[low:m], s2[low:m], sp[low:m]
-                        for j in range(m - low):
-                            d = v[j] - c[j]
-                            p1[j] += d
-                            p2[j] += d * d
-                            pp[j] += k * d
-                    k += 1
-                head = min(max(first + n - 1 - a, 0), m)
-                for j in range(head):
-                    t = a + j
-                    r = (np.nan, np.nan, np.nan, np.nan, np.nan)
-                    if not full:
-                        found = _line_of(x, first, t + 1)
-                        r = _results(found, current[j], unit[j], ddof, still, still_share)
-                    _write(r, w, at + t, mean_out, std_out, slope_out, rsquare_out, residual_out)
-                age = (n - 1) / 2.0
-                times = n * (n * n - 1.0) / 12.0
-                if want_mean:
-                    to = mean_out[w, at + a : at + a + m]
-                    for j in range(head, m):
-                        to[j] = (current[j] + s1[j] / n) / unit[j]
-                if want_std:
-                    to = std_out[w, at + a : at + a + m]
-                    for j in range(head, m):
-                        square = max(s2[j] - s1[j] * s1[j] / n, 0.0)
-                        to[j] = np.sqrt(square / (n - ddof)) / unit[j]
-                if slope_out.shape[0] > 0:
-                    to = slope_out[w, at + a : at + a + m]
-                    for j in range(head, m):
-                        to[j] = -(sp[j] - age * s1[j]) / times / unit[j]
-                if residual_out.shape[0] > 0:
-                    to = residual_out[w, at + a : at + a + m]
-                    for j in range(head, m):
-                        # The line's end less the last value, both seen from the last value.
-                        end = s1[j] / n - (sp[j] - age * s1[j]) / times * age
-                        to[j] = -end / unit[j]
-                if rsquare_out.shape[0] > 0:
-                    to = rsquare_out[w, at + a : at + a + m]
-                    for j in range(head, m):
-                        square = s2[j] - s1[j] * s1[j] / n
-                        product = sp[j] - age * s1[j]
-                        limit = still + still_share * abs(current[j] + s1[j] / n)
-                        share = product * product / (times * square)
-                        share = 1.0 if share > 1.0 else share
-                        to[j] = share if square / (n - 1) > limit * limit else np.nan
-                if holes:
-                    for j in range(head, m):
-                        if np.isnan(s1[j]):
-                            t = a + j
-                            found = _line_of(x, t - n + 1, t + 1)
-                            r = _results(found, current[j], unit[j], ddof, still, still_share)
-                            _write(r, w, at + t, mean_out, std_out, slope_out, rsquare_out, residual_out)  # fmt: skip
+                _invert(per[a : a + m], unit)
+            done[:] = False
+            for w in range(windows.size - 1, -1, -1):
+                if done[w]:
+                    continue
+                n, p, low = windows[w], 1, longest - windows[w]
+                _begin(b, now, low, size)
+                while True:
+                    for v in range(windows.size):
+                        if windows[v] != p:
+                            continue
+                        done[v] = True
+                        head = 0 if full else min(max(first + p - 1 - a, 0), m)
+                        _put_line(
+                            b, now, unit, base, m, head, p, ddof, still, still_share, v, at + a,
+                            mean_out, std_out, slope_out, rsquare_out, residual_out,
+                        )  # fmt: skip
+                        for j in range(0 if head > 0 or holes else m, m):
+                            if j < head or np.isnan(now[0][base + j]):
+                                t = a + j
+                                found = _line_of(x, max(first, t - p + 1), t + 1)
+                                r = _results(found, x[t], 1.0 / unit[j], ddof, still, still_share)
+                                _write(
+                                    r, v, at + t, mean_out, std_out, slope_out, rsquare_out,
+                                    residual_out,
+                                )  # fmt: skip
+                    if p == n:
+                        break
+                    if p > 1 and doubles(n, p):
+                        low += p
+                        _double(b, now, then, p, low, size, sloped)
+                        now, then = then, now
+                        p *= 2
+                    else:
+                        low += 1
+                        _older(b, now, p, low, size, sloped)
+                        p += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _room(size):
+    return np.empty(size), np.empty(size), np.empty(size)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _invert(per, unit):
+    for j in range(per.size):
+        unit[j] = 1.0 / per[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _begin(b, now, low, size):
+    """Sums of one value: zero, or missing."""
+    c, s, q, u = b[low:size], now[0][low:size], now[1][low:size], now[2][low:size]
+    for j in range(c.size):
+        s[j] = c[j] - c[j]
+    for j in range(c.size):
+        q[j] = 0.0
+    for j in range(c.size):
+        u[j] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _older(b, now, p, low, size, sloped):
+    """Add to the last `p` values the one before them."""
+    c, v = b[low:size], b[low - p : size - p]
+    s, q, u = now[0][low:size], now[1][low:size], now[2][low:size]
+    age = 1.0 * p
+    for j in range(c.size):
+        g = v[j] - c[j]
+        s[j] += g
+        q[j] += g * g
+    if sloped:
+        for j in range(c.size):
+            u[j] += age * (v[j] - c[j])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _double(b, now, then, p, low, size, sloped):
+    """Add to the last `p` values the `p` before them.
+
+    What is known of those is of differences from their own last value, which differs by g from
+    the window's: ``sum (d + g) = sum d + p g``, and so on.
+    """
+    c, v = b[low:size], b[low - p : size - p]
+    s0, s1, s = now[0][low:size], now[0][low - p : size - p], then[0][low:size]
+    q0, q1, q = now[1][low:size], now[1][low - p : size - p], then[1][low:size]
+    count = 1.0 * p
+    for j in range(c.size):
+        g = v[j] - c[j]
+        moved = s1[j] + count * g
+        s[j] = s0[j] + moved
+        q[j] = q0[j] + (q1[j] + g * (s1[j] + moved))
+    if sloped:
+        u0, u1, u = now[2][low:size], now[2][low - p : size - p], then[2][low:size]
+        ages = p * (3 * p - 1) / 2.0
+        for j in range(c.size):
+            u[j] = u0[j] + (u1[j] + count * s1[j] + ages * (v[j] - c[j]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _put_line(
+    b, now, unit, base, m, head, n, ddof, still, still_share, w, at,
+    mean_out, std_out, slope_out, rsquare_out, residual_out,
+):  # fmt: skip
+    """Results of the windows of `n` values from the row `head` of a tile on.
+
+    `unit` holds one over the divisors.
+    """
+    current, s1 = b[base : base + m], now[0][base : base + m]
+    s2, sp = now[1][base : base + m], now[2][base : base + m]
+    share, freedom = 1.0 / n, 1.0 / (n - ddof)
+    age, times = (n - 1) / 2.0, 12.0 / (n * (n * n - 1.0))
+    if mean_out.shape[0] > 0:
+        to = mean_out[w, at : at + m]
+        for j in range(head, m):
+            to[j] = (current[j] + s1[j] * share) * unit[j]
+    if std_out.shape[0] > 0:
+        to = std_out[w, at : at + m]
+        for j in range(head, m):
+            square = s2[j] - s1[j] * s1[j] * share
+            # Not below zero by rounding; what is missing stays so.
+            square = 0.0 if square < 0.0 else square
+            to[j] = np.sqrt(square * freedom) * unit[j]
+    if slope_out.shape[0] > 0:
+        to = slope_out[w, at : at + m]
+        for j in range(head, m):
+            to[j] = -(sp[j] - age * s1[j]) * times * unit[j]
+    if residual_out.shape[0] > 0:
+        to = residual_out[w, at : at + m]
+        for j in range(head, m):
+            # The line's end less the last value, both seen from the last value.
+            end = s1[j] * share - (sp[j] - age * s1[j]) * times * age
+            to[j] = -end * unit[j]
+    if rsquare_out.shape[0] > 0:
+        to = rsquare_out[w, at : at + m]
+        for j in range(head, m):
+            square = s2[j] - s1[j] * s1[j] * share
+            product = sp[j] - age * s1[j]
+            limit = still + still_share * abs(current[j] + s1[j] * share)
+            explained = product * product * times / square
+            explained = 1.0 if explained > 1.0 else explained
+            to[j] = explained if square > (n - 1) * limit * limit else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -282,14 +360,15 @@ def weighted(x, starts, weights, out):
         As long as `x`.
     """
     n = weights.size
-    total = np.empty(TILE)
+    tile = tile_rows(n)
+    total = np.empty(tile)
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
         head = min(first + n - 1, last)
         for t in range(first, head):
             out[t] = np.nan
-        for a in range(head, last, TILE):
-            m = min(TILE, last - a)
+        for a in range(head, last, tile):
+            m = min(tile, last - a)
             total[:m] = 0.0
             for k in range(n):
                 values = x[a - n + 1 + k : a - n + 1 + k + m]

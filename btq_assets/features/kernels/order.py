@@ -1,6 +1,7 @@
-"""Extremes, ranks and quantiles.
+"""Extremes and ranks.
 
-Belongs here: order statistics of windows. Does not belong here: sums (`moments`).
+Belongs here: largest and smallest values of windows, their places, and the rank of the last.
+Does not belong here: quantiles (`quantiles`), sums (`moments`).
 """
 
 from __future__ import annotations
@@ -8,10 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from btq_assets.features.kernels.tiles import TILE, has_holes
-
-#: Histories whose windows are kept in order side by side.
-LANES = 32
+from btq_assets.features.kernels.tiles import doubles, has_holes, load, tile_rows
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -47,70 +45,102 @@ def extreme(x, starts, windows, full, sign, at, value_out, place_out):
     value_out, place_out
         ``[W, >= at + len(x)]``, or ``[0, 0]`` for what is not wanted.
     """
-    best, age = np.empty(TILE), np.empty(TILE)
     longest = windows[-1]
-    values, places = value_out.shape[0] > 0, place_out.shape[0] > 0
+    base = longest - 1
+    tile = tile_rows(longest)
+    b, ages = np.empty(tile + base), np.empty((3, tile + base))
+    room = np.empty((2, tile + base))
+    done = np.empty(windows.size, np.bool_)
+    places = place_out.shape[0] > 0
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
-        for a in range(first, last, TILE):
-            m = min(TILE, last - a)
-            holes = has_holes(x, max(first, a - longest + 1), a + m)
-            current = x[a : a + m]
-            for j in range(m):
-                best[j] = sign * current[j]
-                age[j] = 0.0
-            k = 1
-            for w in range(windows.size):
-                n = windows[w]
-                while k < n:
-                    low = max(first + k - a, 0)
-                    if k + 2 <= n and a - first >= k + 1:
-                        v0, v1 = x[a - k : a - k + m], x[a - k - 1 : a - k - 1 + m]
-                        k0, k1 = k * 1.0, k + 1.0
-                        for j in range(m):
-                            b, g = best[j], age[j]
-                            d0, d1 = sign * v0[j], sign * v1[j]
-                            # Not less: the oldest of equal values is the first.
-                            g = k0 if d0 >= b else g
-                            b = d0 if d0 >= b else b
-                            g = k1 if d1 >= b else g
-                            b = d1 if d1 >= b else b
-                            best[j] = b
-                            age[j] = g
-                        k += 2
-                        continue
-                    if low < m:
-                        v, pb, pg = x[a + low - k : a + m - k], best[low:m], age[low:m]
-                        for j in range(m - low):
-                            d = sign * v[j]
-                            pg[j] = k if d >= pb[j] else pg[j]
-                            pb[j] = d if d >= pb[j] else pb[j]
-                    k += 1
-                if a - first >= n - 1 and not holes:
-                    if values:
-                        to = value_out[w, at + a : at + a + m]
-                        for j in range(m):
-                            to[j] = sign * best[j]
-                    if places:
-                        to = place_out[w, at + a : at + a + m]
-                        for j in range(m):
-                            to[j] = n - age[j]
+        for a in range(first, last, tile):
+            m = min(tile, last - a)
+            size = base + m
+            load(x, first, a - base, a + m, np.nan, sign, b)
+            holes = has_holes(b, base - min(base, a - first), size)
+            done[:] = False
+            for w in range(windows.size - 1, -1, -1):
+                if done[w]:
                     continue
-                for j in range(m):
-                    t = a + j
-                    count = min(n, t - first + 1)
-                    value, place = sign * best[j], count - age[j]
-                    if full and count < n:
-                        value, place = np.nan, np.nan
-                    elif holes and has_holes(x, t - count + 1, t + 1):
-                        value, place = np.nan, np.nan
-                        if not full:
-                            value, place = _extreme_of(x, t - count + 1, t + 1, sign)
-                            value *= sign
-                    if values:
-                        value_out[w, at + t] = value
+                n, p, low = windows[w], 1, longest - windows[w]
+                best, age, to, to_age = b, ages[2], room[0], ages[0]
+                age[:] = 0.0
+                while True:
+                    for v in range(windows.size):
+                        if windows[v] != p:
+                            continue
+                        done[v] = True
+                        if value_out.shape[0] > 0:
+                            out = value_out[v, at + a : at + a + m]
+                            _put_values(best, base, sign, out)
+                        if places:
+                            out = place_out[v, at + a : at + a + m]
+                            _put_places(age, base, p, a - first, out)
+                        head = min(max(first + p - 1 - a, 0), m)
+                        for j in range(m if holes else (head if full else 0)):
+                            t = a + j
+                            count = min(p, t - first + 1)
+                            gap = holes and has_holes(x, t - count + 1, t + 1)
+                            if not gap and (count == p or not full):
+                                continue
+                            value, place = np.nan, np.nan
+                            if not full:
+                                value, place = _extreme_of(x, t - count + 1, t + 1, sign)
+                            if value_out.shape[0] > 0:
+                                value_out[v, at + t] = sign * value
+                            if places:
+                                place_out[v, at + t] = place
+                    if p == n:
+                        break
+                    twice = doubles(n, p)
+                    low += p if twice else 1
                     if places:
-                        place_out[w, at + t] = place
+                        older, older_age = (best, age) if twice else (b, ages[2])
+                        _larger_at(best, age, older, older_age, to, to_age, p, low, size)
+                        age, to_age = to_age, ages[1] if p == 1 else age
+                    else:
+                        _larger(best, best if twice else b, to, p, low, size)
+                    best, to = to, room[1] if p == 1 else best
+                    p += p if twice else 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _larger(best, older, to, p, low, size):
+    """The larger of the best of `p` values and that of those before them."""
+    v0, v1, out = best[low:size], older[low - p : size - p], to[low:size]
+    for j in range(out.size):
+        # In this order a missing value before the history's beginning is left out.
+        out[j] = v1[j] if v1[j] > v0[j] else v0[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _larger_at(best, age, older, older_age, to, to_age, p, low, size):
+    """The same with ages; of equal values the older, for it is the first."""
+    v0, v1, out = best[low:size], older[low - p : size - p], to[low:size]
+    g0, g1, out_age = age[low:size], older_age[low - p : size - p], to_age[low:size]
+    before = 1.0 * p
+    for j in range(out.size):
+        out_age[j] = g1[j] + before if v1[j] >= v0[j] else g0[j]
+    for j in range(out.size):
+        out[j] = v1[j] if v1[j] > v0[j] else v0[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _put_values(best, base, sign, to):
+    values = best[base : base + to.size]
+    for j in range(to.size):
+        to[j] = sign * values[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _put_places(age, base, n, since, to):
+    ages = age[base : base + to.size]
+    for j in range(to.size):
+        to[j] = n - ages[j]
+    # Windows that begin with the history are shorter.
+    for j in range(min(max(n - 1 - since, 0), to.size)):
+        to[j] = since + j + 1 - ages[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -122,46 +152,37 @@ def rank(x, starts, windows, full, at, out):
     x, starts, windows, full, at, out
         As in `moments.sums`.
     """
-    below = np.empty(TILE)
     longest = windows[-1]
+    base = longest - 1
+    tile = tile_rows(longest)
+    b, below = np.empty(tile + base), np.empty(tile)
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
-        for a in range(first, last, TILE):
-            m = min(TILE, last - a)
-            holes = has_holes(x, max(first, a - longest + 1), a + m)
-            current = x[a : a + m]
-            # One half for the value itself, and one half because ranks begin with one.
-            below[:m] = 1.0
+        for a in range(first, last, tile):
+            m = min(tile, last - a)
+            load(x, first, a - base, a + m, np.nan, 1.0, b)
+            holes = has_holes(b, base - min(base, a - first), base + m)
+            # Twice one half: for the value itself, and because ranks begin with one.
+            below[:m] = 2.0
             k = 1
             for w in range(windows.size):
                 n = windows[w]
                 while k < n:
-                    low = max(first + k - a, 0)
-                    if k + 2 <= n and a - first >= k + 1:
-                        v0, v1 = x[a - k : a - k + m], x[a - k - 1 : a - k - 1 + m]
-                        for j in range(m):
-                            c = current[j]
-                            less = (0.5 if v0[j] < c else 0.0) + (0.5 if v0[j] <= c else 0.0)
-                            more = (0.5 if v1[j] < c else 0.0) + (0.5 if v1[j] <= c else 0.0)
-                            below[j] += less + more
-                        k += 2
-                        continue
-                    if low < m:
-                        v, c, part = x[a + low - k : a + m - k], current[low:m], below[low:m]
-                        for j in range(m - low):
-                            part[j] += (0.5 if v[j] < c[j] else 0.0) + (
-                                0.5 if v[j] <= c[j] else 0.0
-                            )
-                    k += 1
+                    if k + 4 <= n:
+                        _count_four(b, base, k, below[:m])
+                        k += 4
+                    else:
+                        _count_one(b, base, k, below[:m])
+                        k += 1
+                to = out[w, at + a : at + a + m]
                 if a - first >= n - 1 and not holes:
-                    to = out[w, at + a : at + a + m]
                     for j in range(m):
-                        to[j] = below[j] / n
+                        to[j] = below[j] * 0.5 / n
                     continue
                 for j in range(m):
                     t = a + j
                     count = min(n, t - first + 1)
-                    place = below[j]
+                    place = below[j] * 0.5
                     if (full and count < n) or (holes and np.isnan(x[t])):
                         place = np.nan
                     elif holes:
@@ -171,137 +192,31 @@ def rank(x, starts, windows, full, at, out):
                         # A missing value is not less than another, so only the count is new.
                         place = np.nan if full and present < n else place
                         count = present
-                    out[w, at + t] = place / count
+                    to[j] = place / count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _insert(ordered, count, value):
-    """Insert `value` into the first `count` of `ordered`."""
-    k = count
-    while k > 0 and ordered[k - 1] > value:
-        ordered[k] = ordered[k - 1]
-        k -= 1
-    ordered[k] = value
+def _count_four(b, base, k, below):
+    """Count values `k` to ``k + 3`` rows ago: once where less, once where not more."""
+    m = below.size
+    c = b[base : base + m]
+    v0, v1 = b[base - k : base - k + m], b[base - k - 1 : base - k - 1 + m]
+    v2, v3 = b[base - k - 2 : base - k - 2 + m], b[base - k - 3 : base - k - 3 + m]
+    for j in range(m):
+        s = below[j]
+        s += 1.0 if v0[j] < c[j] else 0.0
+        s += 1.0 if v0[j] <= c[j] else 0.0
+        s += 1.0 if v1[j] < c[j] else 0.0
+        s += 1.0 if v1[j] <= c[j] else 0.0
+        s += 1.0 if v2[j] < c[j] else 0.0
+        s += 1.0 if v2[j] <= c[j] else 0.0
+        s += 1.0 if v3[j] < c[j] else 0.0
+        s += 1.0 if v3[j] <= c[j] else 0.0
+        below[j] = s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _remove(ordered, count, value):
-    """Remove one `value` from the first `count` of `ordered`."""
-    k = 0
-    while ordered[k] != value:
-        k += 1
-    while k + 1 < count:
-        ordered[k] = ordered[k + 1]
-        k += 1
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _between(ordered, count, share):
-    """Quantile of the first `count` of `ordered`."""
-    place = share * (count - 1)
-    below = int(place)
-    value = ordered[below]
-    if below < count - 1:
-        value += (place - below) * (ordered[below + 1] - value)
-    return value
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _row_by_row(x, low, high, first, n, full, shares, per, w, at, out):
-    """Quantiles at the rows ``low`` to ``high - 1`` of a history that begins at `first`."""
-    ordered = np.empty(n + 1)
-    count = 0
-    for t in range(max(first, low - n + 1), high):
-        if count > 0 and t - n >= max(first, low - n + 1) and not np.isnan(x[t - n]):
-            _remove(ordered, count, x[t - n])
-            count -= 1
-        if not np.isnan(x[t]):
-            _insert(ordered, count, x[t])
-            count += 1
-        if t >= low:
-            for q in range(shares.size):
-                value = np.nan
-                if count == n or (count > 0 and not full):
-                    value = _between(ordered, count, shares[q])
-                out[q, w, at + t] = value / per[t] if per.size > 0 else value
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def quantiles(x, starts, windows, full, shares, per, at, out):
-    """Rolling quantiles, linear between neighbours (Hyndman and Fan 1996, definition 7).
-
-    The window is kept in order from one row to the next; which values it holds, and so the
-    result, does not depend on how it came to be. A history is cut into `LANES` stretches that go
-    forward together, each value of each ordered window moving by at most one place.
-
-    Parameters
-    ----------
-    x, starts, windows, full, at
-        As in `moments.sums`.
-    shares
-        ``float64[Q]``, 0 to 1.
-    per
-        Divisors, one per row, or of length zero for none.
-    out
-        ``[Q, W, >= at + len(x)]``.
-    """
-    old, new = np.empty(LANES), np.empty(LANES)
-    for w in range(windows.size):
-        n = windows[w]
-        # Ordered windows, one a column, between a row below and a row above all values.
-        now, then = np.empty((n + 2, LANES)), np.empty((n + 2, LANES))
-        now[0] = then[0] = -np.inf
-        now[n + 1] = then[n + 1] = np.inf
-        column = np.empty(n)
-        for i in range(starts.size - 1):
-            first, last = starts[i], starts[i + 1]
-            head = min(first + n - 1, last)
-            if last - head < 4 * LANES or has_holes(x, first, last):
-                _row_by_row(x, first, last, first, n, full, shares, per, w, at, out)
-                continue
-            _row_by_row(x, first, head, first, n, full, shares, per, w, at, out)
-            steps = (last - head + LANES - 1) // LANES
-            for lane in range(LANES):
-                t = min(head + lane * steps, last - 1)
-                column[:] = x[t - n + 1 : t + 1]
-                column.sort()
-                now[1 : n + 1, lane] = column
-            for step in range(steps):
-                if step > 0:
-                    for lane in range(LANES):
-                        t = head + lane * steps + step
-                        # A stretch that is over exchanges a value for itself.
-                        old[lane] = x[t - n] if t < last else now[1, lane]
-                        new[lane] = x[t] if t < last else now[1, lane]
-                    _forward(now, then, old, new, n)
-                    now, then = then, now
-                for q in range(shares.size):
-                    place = shares[q] * (n - 1)
-                    below = int(place)
-                    part = place - below
-                    above = min(below + 1, n - 1)
-                    for lane in range(LANES):
-                        t = head + lane * steps + step
-                        if t < last:
-                            value = now[below + 1, lane]
-                            value += part * (now[above + 1, lane] - value)
-                            out[q, w, at + t] = value / per[t] if per.size > 0 else value
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _forward(now, then, old, new, n):
-    """Exchange one value in each ordered column.
-
-    Where the new value is not less than the old one, values below the old one stay, and those
-    from it on take their upper neighbour, or the new value where that is less; and the other way
-    round.
-    """
-    for k in range(1, n + 1):
-        lower, here, upper, to = now[k - 1], now[k], now[k + 1], then[k]
-        for lane in range(LANES):
-            a = here[lane]
-            up = max(a, min(upper[lane], new[lane]))
-            down = min(a, max(lower[lane], new[lane]))
-            up = a if a < old[lane] else up
-            down = a if a > old[lane] else down
-            to[lane] = up if new[lane] >= old[lane] else down
+def _count_one(b, base, k, below):
+    c, v = b[base : base + below.size], b[base - k : base - k + below.size]
+    for j in range(below.size):
+        below[j] += (1.0 if v[j] < c[j] else 0.0) + (1.0 if v[j] <= c[j] else 0.0)

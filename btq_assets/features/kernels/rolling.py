@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from btq_assets.features.kernels import moments, order, pairs
+from btq_assets.features.kernels import moments, order, pairs, quantiles
 from btq_assets.features.kernels.tasks import in_tasks
 
 Matrix = NDArray[np.floating]
@@ -112,7 +112,7 @@ def quantile(x: Matrix, n: int, share: float, options: Options = _DEFAULT) -> Ma
     shares = np.array([share])
 
     def work(v, starts, out):
-        order.quantiles(
+        quantiles.quantiles(
             v[0], starts, np.array([n]), options.full, shares, NONE, 0, out[None, None, :]
         )
 
