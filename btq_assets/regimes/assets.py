@@ -237,7 +237,11 @@ def _thresholds_in_order(context: CheckContext) -> CheckOutcome:
     outputs=(contracts.VOLATILITY_STATES,),
     inputs={"bars": core.BARS_1D},
     config=("regimes", "universe"),
-    code=("btq_assets.regimes",),
+    code=(
+        "btq_assets.regimes",
+        "btq_assets.features.kernels.garch",
+        "btq_assets.features.kernels.garch_fit",
+    ),
     checks=(
         _truncation(
             contracts.VOLATILITY_STATES, _of_bars("volatility_states", "volatility_states")

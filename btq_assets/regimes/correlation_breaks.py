@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
 from btq_assets.config.regimes import CorrelationBreaksSection, RegimesSection
 from btq_assets.contracts.regimes import CORRELATION_BREAKS
-from btq_assets.regimes.panel import Panel, finite_runs, panel_of, window_of
+from btq_assets.regimes.panel import Panel, Windows, panel_of
 
 #: Smallest eigenvalue of a correlation matrix that is inverted.
 _SINGULAR = 1e-8
@@ -88,7 +89,7 @@ def larntz_perlman(
     """
     from scipy.special import ndtr
 
-    rows, columns = np.triu_indices(len(before), 1)
+    rows, columns = _pairs(len(before))
     bound = 1 - 1e-12
     change = np.arctanh(np.clip(after[rows, columns], -bound, bound)) - np.arctanh(
         np.clip(before[rows, columns], -bound, bound)
@@ -101,23 +102,48 @@ def larntz_perlman(
     return LarntzPerlman(statistic, p_value, (int(rows[largest]), int(columns[largest])))
 
 
+@lru_cache(maxsize=8)
+def _pairs(n_symbols: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pairs of a symmetric matrix."""
+    return np.triu_indices(n_symbols, 1)
+
+
+@lru_cache(maxsize=8)
+def _quantiles(n: int) -> np.ndarray:
+    """Normal quantiles of twice the ranks, of `n` observations; ties have half ranks."""
+    from scipy.special import ndtri
+
+    return ndtri(np.arange(2 * n + 1) / (2 * (n + 1)))
+
+
 def normal_scores(window: np.ndarray) -> np.ndarray:
     """Each column's ranks as normal quantiles (van der Waerden 1952), so that fat tails do not count.
 
     Both tests assume normal observations; a few wild sessions would otherwise break anything.
+    Ties share the mean of their ranks.
     """
-    from scipy.special import ndtri
-    from scipy.stats import rankdata
-
     n = len(window)
     order = np.argsort(window, axis=0)
     ordered = np.take_along_axis(window, order, axis=0)
-    if (ordered[1:] == ordered[:-1]).any():
-        return ndtri(rankdata(window, axis=0) / (n + 1))
-    scores = np.empty_like(window)
-    levels = np.broadcast_to(ndtri(np.arange(1, n + 1) / (n + 1))[:, None], window.shape)
-    np.put_along_axis(scores, order, levels, axis=0)
+    differs = ordered[1:] != ordered[:-1]
+    place = np.broadcast_to(np.arange(n)[:, None], window.shape)
+    first, last = place.copy(), place.copy()
+    if not differs.all():
+        first[1:] = np.where(differs, first[1:], 0)
+        np.maximum.accumulate(first, axis=0, out=first)
+        last[:-1] = np.where(differs, last[:-1], n)
+        last = np.minimum.accumulate(last[::-1], axis=0)[::-1]
+    scores = np.empty(window.shape)
+    np.put_along_axis(scores, order, _quantiles(n)[first + last + 2], axis=0)
     return scores
+
+
+def correlations(observations: np.ndarray) -> np.ndarray:
+    """``(N, N)`` correlations of ``(T, N)`` columns, none of them constant."""
+    centred = observations - observations.mean(axis=0)
+    products = centred.T @ centred
+    scale = np.sqrt(np.diagonal(products))
+    return np.clip(products / scale / scale[:, None], -1.0, 1.0)
 
 
 def common_kurtosis(scores: np.ndarray) -> float:
@@ -169,11 +195,11 @@ def correlation_breaks(
     if not (settings.enable and section.enable) or panel.ts.is_empty():
         return CORRELATION_BREAKS.empty()
     first = 2 * section.window_sessions - 1
-    runs = finite_runs(panel.log_returns)
+    windows = Windows(panel.log_returns)
     tested = [
         row
         for t in range(first, len(panel.market), section.every_sessions)
-        if (row := _test(panel, runs, t, section)) is not None
+        if (row := _test(panel, windows, t, section)) is not None
     ]
     if not tested:
         return CORRELATION_BREAKS.empty()
@@ -203,12 +229,12 @@ _TYPES = {
 }
 
 
-def _test(panel: Panel, runs: np.ndarray, t: int, section: CorrelationBreaksSection) -> dict | None:
+def _test(panel: Panel, windows: Windows, t: int, section: CorrelationBreaksSection) -> dict | None:
     n = section.window_sessions
     middle = t + 1 - n
     chosen = np.intersect1d(
-        window_of(panel.log_returns, runs, middle - n, middle),
-        window_of(panel.log_returns, runs, middle, t + 1),
+        windows.complete(middle - n, middle),
+        windows.complete(middle, t + 1),
     )[: section.max_symbols]
     if len(chosen) < 2:
         return None
@@ -216,8 +242,8 @@ def _test(panel: Panel, runs: np.ndarray, t: int, section: CorrelationBreaksSect
         normal_scores(panel.log_returns[start : start + n, chosen])
         for start in (middle - n, middle)
     ]
-    before, after = (np.corrcoef(half, rowvar=False) for half in scores)
-    pairs = np.triu_indices(len(chosen), 1)
+    before, after = (correlations(half) for half in scores)
+    pairs = _pairs(len(chosen))
     kurtosis = common_kurtosis(np.concatenate(scores))
     full = jennrich(before, after, n, n, kurtosis)
     largest = larntz_perlman(before, after, n, n, kurtosis)

@@ -72,16 +72,18 @@ class StateModel:
 def log_densities(
     observations: np.ndarray, means: np.ndarray, covariances: np.ndarray
 ) -> np.ndarray:
-    """``(T, K)`` log density of each observation in each state."""
-    n_times, n_inputs = observations.shape
-    out = np.empty((n_times, len(means)))
-    for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True)):
-        lower = np.linalg.cholesky(covariance)
-        scaled = np.linalg.solve(lower, (observations - mean).T)
-        log_determinant = 2 * np.log(np.diagonal(lower)).sum()
-        out[:, k] = -0.5 * (
-            n_inputs * math.log(2 * math.pi) + log_determinant + (scaled**2).sum(axis=0)
-        )
+    """``(T, K)`` log density of each observation in each state.
+
+    Raises
+    ------
+    RegimeError
+        A covariance is not positive definite.
+    """
+    from btq_assets.regimes import state_kernels
+
+    out = np.empty((len(observations), len(means)))
+    if not state_kernels.log_densities(observations, means, covariances, out):
+        raise RegimeError("a state's covariance is not positive definite")
     return out
 
 
@@ -90,7 +92,7 @@ def filtered_probabilities(observations: np.ndarray, model: StateModel) -> np.nd
 
     Starts from the stationary probabilities of the chain.
     """
-    from btq_assets.regimes.kernels import forward
+    from btq_assets.regimes.state_kernels import forward
 
     densities = log_densities(observations, model.means, model.covariances)
     return forward(densities, model.transition, ergodic(model.transition))[0]
@@ -194,48 +196,20 @@ def _iterate(
     scaled: np.ndarray, groups: np.ndarray, n_states: int, settings: StateModelSection
 ) -> tuple[float, StateModel] | None:
     """Baum-Welch from one grouping; the objective reached and the model."""
-    from btq_assets.regimes.kernels import expectations
+    from btq_assets.regimes.state_kernels import maximise
 
-    smoothed = np.eye(n_states)[groups]
-    means, covariances = _moments(scaled, smoothed)
-    off = (1 - _START_STAY) / (n_states - 1)
-    transition = np.full((n_states, n_states), off) + (_START_STAY - off) * np.eye(n_states)
-    initial = np.full(n_states, 1 / n_states)
-    before, converged, number = -np.inf, False, 0
-    for number in range(1, settings.max_iterations + 1):
-        try:
-            densities = log_densities(scaled, means, covariances)
-        except np.linalg.LinAlgError:
-            return None
-        smoothed, counts, log_likelihood = expectations(densities, transition, initial)
-        objective = log_likelihood + settings.stickiness * np.log(np.diagonal(transition)).sum()
-        if not np.isfinite(objective):
-            return None
-        converged = objective - before < settings.tolerance
-        if converged or number == settings.max_iterations:
-            break
-        before = objective
-        means, covariances = _moments(scaled, smoothed)
-        counts = counts + settings.stickiness * np.eye(n_states)
-        totals = counts.sum(axis=1, keepdims=True)
-        transition = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), 1 / n_states)
-        # A staying probability of exactly 1 would never let the filter leave.
-        transition = (transition + 1e-9) / (1 + n_states * 1e-9)
-        initial = smoothed[0]
-    shares = smoothed.mean(axis=0)
+    objective, means, covariances, transition, log_likelihood, converged, number, shares = maximise(
+        scaled,
+        np.eye(n_states)[groups],
+        _START_STAY,
+        settings.stickiness,
+        _VARIANCE_FLOOR,
+        settings.tolerance,
+        settings.max_iterations,
+    )
+    if math.isnan(objective):
+        return None
     model = StateModel(
-        means, covariances, transition, float(log_likelihood), bool(converged), number, shares
+        means, covariances, transition, float(log_likelihood), bool(converged), int(number), shares
     )
     return float(objective), model
-
-
-def _moments(scaled: np.ndarray, smoothed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """M step: weighted means ``(K, D)`` and covariances ``(K, D, D)``."""
-    weights = np.maximum(smoothed.sum(axis=0), 1e-12)
-    means = smoothed.T @ scaled / weights[:, None]
-    covariances = np.empty((len(weights), scaled.shape[1], scaled.shape[1]))
-    for k, weight in enumerate(weights):
-        deviation = scaled - means[k]
-        covariances[k] = (smoothed[:, k, None] * deviation).T @ deviation / weight
-        covariances[k][np.diag_indices(scaled.shape[1])] += _VARIANCE_FLOOR
-    return means, covariances

@@ -1,7 +1,8 @@
-"""Compiled loops over sessions: filters, the backward pass of a fit, run lengths.
+"""Compiled loops over sessions: correlations of windows, run lengths.
 
-Belongs here: recursions that numpy cannot express. Does not belong here: argument checks, and what
-is fitted when (the modules that import this one, lazily: it loads numba).
+Belongs here: loops that numpy cannot express. Does not belong here: those of hidden states
+(`state_kernels`), argument checks, and what is fitted when (the modules that import this one,
+lazily: it loads numba).
 """
 
 from __future__ import annotations
@@ -13,73 +14,43 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def forward(log_densities, transition, initial):
-    """Filtered probabilities and log likelihood; Hamilton (1994), eq. 22.4.5 and 22.4.6.
+def average_correlations(returns, window):
+    """Mean correlation of all pairs over the last ``window`` sessions; ``(T,)``, NaN where undefined.
 
-    ``log_densities`` ``(T, K)``, ``transition`` ``(K, K)`` from row to column, ``initial`` ``(K,)``.
-    Returns ``(T, K)`` filtered, ``(T,)`` log predictive density of each observation.
+    With columns ``z`` of mean 0 and length 1 it is ``(|sum z|^2 - N) / (N (N - 1))``. A symbol with a
+    missing return in the window, or none but equal ones, is left out.
     """
-    n_times, n_states = log_densities.shape
-    filtered = np.empty((n_times, n_states))
-    predictive = np.empty(n_times)
-    predicted = initial.copy()
-    for t in range(n_times):
-        largest = log_densities[t].max()
-        total = 0.0
-        for k in range(n_states):
-            filtered[t, k] = predicted[k] * math.exp(log_densities[t, k] - largest)
-            total += filtered[t, k]
-        for k in range(n_states):
-            filtered[t, k] /= total
-        predictive[t] = math.log(total) + largest
-        for k in range(n_states):
-            ahead = 0.0
-            for j in range(n_states):
-                ahead += filtered[t, j] * transition[j, k]
-            predicted[k] = ahead
-    return filtered, predictive
-
-
-@njit(cache=True, nogil=True)
-def expectations(log_densities, transition, initial):
-    """Smoothed probabilities and expected transition counts: the E step of Baum et al. (1970).
-
-    Inside a fit window only: what is smoothed never leaves the fit.
-    Returns ``(T, K)`` smoothed, ``(K, K)`` expected counts, log likelihood.
-    """
-    n_times, n_states = log_densities.shape
-    filtered, predictive = forward(log_densities, transition, initial)
-    smoothed = np.empty((n_times, n_states))
-    counts = np.zeros((n_states, n_states))
-    ratio = np.empty(n_states)
-    smoothed[n_times - 1] = filtered[n_times - 1]
-    for t in range(n_times - 2, -1, -1):
-        for k in range(n_states):
-            predicted = 0.0
-            for j in range(n_states):
-                predicted += filtered[t, j] * transition[j, k]
-            ratio[k] = smoothed[t + 1, k] / predicted if predicted > 0 else 0.0
-        for j in range(n_states):
-            total = 0.0
-            for k in range(n_states):
-                both = filtered[t, j] * transition[j, k] * ratio[k]
-                counts[j, k] += both
-                total += both
-            smoothed[t, j] = total
-    return smoothed, counts, predictive.sum()
-
-
-@njit(cache=True, nogil=True)
-def garch_variances(returns, mean, omega, alpha, beta, first):
-    """Variance of each session given those before it; Bollerslev (1986), eq. 3.
-
-    ``(T + 1,)``: the last is that of the session to come. ``first`` is the variance of session 0.
-    """
-    variances = np.empty(returns.size + 1)
-    variances[0] = first
-    for t in range(returns.size):
-        variances[t + 1] = omega + alpha * (returns[t] - mean) ** 2 + beta * variances[t]
-    return variances
+    n_times, n_symbols = returns.shape
+    columns = returns.T.copy()
+    out = np.full(n_times, np.nan)
+    total = np.empty(window)
+    for t in range(window - 1, n_times):
+        first = t + 1 - window
+        total[:] = 0.0
+        n_kept = 0
+        for k in range(n_symbols):
+            mean = 0.0
+            for i in range(window):
+                mean += columns[k, first + i]
+            mean /= window
+            square = 0.0
+            for i in range(window):
+                square += (columns[k, first + i] - mean) ** 2
+            length = math.sqrt(square)
+            # False for NaN, too.
+            if not length > 1e-12:
+                continue
+            n_kept += 1
+            for i in range(window):
+                total[i] += (columns[k, first + i] - mean) / length
+        if n_kept < 2:
+            continue
+        squares = 0.0
+        for i in range(window):
+            squares += total[i] * total[i]
+        mean = (squares - n_kept) / (n_kept * (n_kept - 1))
+        out[t] = min(max(mean, -1.0), 1.0)
+    return out
 
 
 @njit(cache=True, nogil=True)

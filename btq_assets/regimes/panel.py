@@ -39,52 +39,73 @@ def panel_of(bars: pl.DataFrame, universe: str) -> Panel:
     A return runs from a symbol's previous bar. Prices that are not positive and finite give none.
     """
     price = pl.col("adj_close")
-    rows = (
-        bars.filter(
-            (pl.col("universe") == universe) & price.is_not_null() & price.is_finite() & (price > 0)
-        )
-        .sort("symbol", "ts")
-        .with_columns(_return=(price / price.shift(1).over("symbol")).log())
-        .filter(pl.col("_return").is_finite())
-        .sort("ts", "symbol")
-    )
+    rows = bars.filter(
+        (pl.col("universe") == universe) & price.is_not_null() & price.is_finite() & (price > 0)
+    ).select("symbol", "ts", "adj_close")
     if rows.is_empty():
-        return Panel(bars["ts"].clear(), (), np.empty((0, 0)), np.empty(0))
-    wide = rows.pivot(on="symbol", index="ts", values="_return").sort("ts")
-    symbols = tuple(sorted(wide.columns[1:]))
-    log_returns = wide.select(symbols).to_numpy().astype(float)
-    log_returns = np.ascontiguousarray(np.where(np.isfinite(log_returns), log_returns, np.nan))
-    present = np.isfinite(log_returns)
-    market = np.log1p(
-        np.where(present, np.expm1(log_returns), 0.0).sum(axis=1) / present.sum(axis=1)
+        return _without_returns(bars)
+    symbols = rows["symbol"].unique().sort()
+    ts = rows["ts"].unique().sort()
+    prices = np.full((symbols.len(), ts.len()), np.nan)
+    prices[_positions(rows["symbol"], symbols), _positions(rows["ts"], ts)] = rows["adj_close"]
+    log_returns = np.full((ts.len(), symbols.len()), np.nan)
+    for k, own in enumerate(prices):
+        present = np.flatnonzero(np.isfinite(own))
+        log_returns[present[1:], k] = np.log(own[present[1:]] / own[present[:-1]])
+    log_returns[~np.isfinite(log_returns)] = np.nan
+    known = np.isfinite(log_returns)
+    sessions, columns = known.any(axis=1), known.any(axis=0)
+    if not sessions.any():
+        return _without_returns(bars)
+    log_returns = np.ascontiguousarray(log_returns[np.ix_(sessions, columns)])
+    known = np.isfinite(log_returns)
+    market = np.log1p(np.where(known, np.expm1(log_returns), 0.0).sum(axis=1) / known.sum(axis=1))
+    return Panel(
+        ts.filter(pl.Series(sessions)),
+        tuple(symbols.filter(pl.Series(columns)).to_list()),
+        log_returns,
+        market,
     )
-    return Panel(wide["ts"], symbols, log_returns, market)
 
 
-def finite_runs(log_returns: np.ndarray) -> np.ndarray:
-    """``(T, N)``: returns in a row without a gap up to each session, this one included."""
-    missing = ~np.isfinite(log_returns)
-    here = np.arange(1, len(log_returns) + 1)[:, None]
-    last_gap = np.maximum.accumulate(np.where(missing, here, 0), axis=0)
-    return here - last_gap
+def _without_returns(bars: pl.DataFrame) -> Panel:
+    return Panel(bars["ts"].clear(), (), np.empty((0, 0)), np.empty(0))
 
 
-def window_of(log_returns: np.ndarray, runs: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Positions of the symbols with a return at every session of a window, and not all the same.
+def _positions(values: pl.Series, ordered: pl.Series) -> np.ndarray:
+    """Place of each value among `ordered`, which holds all of them once."""
+    places = pl.Series(range(ordered.len()), dtype=pl.Int64)
+    return values.replace_strict(ordered, places, return_dtype=pl.Int64).to_numpy()
+
+
+class Windows:
+    """Which symbols can be judged over a window of sessions.
 
     Parameters
     ----------
     log_returns
-        ``(T, N)``.
-    runs
-        Of `finite_runs`.
-    start, stop
-        The window, `stop` excluded.
+        ``(T, N)``, NaN where missing.
     """
-    chosen = np.flatnonzero(runs[stop - 1] >= stop - start)
-    window = log_returns[start:stop]
-    moves = (window[:, chosen] != window[0, chosen]).any(axis=0)
-    return chosen if moves.all() else chosen[moves]
+
+    def __init__(self, log_returns: np.ndarray) -> None:
+        here = np.arange(1, len(log_returns) + 1)[:, None]
+        missing = ~np.isfinite(log_returns)
+        self._whole = here - np.maximum.accumulate(np.where(missing, here, 0), axis=0)
+        moved = np.ones(log_returns.shape, bool)
+        moved[1:] = log_returns[1:] != log_returns[:-1]
+        self._equal = here + 1 - np.maximum.accumulate(np.where(moved, here, 0), axis=0)
+
+    def complete(self, start: int, stop: int) -> np.ndarray:
+        """Positions of the symbols with a return at each session, and not all the same.
+
+        Parameters
+        ----------
+        start, stop
+            The window, `stop` excluded.
+        """
+        length = stop - start
+        whole = self._whole[stop - 1] >= length
+        return np.flatnonzero(whole & (self._equal[stop - 1] < length))
 
 
 def realised_volatility(market: np.ndarray, window: int) -> np.ndarray:
@@ -99,20 +120,11 @@ def realised_volatility(market: np.ndarray, window: int) -> np.ndarray:
 def average_correlation(log_returns: np.ndarray, window: int) -> np.ndarray:
     """Mean correlation of all pairs over the last `window` sessions; NaN with fewer than 2 symbols.
 
-    With columns ``z`` of mean 0 and length 1 it is ``(|sum z|^2 - N) / (N (N - 1))``.
+    Symbols with a missing return in the window, or equal ones only, are left out.
     """
-    out = np.full(len(log_returns), np.nan)
-    for t in range(window - 1, len(log_returns)):
-        rows = log_returns[t + 1 - window : t + 1]
-        centred = rows - rows.sum(axis=0) / window
-        length = np.sqrt((centred**2).sum(axis=0))
-        kept = length > 1e-12
-        n_symbols = int(kept.sum())
-        if n_symbols < 2:
-            continue
-        total = (centred[:, kept] / length[kept]).sum(axis=1)
-        out[t] = ((total**2).sum() - n_symbols) / (n_symbols * (n_symbols - 1))
-    return np.clip(out, -1.0, 1.0)
+    from btq_assets.regimes.kernels import average_correlations
+
+    return average_correlations(log_returns, window)
 
 
 def standardised_on_the_past(values: np.ndarray, min_history: int) -> np.ndarray:

@@ -13,13 +13,12 @@ from btq_assets.config.regimes import RegimesSection, StressSection
 from btq_assets.contracts.regimes import STRESS_COMPONENTS, STRESS_INDEX
 from btq_assets.regimes.panel import (
     Panel,
+    Windows,
     average_correlation,
-    finite_runs,
     hysteresis,
     panel_of,
     realised_volatility,
     standardised_on_the_past,
-    window_of,
 )
 
 #: Condition number above which a correlation matrix is not inverted.
@@ -129,9 +128,9 @@ def turbulence(log_returns: np.ndarray, window: int, refit_every: int = 1) -> np
         Sessions judged by one estimate, counted from the first that has a window.
     """
     out = np.full(len(log_returns), np.nan)
-    runs = finite_runs(log_returns)
+    windows = Windows(log_returns)
     for start in range(window, len(log_returns), refit_every):
-        chosen = window_of(log_returns, runs, start - window, start)
+        chosen = windows.complete(start - window, start)
         if not 2 <= len(chosen) < window:
             continue
         past = log_returns[start - window : start, chosen]
@@ -141,7 +140,8 @@ def turbulence(log_returns: np.ndarray, window: int, refit_every: int = 1) -> np
         # In units of each symbol's deviation, so that the condition says something.
         scale = np.sqrt(np.diagonal(covariance))
         correlation = covariance / np.outer(scale, scale)
-        if np.linalg.cond(correlation) > _SINGULAR:
+        values = np.linalg.eigvalsh(correlation)
+        if values[-1] > _SINGULAR * values[0]:
             continue
         judged = (log_returns[start : start + refit_every, chosen] - mean) / scale
         distance = (judged * np.linalg.solve(correlation, judged.T).T).sum(axis=1)
@@ -157,16 +157,19 @@ def absorption_ratio(log_returns: np.ndarray, window: int, half_life: float) -> 
     whole window.
     """
     out = np.full(len(log_returns), np.nan)
-    runs = finite_runs(log_returns)
+    windows = Windows(log_returns)
     weights = 0.5 ** (np.arange(window - 1, -1, -1) / half_life)
     weights /= weights.sum()
     roots = np.sqrt(weights)[:, None]
     for t in range(window - 1, len(log_returns)):
-        chosen = window_of(log_returns, runs, t + 1 - window, t + 1)
+        chosen = windows.complete(t + 1 - window, t + 1)
         if len(chosen) < 2:
             continue
-        past = log_returns[t + 1 - window : t + 1, chosen]
-        centred = roots * (past - weights @ past)
+        past = log_returns[t + 1 - window : t + 1]
+        if len(chosen) < past.shape[1]:
+            past = past[:, chosen]
+        centred = past - weights @ past
+        centred *= roots
         values = np.linalg.eigvalsh(centred.T @ centred)
         n_vectors = max(1, round(len(chosen) / 5))
         out[t] = values[-n_vectors:].sum() / values.sum()

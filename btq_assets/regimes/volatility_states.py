@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,47 +19,48 @@ from btq_assets.regimes.markov import RegimeError
 from btq_assets.regimes.panel import panel_of
 from btq_assets.regimes.states import SESSIONS_PER_YEAR, refit_positions
 
-#: Returns are fitted in per cent, as `arch` advises.
+#: Returns are fitted in per cent, in which parameters are usually told.
 _PERCENT = 100.0
 
 
 @dataclass(frozen=True)
 class Garch:
-    """Fitted GARCH(1,1), of returns in per cent: Bollerslev (1986), eq. 3."""
+    """Fitted GARCH(1,1), of returns in per cent: Bollerslev (1986), eq. 3.
+
+    ``backcast`` is the variance before the first return of the window that was fitted.
+    """
 
     mean: float
     omega: float
     alpha: float
     beta: float
-    first_variance: float
+    backcast: float
 
 
-def fit_garch(returns: np.ndarray) -> Garch | None:
-    """Normal maximum likelihood with `arch`; ``None`` where it did not converge.
+def fit_garch(returns: np.ndarray, max_iterations: int | None = None) -> Garch | None:
+    """Normal maximum likelihood; ``None`` where it did not converge or nothing varies.
+
+    The likelihood, the filter and its start are those of `arch`; the compiled fit is that of
+    ``features.volatility_models``.
 
     Parameters
     ----------
     returns
         ``(T,)`` log returns, no NaN.
+    max_iterations
+        Of the optimiser; ``None`` for its own number.
     """
     if returns.std() < 1e-8:
         return None
-    from arch import arch_model
+    from btq_assets.features.kernels import garch, garch_fit
 
-    model = arch_model(returns * _PERCENT, mean="Constant", vol="GARCH", p=1, q=1, rescale=False)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            result = model.fit(disp="off", show_warning=False)
-        except (np.linalg.LinAlgError, ValueError):
-            return None
-    values = np.asarray(result.params, float)
-    if result.convergence_flag != 0 or not np.isfinite(values).all():
+    scaled = returns * _PERCENT
+    values = np.zeros(5)
+    limit = garch_fit.MAX_ITERATIONS if max_iterations is None else max_iterations
+    if not garch_fit.fit(garch.GARCH, scaled, values, limit):
         return None
-    mean, omega, alpha, beta = values.tolist()
-    # arch starts its recursion from an average that fades over the first 75 squared residuals.
-    first = float(np.asarray(result.conditional_volatility)[0] ** 2)
-    return Garch(mean, omega, alpha, beta, first)
+    mean, omega, alpha, _, beta = values.tolist()
+    return Garch(mean, omega, alpha, beta, float(garch.backcast_of(scaled)))
 
 
 def volatility_states(
@@ -140,12 +140,18 @@ def volatility_states(
 
 
 def next_volatility(returns: np.ndarray, made: Garch) -> np.ndarray:
-    """``(T,)`` annualised volatility of the next session, known at each one."""
-    from btq_assets.regimes.kernels import garch_variances
+    """``(T,)`` annualised volatility of the next session, known at each one.
 
-    variances = garch_variances(
-        returns * _PERCENT, made.mean, made.omega, made.alpha, made.beta, made.first_variance
-    )
+    Parameters
+    ----------
+    returns
+        ``(T,)`` log returns from the first of the fitted window on.
+    """
+    from btq_assets.features.kernels import garch
+
+    values = np.array([made.mean, made.omega, made.alpha, 0.0, made.beta])
+    variances = np.empty(returns.size + 1)
+    garch.variances(garch.GARCH, values, returns * _PERCENT, made.backcast, variances)
     return np.sqrt(variances[1:] * SESSIONS_PER_YEAR) / _PERCENT
 
 

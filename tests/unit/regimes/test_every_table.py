@@ -154,8 +154,8 @@ def _gate(compute: Compute, contract, market_bars, macro, small):
 
 
 def test_smoothed_states_are_caught(market_bars, macro, small, monkeypatch):
-    from btq_assets.regimes.kernels import expectations
     from btq_assets.regimes.markov import ergodic
+    from btq_assets.regimes.state_kernels import expectations
 
     def smoothed(observations, model):
         densities = gaussian_states.log_densities(observations, model.means, model.covariances)

@@ -10,8 +10,8 @@ from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
 from btq_assets.config.regimes import StateModelSection
 from btq_assets.regimes import gaussian_states
-from btq_assets.regimes.kernels import expectations, forward
 from btq_assets.regimes.markov import RegimeError, ergodic, hamilton_filter
+from btq_assets.regimes.state_kernels import expectations, forward
 
 EXACT = StateModelSection(n_states=2, stickiness=0, tolerance=1e-9, max_iterations=2000)
 

@@ -10,7 +10,6 @@ import pytest
 from statsmodels.tsa.regime_switching.markov_autoregression import MarkovAutoregression
 from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
-from btq_assets.regimes.kernels import forward
 from btq_assets.regimes.markov import (
     Parameters,
     RegimeError,
@@ -20,6 +19,7 @@ from btq_assets.regimes.markov import (
     fit,
     hamilton_filter,
 )
+from btq_assets.regimes.state_kernels import forward
 
 #: Quarterly growth of US real GNP in per cent, 1951:II-1984:IV, the series of Hamilton (1989).
 GNP_GROWTH = [

@@ -32,7 +32,12 @@ def test_the_volatility_is_the_one_step_forecast_of_arch(sp500_returns):
     returns = sp500_returns[:800]
     made = room.fit_garch(returns)
     peer = arch_model(100 * returns, mean="Constant", vol="GARCH", p=1, q=1, rescale=False)
-    result = peer.fit(disp="off")
+    own = np.array([made.mean, made.omega, made.alpha, made.beta])
+    result = peer.fix(own)
+    # No less likely than the parameters that arch itself settles on, and next to them.
+    fitted = peer.fit(disp="off")
+    assert result.loglikelihood >= fitted.loglikelihood - 1e-6
+    np.testing.assert_allclose(own, fitted.params, rtol=2e-3)
     forecast = result.forecast(horizon=1, reindex=False).variance.to_numpy()[-1, 0]
     volatility = room.next_volatility(returns, made)
     assert volatility[-1] == pytest.approx(np.sqrt(252 * forecast) / 100, rel=1e-9)
