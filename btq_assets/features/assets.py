@@ -32,6 +32,7 @@ _SHARED_CODE = (
     "btq_assets.features.latest",
     "btq_assets.features.latest_values",
     "btq_assets.features.newest",
+    "btq_assets.features.tails",
     "btq_assets.features.trailing",
     "btq_assets.features.checks",
 )
@@ -69,7 +70,7 @@ def family_asset(family: Family, modules: tuple[str, ...] = ()) -> TableAsset:
         checks=(
             features_suite(family.contract),
             truncation_gate(
-                family.contract, family.compute, family.memory_sessions, symbols=family.symbols
+                family.contract, family.compute, family.gate_sessions, symbols=family.symbols
             ),
             presence_check(_names_of(family), family.not_expected),
         ),

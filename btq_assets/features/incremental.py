@@ -12,7 +12,7 @@ averages that fade forget nothing while nothing happens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,9 +21,10 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts.base import cast_to_contract
-from btq_assets.features.definitions import ANCHOR, SYMBOL
+from btq_assets.features.definitions import SYMBOL
 from btq_assets.features.families import Family, observed
 from btq_assets.features.newest import newest_rows
+from btq_assets.features.tails import Reach, with_tail
 
 #: Kept of tables without sessions of their own before the first bar of a tail.
 _MARGIN = timedelta(days=14)
@@ -115,32 +116,45 @@ def tail_of(
     Raises
     ------
     ValueError
-        The family's memory is not finite, or it reads no daily bars.
+        The family depends on all of its history, or reads no daily bars.
     """
-    if family.memory_sessions is None or "bars" not in inputs:
-        raise ValueError(
-            f"{family.name} cannot be updated by its tail: {full_because(family)}; compute it whole"
-        )
-    memory = family.memory_sessions(config.features)
+    why = full_because(family)
+    if why:
+        raise ValueError(f"{family.name} cannot be updated by its tail: {why}; compute it whole")
     given = observed(inputs, config)
-    bars = _with_tail(given["bars"], since, memory, alone=family.symbols is not None)
+    if family.memory_sessions is None:
+        return Tail(given, given["bars"].height)
+    reach = Reach(
+        family.memory_sessions(config.features),
+        alone=family.symbols is not None,
+        complete=family.complete,
+        whole=_named(given, family.uncut),
+        landmarks=family.landmarks,
+    )
+    bars = with_tail(given["bars"], since, reach)
     start = bars["ts"].min()
     cut = {"bars": bars}
     for name, frame in given.items():
         if name == "bars":
             continue
-        if "ts" in frame.columns and isinstance(start, datetime):
+        if "ts" in frame.columns and isinstance(start, datetime) and name not in family.whole:
             frame = frame.filter(pl.col("ts") >= start - _MARGIN)
         cut[name] = frame
     return Tail(cut, bars.height)
 
 
+def _named(given: Mapping[str, pl.DataFrame], tables: Iterable[str]) -> pl.DataFrame | None:
+    """Symbols that one of the tables has rows of; ``None`` for no tables."""
+    found = [given[name].select(SYMBOL).unique() for name in tables]
+    return pl.concat(found).unique() if found else None
+
+
 def full_because(family: Family) -> str:
     """Why a family is never updated by its tail; empty where it is."""
-    if family.memory_sessions is None:
-        return "every row depends on all of its history"
     if "bars" not in family.inputs:
         return "it reads no daily bars, whose sessions its memory counts"
+    if family.memory_sessions is None and not family.continues:
+        return "every row depends on all of its history"
     return ""
 
 
@@ -164,66 +178,3 @@ def _joined(kept: pl.DataFrame, fresh: pl.DataFrame, key: tuple[str, ...]) -> pl
         codes.append(place[frame["_begins"].to_numpy().cumsum() - 1])
     order = np.argsort(np.concatenate(codes), kind="stable")
     return pl.concat([kept, fresh.sort(key)])[order]
-
-
-def _with_tail(bars: pl.DataFrame, since: datetime, memory: int, *, alone: bool) -> pl.DataFrame:
-    """Bars from `memory` moving sessions before `since` on, with the price each history began at.
-
-    Parameters
-    ----------
-    alone
-        Whether each symbol is cut by itself; otherwise all at the earliest bar that one of them
-        needs, so that every session is whole.
-    """
-    price = pl.col("adj_close")
-    whole = bars.lazy().filter(price.is_finite() & (price > 0))
-    first = whole.group_by(SYMBOL).agg(
-        price.sort_by("ts").first().alias(ANCHOR), _first=pl.col("ts").min()
-    )
-    anchors = first.collect()
-    days = bars["ts"].dt.date().unique().sort()
-    before = days.filter(days < since.date())
-    # Most symbols have a bar at nearly every session: look there first, and only then at all bars.
-    enough = int(1.1 * memory) + 20
-    newer = pl.col("ts").dt.date() >= before[-enough] if before.len() > enough else pl.lit(True)
-    recent = whole.filter(newer)
-    kept = _cut(recent.collect(), anchors, since, memory, alone=alone)
-    if kept is None:
-        kept = _cut(whole.collect(), anchors, since, memory, alone=alone)
-    assert kept is not None, "all bars reach back to the first"
-    return kept
-
-
-def _cut(
-    usable: pl.DataFrame, anchors: pl.DataFrame, since: datetime, memory: int, *, alone: bool
-) -> pl.DataFrame | None:
-    """See `_with_tail`; ``None`` where `usable` does not reach back far enough for some symbol."""
-    price = pl.col("adj_close")
-    living = usable.filter(pl.col("ts") >= since).select(SYMBOL).unique()
-    if living.is_empty():
-        return usable.clear().with_columns(pl.lit(None, pl.Float64).alias(ANCHOR))
-    before = usable.filter(pl.col("ts") < since).select(*SYMBOL, "ts", "adj_close")
-    starts = (
-        before.join(living, on=SYMBOL, how="semi")
-        .sort(*SYMBOL, "ts")
-        .with_columns(_moved=(price != price.shift(1)).fill_null(True).over(SYMBOL))
-        .with_columns(_behind=pl.col("_moved").cast(pl.UInt32).cum_sum(reverse=True).over(SYMBOL))
-        .filter((pl.col("_behind") >= memory) | (pl.int_range(pl.len()).over(SYMBOL) == 0))
-        .group_by(SYMBOL)
-        .agg(_start=pl.col("ts").max(), _behind=pl.col("_behind").max())
-    )
-    reach = living.join(anchors, on=SYMBOL).join(starts, on=SYMBOL, how="left")
-    older = pl.col("_first") < usable["ts"].min()
-    if not reach.filter(older & (pl.col("_behind").fill_null(0) < memory)).is_empty():
-        return None
-    starts, anchors = starts.drop("_behind"), anchors.drop("_first")
-    if alone:
-        rows = usable.join(living, on=SYMBOL, how="semi", maintain_order="left").join(
-            starts, on=SYMBOL, how="left", maintain_order="left"
-        )
-        kept = rows.filter(pl.col("_start").is_null() | (pl.col("ts") >= pl.col("_start")))
-        kept = kept.drop("_start")
-    else:
-        earliest = starts["_start"].min()
-        kept = usable if earliest is None else usable.filter(pl.col("ts") >= earliest)
-    return kept.join(anchors, on=SYMBOL, how="left", maintain_order="left")

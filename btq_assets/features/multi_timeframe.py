@@ -161,6 +161,15 @@ def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> p
     return compute(inputs["bars"], inputs["bars_1w"], shorter)
 
 
+def landmarks(bars: pl.DataFrame) -> np.ndarray:
+    """Rows of the first bars on weekends: from then on a symbol's week ends on Sunday."""
+    weekend = bars["session"].dt.weekday() >= _SATURDAY
+    if not weekend.any():
+        return np.empty(0, np.int64)
+    rows = bars.select(*SYMBOL, _row=pl.int_range(pl.len())).filter(weekend)
+    return rows.unique(SYMBOL, keep="first", maintain_order=True)["_row"].to_numpy()
+
+
 def _windows(ordered: pl.DataFrame, freq: str) -> pl.DataFrame:
     """Features of each bar of a prepared frame, from it and the bars before it."""
     from btq_assets.features.kernels import rolling

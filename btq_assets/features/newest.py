@@ -31,6 +31,7 @@ from btq_assets.features.latest import (
     parse,
     parse_all,
 )
+from btq_assets.features.tails import as_stamp, priced
 from btq_assets.features.trailing import Trailing, histories, stamps
 
 #: Sessions of one symbol up to which its new rows are evaluated one by one.
@@ -114,12 +115,12 @@ def newest_rows(
     formulas = formulas_of(family, config)
     if isinstance(formulas, str):
         return None
-    bars = _priced(bars)
+    bars = priced(bars)
     trailing = _windows(bars, family.memory_sessions(config.features), config, since)
     if trailing is None:
         return None
     places, absent = trailing.rows(MOST_SESSIONS)
-    new = ~absent & (stamps(bars)[places] >= _as_stamp(since, bars))
+    new = ~absent & (stamps(bars)[places] >= as_stamp(since, bars))
     n = int(new.sum(axis=1).max())
     values, held, _ = evaluated(formulas, trailing, trailing.ages, n)
     kept = held & new[:, -n:]
@@ -131,20 +132,6 @@ def newest_rows(
     )
 
 
-def _priced(bars: pl.DataFrame) -> pl.DataFrame:
-    column = bars["adj_close"]
-    if column.dtype == pl.Float64 and not column.null_count() and column.n_chunks() == 1:
-        price = column.to_numpy()
-        # A NaN is neither above nor below.
-        if price.min() > 0 and price.max() < np.inf:
-            return bars
-    return bars.filter(pl.col("adj_close").is_finite() & (pl.col("adj_close") > 0))
-
-
-def _as_stamp(since: datetime, bars: pl.DataFrame) -> int:
-    return int(pl.Series([since]).cast(bars.schema["ts"]).to_physical()[0])
-
-
 def _windows(
     bars: pl.DataFrame, memory: int, config: TradingConfig, since: datetime
 ) -> Trailing | None:
@@ -154,7 +141,7 @@ def _windows(
         return None
     names = found.names.with_row_index("_place")
     seen = observed({"bars": names}, config)["bars"]["_place"].to_numpy()
-    time, first = stamps(bars), _as_stamp(since, bars)
+    time, first = stamps(bars), as_stamp(since, bars)
     which = np.zeros(found.starts.size, dtype=bool)
     which[seen] = True
     which &= time[found.ends - 1] >= first

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,7 @@ from btq_assets.features.definitions import (
     prepare,
     undefined_to_null,
 )
+from btq_assets.features.tails import Reach, with_tail
 
 #: Sessions of the longer forecast.
 HORIZON = 21
@@ -88,7 +90,9 @@ def features_for(settings: GarchSection) -> tuple[Feature, ...]:
 FEATURES = features_for(GarchSection())
 
 
-def compute(bars: pl.DataFrame, settings: GarchSection | None = None) -> pl.DataFrame:
+def compute(
+    bars: pl.DataFrame, settings: GarchSection | None = None, since: datetime | None = None
+) -> pl.DataFrame:
     """Compute the forecasts of every symbol.
 
     Symbols are fitted side by side in threads: the compiled code holds no lock, so threads do what
@@ -100,6 +104,9 @@ def compute(bars: pl.DataFrame, settings: GarchSection | None = None) -> pl.Data
         Rows of `core.bars_1d`.
     settings
         Schedule and window of the fits.
+    since
+        Sessions before it are left unfinished, for those who will not read them, and symbols that
+        have none from then on are left out. A fit reads all returns up to it, but no other fit.
 
     Returns
     -------
@@ -107,9 +114,12 @@ def compute(bars: pl.DataFrame, settings: GarchSection | None = None) -> pl.Data
         Rows of ``features.volatility_models``: one per bar, sorted by universe, symbol and time.
     """
     settings = settings or GarchSection()
+    if since is not None:
+        bars = with_tail(bars, since, Reach(bars.height + 1))
     frame = prepare(bars).select(*KEY, HISTORY, "_r")
     lengths = frame.group_by(HISTORY, maintain_order=True).len()["len"].to_numpy()
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    known = np.zeros(frame.height, bool) if since is None else (frame["ts"] < since).to_numpy()
     returns = frame["_r"].to_numpy()
     values = np.full((len(MODELS) * len(_PARTS), frame.height), np.nan)
     states = np.zeros((len(MODELS), frame.height), np.int8)
@@ -117,7 +127,9 @@ def compute(bars: pl.DataFrame, settings: GarchSection | None = None) -> pl.Data
     def work(number: int) -> None:
         # The first bar of a history has no return.
         rows = slice(starts[number] + 1, starts[number + 1])
-        _one_symbol(returns[rows], settings, values[:, rows], states[:, rows])
+        # What exploded at the session before decides on a surprise.
+        shown = max(int(known[rows].sum()) - 1, 0)
+        _one_symbol(returns[rows], settings, values[:, rows], states[:, rows], shown)
 
     # Longest first, so that no thread ends with the longest one alone.
     order = np.argsort(-lengths, kind="stable").tolist()
@@ -138,9 +150,16 @@ def compute(bars: pl.DataFrame, settings: GarchSection | None = None) -> pl.Data
 
 
 def _one_symbol(
-    returns: np.ndarray, settings: GarchSection, values: np.ndarray, states: np.ndarray
+    returns: np.ndarray,
+    settings: GarchSection,
+    values: np.ndarray,
+    states: np.ndarray,
+    shown: int = 0,
 ) -> None:
-    """Fill a symbol's rows, ``(9, T)`` values and ``(3, T)`` states, from its ``(T,)`` returns."""
+    """Fill a symbol's rows, ``(9, T)`` values and ``(3, T)`` states, from its ``(T,)`` returns.
+
+    Those before `shown` stay empty.
+    """
     from btq_assets.features.kernels import garch, garch_paths
 
     kinds = {"garch": garch.GARCH, "gjr": garch.GJR, "egarch": garch.EGARCH}
@@ -153,6 +172,7 @@ def _one_symbol(
             window=settings.window_sessions or 0,
             keep_previous=settings.failed_fit == "previous",
             horizon=HORIZON,
+            shown=shown,
         )
         first = k * len(_PARTS)
         values[first : first + 2] = np.sqrt(SESSIONS_PER_YEAR * found[:2])
@@ -198,3 +218,10 @@ def features_of(config: TradingConfig) -> tuple[Feature, ...]:
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """Compute the family from its tables; see `compute`."""
     return compute(inputs["bars"], config.features.garch)
+
+
+def compute_since(
+    inputs: Mapping[str, pl.DataFrame], config: TradingConfig, since: datetime
+) -> pl.DataFrame:
+    """The same, for those who will read rows at or after `since` only."""
+    return compute(inputs["bars"], config.features.garch, since)

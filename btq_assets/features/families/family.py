@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.contracts import core
@@ -47,6 +49,13 @@ class Family:
     memory_sessions
         Sessions before a row that the row depends on, for a configuration; ``None``: all of them.
         Cutting older ones away changes no value by more than rounding.
+    whole
+        Tables of which a tail keeps all rows; others are cut with the bars.
+    uncut
+        Tables whose symbols keep all of their bars.
+    complete
+        Columns without which a session does not count towards the memory, of symbols whose new bars
+        have them: windows of rows that are complete.
     symbols
         Symbols per universe the truncation gate recomputes; ``None`` where symbols read one
         another, so that all are needed.
@@ -72,6 +81,9 @@ class Family:
     note: str
     inputs: Mapping[str, TableContract] = field(default_factory=lambda: {"bars": core.BARS_1D})
     memory_sessions: Callable[[FeaturesSection], int] | None = None
+    whole: tuple[str, ...] = ()
+    uncut: tuple[str, ...] = ()
+    complete: tuple[str, ...] = ()
     symbols: int | None = 2
     requires: str = "close"
     module: str = ""
@@ -116,6 +128,24 @@ class Family:
         if shorter is None:
             return self.compute(inputs, config)
         return shorter(observed(inputs, config), config, since)
+
+    @property
+    def continues(self) -> bool:
+        """Whether its module computes new rows without the older ones (`compute_since`)."""
+        return hasattr(self._module(), "compute_since")
+
+    @property
+    def landmarks(self) -> Callable[[pl.DataFrame], NDArray[np.int64]] | None:
+        """Which rows of the bars are kept however old they are; the module's ``landmarks``."""
+        found: Callable[[pl.DataFrame], NDArray[np.int64]] | None
+        found = getattr(self._module(), "landmarks", None)
+        return found
+
+    @property
+    def gate_sessions(self) -> Callable[[FeaturesSection], int] | None:
+        """Sessions the truncation gate keeps; all of them where a tail keeps more than those."""
+        more = self.whole or self.uncut or self.complete or self.landmarks
+        return None if more else self.memory_sessions
 
     def requirement(self, feature: Feature) -> str:
         """Richest kind of data `feature` reads."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core, core_alternative, core_macro
 from btq_assets.contracts import features as contracts
+from btq_assets.contracts.features.sentiment_flow import HALF_LIVES
 from btq_assets.features.families.family import Family
 
 
@@ -42,6 +43,9 @@ FAMILIES: tuple[Family, ...] = (
         note="`is_synthetic` is true where any document behind a row is generated; such rows are "
         "evidence of nothing. Rows start with a symbol's first known document.",
         inputs={"bars": core.BARS_1D, "scores": contracts.DOCUMENT_SCORES},
+        # After 64 half-lives a document weighs nothing beside rounding; then 63 sessions of volume.
+        memory_sessions=lambda features: 64 * int(features.sentiment_half_life_sessions + 1) + 80,
+        whole=("scores",),
         symbols=1,
         requires="documents",
         code=("timeline",),
@@ -87,6 +91,8 @@ FAMILIES: tuple[Family, ...] = (
             "unusual_options": core_alternative.UNUSUAL_OPTIONS,
             "option_sweeps": core_alternative.OPTION_SWEEPS,
         },
+        memory_sessions=lambda _: 60,
+        whole=("option_metrics", "option_surfaces", "unusual_options", "option_sweeps"),
         symbols=2,
         requires="options",
         code=("features.as_known", "timeline"),
@@ -104,6 +110,9 @@ FAMILIES: tuple[Family, ...] = (
             "dark_pool": core_alternative.DARK_POOL,
             "short_volume": core_alternative.SHORT_VOLUME,
         },
+        # Twenty-six weeks of seven days, late by three, and those left out between.
+        memory_sessions=lambda _: 300,
+        whole=("dark_pool", "short_volume"),
         symbols=None,
         requires="dark_pool",
         code=("features.as_known", "timeline"),
@@ -117,6 +126,8 @@ FAMILIES: tuple[Family, ...] = (
         "is behind a symbol: `features.onchain_coins`, `features.onchain_chains`, or its own name. "
         "Days are those of the calendar, the last one that has ended and is known.",
         inputs={"bars": core.BARS_1D, "onchain_metrics": core_alternative.ONCHAIN_METRICS},
+        memory_sessions=lambda _: 10,
+        whole=("onchain_metrics",),
         symbols=1,
         requires="onchain",
         code=("features.as_known", "timeline"),
@@ -129,6 +140,8 @@ FAMILIES: tuple[Family, ...] = (
         note="`is_synthetic` is true where any document behind a row is generated; such rows are "
         "evidence of nothing. Rows start with a symbol's first known document.",
         inputs={"bars": core.BARS_1D, "scores": contracts.DOCUMENT_SCORES},
+        memory_sessions=lambda _: 64 * max(HALF_LIVES) + 30,
+        whole=("scores",),
         symbols=1,
         requires="documents",
         code=("features.sentiment",),

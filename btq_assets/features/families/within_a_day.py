@@ -5,10 +5,21 @@ Belongs here: one entry each. Does not belong here: formulas, which live in the 
 
 from __future__ import annotations
 
-from btq_assets.config import TradingConfig
+from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.contracts import core, core_ticks
 from btq_assets.contracts import features as contracts
+from btq_assets.contracts.features.volume import PROFILE_WINDOWS
+from btq_assets.features.definitions import OHLCV
 from btq_assets.features.families.family import Family
+
+#: What a session needs to be in a window of traded rows, and in one of ranges.
+_TRADED = (*OHLCV, "adj_open", "adj_high", "adj_low")
+_RANGE = ("adj_open", "adj_high", "adj_low")
+
+
+def _realised_memory(features: FeaturesSection) -> int:
+    """Regressions with their terms and horizon; or until 0.97^n is below rounding."""
+    return max(1_400, features.har_window_sessions + 70)
 
 
 def _has_ticks(config: TradingConfig) -> bool:
@@ -30,6 +41,9 @@ FAMILIES: tuple[Family, ...] = (
             "bars_5m": core.BARS_5M,
             "trade_bars": core_ticks.TRADE_BARS_1M,
         },
+        # The longest profile and the changes before it.
+        memory_sessions=lambda _: max(PROFILE_WINDOWS) + 10,
+        complete=_TRADED,
         symbols=2,
         requires="ohlcv",
         code=("features.kernels",),
@@ -48,6 +62,10 @@ FAMILIES: tuple[Family, ...] = (
             "bars_15m": core.BARS_15M,
             "bars_1h": core.BARS_1H,
         },
+        # Twenty-two weeks of a market that never closes.
+        memory_sessions=lambda _: 170,
+        uncut=("bars_1m", "bars_5m", "bars_15m", "bars_1h"),
+        whole=("bars_1m", "bars_5m", "bars_15m", "bars_1h"),
         symbols=2,
         code=("features.kernels", "timeline"),
         absent_as_empty=True,
@@ -76,6 +94,11 @@ FAMILIES: tuple[Family, ...] = (
         "that were known at the session's end: null elsewhere. A session counts with at least 6 "
         "returns and half of the usual number.",
         inputs={"bars": core.BARS_1D, "bars_5m": core.BARS_5M},
+        memory_sessions=_realised_memory,
+        # Regressions count sessions that have a value, however far back those are.
+        complete=_RANGE,
+        uncut=("bars_5m",),
+        whole=("bars_5m",),
         symbols=2,
         code=("features.kernels", "features.realised_intraday"),
         absent_as_empty=True,

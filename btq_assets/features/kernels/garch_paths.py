@@ -88,8 +88,28 @@ def _constant(returns):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _attempt(kind, returns, last, window, max_iterations, found):
+    """Fit on the returns up to `last`; what came of it, parameters in `found`."""
+    low = max(0, last + 1 - window) if window > 0 else 0
+    fitted = returns[low : last + 1]
+    if _constant(fitted):
+        return CONSTANT
+    return FITTED if fit(kind, fitted, found, max_iterations) else NOT_CONVERGED
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def path(
-    kind, returns, first_fit, every, window, keep_previous, horizon, max_iterations, values, status
+    kind,
+    returns,
+    first_fit,
+    every,
+    window,
+    keep_previous,
+    horizon,
+    max_iterations,
+    values,
+    status,
+    shown=0,
 ):
     """Forecasts of one model at every session of one series.
 
@@ -121,23 +141,35 @@ def path(
         ``(T,)`` int8, overwritten: `TOO_SHORT`, `FITTED` (by the last scheduled fit), `PREVIOUS`
         (by an earlier one, since the last did not converge or had nothing to fit),
         `NOT_CONVERGED`, `CONSTANT`.
+    shown
+        First session asked for: fits that only earlier ones read are left out, and those are not
+        overwritten. No fit depends on another, so that values are the same bits.
     """
     n = returns.size
     status[:] = TOO_SHORT
     theta, found = np.zeros(5), np.zeros(5)
-    in_force = False
+    in_force = looked = False
     start = 0
     backcast = 0.0
-    for last in range(first_fit - 1, n, every):
+    begin = first_fit - 1
+    if shown > begin:
+        begin += (shown - begin) // every * every
+    for last in range(begin, n, every):
         stop = min(last + every, n)
-        low = max(0, last + 1 - window) if window > 0 else 0
-        fitted = returns[low : last + 1]
-        state = CONSTANT if _constant(fitted) else NOT_CONVERGED
-        if state == NOT_CONVERGED and fit(kind, fitted, found, max_iterations):
-            state = FITTED
+        state = _attempt(kind, returns, last, window, max_iterations, found)
+        made = last if state == FITTED else -1
+        if state == NOT_CONVERGED and keep_previous and not (in_force or looked):
+            # The newest fit of those left out that converged.
+            looked = True
+            for earlier in range(begin - every, first_fit - 2, -every):
+                if _attempt(kind, returns, earlier, window, max_iterations, found) == FITTED:
+                    made = earlier
+                    break
+        if made >= 0:
             theta[:] = found
-            start, backcast, in_force = low, backcast_of(fitted), True
-        elif in_force and keep_previous and state == NOT_CONVERGED:
+            start = max(0, made + 1 - window) if window > 0 else 0
+            backcast, in_force = backcast_of(returns[start : made + 1]), True
+        if state == NOT_CONVERGED and in_force and keep_previous:
             state = PREVIOUS
         status[last:stop] = state
         if state != FITTED and state != PREVIOUS:
@@ -145,7 +177,7 @@ def path(
         filtered = np.empty(stop - start + 1)
         variances(kind, theta, returns[start:stop], backcast, filtered)
         ahead = term(kind, theta, horizon)
-        for t in range(last, stop):
+        for t in range(max(last, shown), stop):
             following = filtered[t - start + 1]
             values[0, t] = following
             values[1, t] = mean_ahead(kind, following, ahead)
@@ -162,6 +194,7 @@ def paths(
     keep_previous: bool = True,
     horizon: int = 21,
     max_iterations: int = MAX_ITERATIONS,
+    shown: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`path` with its outputs allocated.
 
@@ -174,6 +207,6 @@ def paths(
     status = np.empty(returns.size, np.int8)
     path(
         kind, np.ascontiguousarray(returns, np.float64), first_fit, every, window, keep_previous,
-        horizon, max_iterations, values, status,
+        horizon, max_iterations, values, status, shown,
     )  # fmt: skip
     return values, status
