@@ -108,6 +108,22 @@ def fillable(remaining, available, lot, minimum):
 
 
 @compiled(codes)
+def room(kind, volume, participation):
+    """Shares that orders may take of an event whose volume (or quoted size) is `volume`.
+
+    A quoted size always limits, traded volume only where a participation is set. A known volume of
+    zero trades nothing; an unknown one nothing under a limit.
+    """
+    if volume == 0.0:
+        return 0.0
+    if kind == _QUOTE:
+        return np.inf if np.isnan(volume) else min(participation, 1.0) * volume
+    if np.isinf(participation):
+        return np.inf
+    return 0.0 if np.isnan(volume) else participation * volume
+
+
+@compiled(codes)
 def attempt(
     kind,
     force,

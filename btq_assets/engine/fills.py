@@ -23,7 +23,13 @@ from btq_assets.engine.codes import (
     FLAG_HALTED,
     FLAG_SESSION_CLOSE,
     FLAG_SESSION_OPEN,
+    LOT,
+    MIN_SHARES,
+    MINIMUM,
+    MULTIPLIER,
     NEVER,
+    PARTICIPATION,
+    PER_SHARE,
     EventKind,
     Liquidity,
     Moment,
@@ -324,7 +330,7 @@ def execute(
     volume = for_buys if order.side > 0 else for_sells
     table = terms.table
     if available is None:
-        available = available_shares(volume, float(terms.instrument.participation))  # type: ignore[arg-type]
+        available = compiled.room(kind, volume, table[0, PARTICIPATION])
     level = order.stop
     if order.kind == OrderKind.TRAILING_STOP and np.isnan(level) and event.time > order.active_at:
         seen = second if kind == EventKind.QUOTE and order.side > 0 else first
@@ -354,8 +360,8 @@ def execute(
         flags,
         event.session,
         available,
-        float(terms.instrument.lot_size),  # type: ignore[arg-type]
-        float(terms.instrument.min_shares),  # type: ignore[arg-type]
+        table[0, LOT],
+        table[0, MIN_SHARES],
         terms.limit_fills == "through",
         allow_fill_on_deciding_bar_DANGER,
     )
@@ -405,18 +411,6 @@ def execute(
     )
 
 
-def available_shares(volume: float, participation: float) -> float:
-    """What orders may take of an event: unlimited where no share of its volume is set.
-
-    A known volume of zero trades nothing, limit or not; an unknown one nothing under a limit.
-    """
-    if volume == 0:
-        return 0.0
-    if np.isinf(participation):
-        return float("inf")
-    return 0.0 if np.isnan(volume) else participation * volume
-
-
 def _book(
     order: LiveOrder,
     time: int,
@@ -429,7 +423,6 @@ def _book(
 ) -> OrderFill:
     """Commission, the order's progress, and the record."""
     from btq_assets.engine import fill_kernel as compiled
-    from btq_assets.engine.codes import MINIMUM, MULTIPLIER, PER_SHARE
 
     spread, slippage, impact, permanent = charged
     liquidity, moment, ends = how

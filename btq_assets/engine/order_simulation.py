@@ -1,0 +1,281 @@
+"""Orders through the market: lay out the arrays, walk the events, hand back what happened.
+
+Belongs here: the array interface of the event engine. Does not belong here: compiled code
+(`order_kernel`), proofs of the books (`books`), settings (`terms`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from btq_assets.engine import codes
+from btq_assets.engine.codes import ORDER_FILL_DTYPE, ORDER_STATE_DTYPE, TRADE_DTYPE
+from btq_assets.engine.errors import EngineError
+from btq_assets.engine.orders import ActionTable, OrderTable, action_table
+from btq_assets.engine.stream import MarketStream
+from btq_assets.engine.terms import Account, Instruments, OrderCosts, terms_table
+
+__all__ = ["OrderSimulation", "simulate_orders"]
+
+
+@dataclass(frozen=True)
+class OrderSimulation:
+    """What happened, as arrays; the frames of the same names are in `frames`.
+
+    Attributes
+    ----------
+    times : int64[S]
+        Snapshots: books after the last event at or before each.
+    equity, cash, gross, net : float64[S]
+        Account currency; gross and net value of the holdings.
+    costs : float64[S, N_COSTS]
+        Paid so far, by `codes.COST_NAMES`; negative numbers were received.
+    shares, values : float64[S, N] or float64[0, N]
+        Holdings, and their value in account currency.
+    orders : structured array
+        State of every order, in the order of the table: ``quantity`` (signed, as sized),
+        ``filled``, ``value`` (at prices before costs), ``status``, ``reason``, ``accepted_at``,
+        ``done_at`` and the commission charged.
+    fills : structured array
+        ``time``, ``order`` (-1: none), ``asset``, ``shares`` (signed), ``price`` (before costs,
+        currency of the asset), ``fx_rate``, costs by kind in account currency (``impact`` NaN where
+        unknown), ``liquidity``, ``moment``, ``reason``.
+    trades : structured array
+        From flat to flat, open ones last: ``gross`` (before costs), ``costs``, ``carry``
+        (dividends less funding and borrow fees), ``mae`` and ``mfe`` as fractions of the mean
+        entry price.
+    initial_cash : float
+    terms : float64[N, N_TERMS]
+    actions : ActionTable
+    symbols : tuple of str
+    n_events, n_ticks : int
+    notes : tuple of str
+        What could not be modelled.
+    """
+
+    times: np.ndarray
+    equity: np.ndarray
+    cash: np.ndarray
+    gross: np.ndarray
+    net: np.ndarray
+    costs: np.ndarray
+    shares: np.ndarray
+    values: np.ndarray
+    orders: np.ndarray
+    fills: np.ndarray
+    trades: np.ndarray
+    initial_cash: float
+    terms: np.ndarray
+    actions: ActionTable
+    symbols: tuple[str, ...]
+    n_events: int
+    n_ticks: int
+    notes: tuple[str, ...]
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Orders, fills, trades, positions, equity and costs as tidy frames."""
+        from btq_assets.engine.books import result_frames
+
+        return result_frames(self)
+
+
+def simulate_orders(
+    market: MarketStream,
+    orders: OrderTable,
+    account: Account,
+    *,
+    costs: OrderCosts | None = None,
+    instruments: Instruments | None = None,
+    actions: ActionTable | None = None,
+    snapshots: Any = None,
+    record_positions: bool = True,
+    latency: int = 0,
+    limit_fills: Literal["touch", "through"] = "touch",
+    allow_fill_on_deciding_bar_DANGER: bool = False,
+) -> OrderSimulation:
+    """Run explicit orders, target shares or target weights through a stream of events.
+
+    Parameters
+    ----------
+    market, orders, account
+        See their classes.
+    costs, instruments, actions
+        Default: no costs, plain shares without limits, no actions.
+    snapshots
+        Rising times at which the books are recorded; default: those of the stream.
+    record_positions
+        Keep holdings and values of every snapshot.
+    latency
+        Time from a decision until its order can trade, in the unit of the stream.
+    limit_fills
+        A resting limit fills when its price is touched, or only when traded through.
+    allow_fill_on_deciding_bar_DANGER
+        An order also trades at the close of the bar its decision was made on. Nobody can do that:
+        it is here to reproduce results of others.
+
+    Returns
+    -------
+    OrderSimulation
+
+    Raises
+    ------
+    EngineError
+        An order or action names an asset the market does not have, settings have another number of
+        assets, an asset has prices after its delisting, times fall.
+    """
+    from btq_assets.engine.order_kernel import run_events
+    from btq_assets.engine.queue_kernel import Actions, Market, Orders
+
+    if limit_fills not in ("touch", "through"):
+        raise EngineError(f"limit_fills = {limit_fills!r}: touch or through")
+    if latency < 0:
+        raise EngineError(f"latency = {latency}: an order cannot arrive before its decision")
+    costs = costs or OrderCosts()
+    actions = actions if actions is not None else action_table([])
+    n_assets = len(market.symbols)
+    terms = terms_table(n_assets, costs, instruments, account)
+    _check(market, orders, actions, terms)
+    times = market.snapshots if snapshots is None else np.asarray(snapshots, dtype=np.int64)
+    if np.any(np.diff(times) < 0):
+        raise EngineError("snapshots must not fall")
+    view = Market(*(getattr(market, name) for name in Market._fields))
+    given = Orders(*(getattr(orders, name) for name in Orders._fields))
+    happened = Actions(actions.time, actions.asset, actions.kind, actions.value)
+    capacity = 2 * len(orders) + 2 * n_assets + 16
+    while True:
+        desk = _desk(orders, n_assets, costs, latency, limit_fills, account)
+        books = _books(market, account, terms, capacity)
+        paths = _paths(times.size, n_assets, record_positions)
+        n_ticks = run_events(
+            view,
+            given,
+            desk,
+            books,
+            happened,
+            float(account.cash_rate),
+            float(account.debit_rate),
+            float(account.day_count),
+            bool(allow_fill_on_deciding_bar_DANGER),
+            np.ascontiguousarray(times),
+            *paths,
+        )
+        n_fills, n_trades = int(books.counts[0]), int(books.counts[1])
+        if max(n_fills, n_trades) <= capacity:
+            break
+        capacity = max(n_fills, n_trades)  # many partial fills: once more, with room for all
+    equity, cash, gross, net, totals, shares, values = paths
+    return OrderSimulation(
+        times=times,
+        equity=equity,
+        cash=cash,
+        gross=gross,
+        net=net,
+        costs=totals,
+        shares=shares,
+        values=values,
+        orders=desk.states,
+        fills=books.fills[:n_fills],
+        trades=books.trades[:n_trades],
+        initial_cash=float(account.initial_cash),
+        terms=terms,
+        actions=actions,
+        symbols=market.symbols,
+        n_events=len(market),
+        n_ticks=int(n_ticks),
+        notes=_notes(books.fills[:n_fills], terms),
+    )
+
+
+def _check(
+    market: MarketStream, orders: OrderTable, actions: ActionTable, terms: np.ndarray
+) -> None:
+    """Assets exist, currencies exist, nothing trades after its delisting."""
+    n_assets = len(market.symbols)
+    for name, assets in (("order", orders.asset), ("action", actions.asset)):
+        bad = np.flatnonzero((assets < 0) | (assets >= n_assets))
+        if bad.size:
+            raise EngineError(
+                f"{name} {bad[0]} names asset {assets[bad[0]]}; the market has {n_assets}"
+            )
+    currencies = terms[:, codes.CURRENCY]
+    if currencies.max(initial=0) >= market.currency_rates.size:
+        raise EngineError(
+            f"currency {int(currencies.max())} has no row in currency_rates "
+            f"({market.currency_rates.size} given)"
+        )
+    ended = actions.kind == codes.ActionKind.DELISTING
+    for asset, time in zip(actions.asset[ended], actions.time[ended], strict=True):
+        later = (market.asset == asset) & (market.time > time) & (market.kind != codes.EventKind.FX)
+        if np.any(later & ~np.isnan(market.close)):
+            raise EngineError(
+                f"{market.symbols[asset]} has prices after {time}, where it is said to have ended"
+            )
+
+
+def _desk(
+    orders: OrderTable,
+    n_assets: int,
+    costs: OrderCosts,
+    latency: int,
+    limit_fills: str,
+    account: Account,
+) -> Any:
+    from btq_assets.engine.queue_kernel import Desk
+
+    return Desk(
+        states=np.zeros(len(orders), dtype=ORDER_STATE_DTYPE),
+        first=np.full(n_assets, -1, dtype=np.int32),
+        last=np.full(n_assets, -1, dtype=np.int32),
+        event_of=np.zeros(n_assets, dtype=np.int64),
+        gathered=np.empty(len(orders), dtype=np.int32),
+        tiers=costs.tier_table(),
+        latency=int(latency),
+        through=limit_fills == "through",
+        cut=account.on_short_cash == "cut",
+    )
+
+
+def _books(market: MarketStream, account: Account, terms: np.ndarray, capacity: int) -> Any:
+    from btq_assets.engine.account_kernel import CASH, FACTOR, MARK, N_ACCOUNT, N_HOLDING, Books
+
+    n_assets = terms.shape[0]
+    holdings = np.zeros((n_assets, N_HOLDING))
+    holdings[:, MARK] = np.nan
+    holdings[:, FACTOR] = 1.0
+    money = np.zeros(N_ACCOUNT)
+    money[CASH] = account.initial_cash
+    return Books(
+        holdings=holdings,
+        opened_at=np.zeros(n_assets, dtype=np.int64),
+        account=money,
+        totals=np.zeros(codes.N_COSTS),
+        fx=np.array(market.currency_rates, dtype=float),
+        terms=terms,
+        fills=np.empty(capacity, dtype=ORDER_FILL_DTYPE),
+        trades=np.empty(capacity, dtype=TRADE_DTYPE),
+        counts=np.zeros(3, dtype=np.int64),
+        liquidating=np.zeros(n_assets, dtype=np.int8),
+        delisted=np.zeros(n_assets, dtype=np.int8),
+    )
+
+
+def _paths(n: int, n_assets: int, positions: bool) -> tuple[np.ndarray, ...]:
+    kept = n if positions else 0
+    return (
+        *(np.empty(n) for _ in range(4)),
+        np.empty((n, codes.N_COSTS)),
+        np.empty((kept, n_assets)),
+        np.empty((kept, n_assets)),
+    )
+
+
+def _notes(fills: np.ndarray, terms: np.ndarray) -> tuple[str, ...]:
+    impact = terms[:, [codes.SQUARE_ROOT, codes.TEMPORARY, codes.PERMANENT]]
+    unknown = int(np.isnan(fills["impact"]).sum()) if np.any(impact > 0) else 0
+    if unknown:
+        return (f"impact not charged on {unknown} fill(s): volume or volatility unknown",)
+    return ()
