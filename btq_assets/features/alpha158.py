@@ -133,10 +133,11 @@ def evaluate(
 
     starts = fields.starts
     results = Results.of(names, fields.rows)
+    needed = results.fields()
 
     def task(first: int, last: int) -> None:
         rows = slice(starts[first], starts[last])
-        arrays = {name: values[rows] for name, values in fields.arrays.items()}
+        arrays = fields.part(rows, needed)
         own = starts[first : last + 1] - starts[first]
         evaluate_part(Part(arrays, own, int(starts[first]), results, compatible))
 

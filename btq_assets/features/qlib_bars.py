@@ -1,23 +1,113 @@
 """Bars as the arrays qlib's named sets read, and their results as a frame.
 
 Belongs here: what alpha158 and alpha360 share. Does not belong here: any expression.
+
+Raw columns stay in the chunks the frame holds them in. What is read of them is put together for a
+range of rows at a time, by the thread that needs it, so that no second copy of the bars is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from btq_assets.features.definitions import KEY, OHLCV, SYMBOL, FeatureError, has_columns
+from btq_assets.features.definitions import KEY, OHLCV, FeatureError, has_columns
 
 _ADJUSTED = ("adj_open", "adj_high", "adj_low", "adj_close")
 _VWAP = "vwap"
+
+#: Rows looked at together where nothing else sets their number.
+_STRETCH = 1 << 16
+
+
+class Chunks:
+    """A column of numbers, read by ranges of rows.
+
+    Parameters
+    ----------
+    column
+        Any numbers; null is read as NaN.
+    """
+
+    def __init__(self, column: pl.Series) -> None:
+        numbers = column.cast(pl.Float64).fill_null(np.nan)
+        self._parts = [chunk.to_numpy() for chunk in numbers.get_chunks() if len(chunk)]
+        self._starts = np.cumsum([0, *(part.size for part in self._parts)])
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        """A copy of its own: kernels are compiled for arrays one may write to."""
+        low, high, _ = rows.indices(int(self._starts[-1]))
+        out = np.empty(max(high - low, 0))
+        at = int(np.searchsorted(self._starts, low, side="right")) - 1
+        done = 0
+        while done < out.size:
+            begin = low + done - self._starts[at]
+            part = self._parts[at][begin : begin + out.size - done]
+            out[done : done + part.size] = part
+            done += part.size
+            at += 1
+        return out
+
+
+class Adjusted(Mapping[str, NDArray[np.float64]]):
+    """Bars adjusted for splits and dividends, worked out when asked for.
+
+    Adjusted shares are shares times close over adjusted close: what qlib calls volume. The share
+    that is added before taking logarithms is one share as traded, so that a later split
+    shifts the logarithm and changes no correlation.
+
+    Parameters
+    ----------
+    raw
+        Columns of `core.bars_1d` and ``vwap``.
+    """
+
+    NAMES = ("open", "high", "low", "close", "volume", "log_volume", "vwap")
+
+    def __init__(self, raw: Mapping[str, Chunks]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return self.part(slice(None), (name,))[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.NAMES)
+
+    def __len__(self) -> int:
+        return len(self.NAMES)
+
+    def part(self, rows: slice, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Some of the arrays at some rows; what is infinite is missing."""
+        found = {
+            name: self._raw[f"adj_{name}"][rows]
+            for name in ("open", "high", "low", "close")
+            if name in names
+        }
+        with np.errstate(all="ignore"):
+            if {"volume", "log_volume", _VWAP} & set(names):
+                adjusted = found["close"] if "close" in found else self._raw["adj_close"][rows]
+                adjustment = self._raw["close"][rows] / adjusted
+            if {"volume", "log_volume"} & set(names):
+                shares = self._raw["volume"][rows]
+            if "volume" in names:
+                found["volume"] = shares * adjustment
+            if "log_volume" in names:
+                found["log_volume"] = np.log(shares + 1) + np.log(adjustment)
+            if _VWAP in names:
+                found[_VWAP] = self._raw[_VWAP][rows] / adjustment
+        for values in found.values():
+            finite = np.isfinite(values)
+            if not finite.all():
+                values[~finite] = np.nan
+        return found
 
 
 @dataclass(frozen=True)
@@ -47,13 +137,15 @@ class Fields:
         """Number of rows."""
         return int(self.starts[-1])
 
+    def part(self, rows: slice, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Some of the arrays at some rows."""
+        if isinstance(self.arrays, Adjusted):
+            return self.arrays.part(rows, names)
+        return {name: self.arrays[name][rows] for name in names}
+
 
 def fields_of(bars: pl.DataFrame) -> Fields:
     """Arrays of the symbols that have volume.
-
-    Adjusted shares are shares times close over adjusted close: what qlib calls volume. The share
-    that is added before taking logarithms is one share as traded, so that a later split
-    shifts the logarithm and changes no correlation.
 
     Parameters
     ----------
@@ -69,38 +161,50 @@ def fields_of(bars: pl.DataFrame) -> Fields:
     if missing:
         raise FeatureError(f"bars lack column(s) {missing}; they have {bars.columns}")
     names = (*OHLCV, *_ADJUSTED, _VWAP)
-    frame = _ordered(has_columns(bars, names).select(*KEY, *names))
-    finite = pl.all_horizontal(pl.col(*OHLCV, *_ADJUSTED).is_finite()).fill_null(False)
-    traded = frame.select(finite.alias("traded"))["traded"]
-    if not traded.all():
-        # Symbols that never have volume would only be filtered out in the end.
-        kept = frame.with_columns(_traded=traded).filter(pl.col("_traded").any().over(SYMBOL))
-        traded = kept["_traded"]
-        frame = kept.drop("_traded")
-    first = frame.select(
-        pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in SYMBOL).fill_null(True)
-    ).to_series()
-    starts = np.append(first.arg_true().to_numpy().astype(np.int64), frame.height)
-    with np.errstate(all="ignore"):
-        arrays = _arrays(frame)
-    return Fields(arrays, starts, frame.select(KEY), None if traded.all() else traded)
-
-
-def _ordered(bars: pl.DataFrame) -> pl.DataFrame:
-    """Priced bars by symbol and time, each once."""
+    frame = has_columns(bars, names).select(*KEY, *names)
     price = pl.col("adj_close")
-    priced = bars.select(price.is_finite() & (price > 0)).to_series()
-    # Filtering would copy everything, most often to leave nothing out.
-    frame = bars if priced.all() and not priced.has_nulls() else bars.filter(priced)
-    before = [pl.col(name).shift(1) for name in KEY]
-    universe, symbol, ts = (pl.col(name) for name in KEY)
-    ahead = (
-        (universe > before[0])
-        | ((universe == before[0]) & (symbol > before[1]))
-        | ((universe == before[0]) & (symbol == before[1]) & (ts > before[2]))
-    )
-    if frame.select(ahead.slice(1).all()).item():
-        return frame
+    priced = frame.select(price.is_finite() & (price > 0)).to_series()
+    if not priced.all() or priced.has_nulls():
+        # Filtering copies everything, most often to leave nothing out.
+        frame = frame.filter(priced)
+    starts = _histories(frame)
+    if starts is None:
+        frame, starts = _sorted(frame)
+    raw = {name: Chunks(frame[name]) for name in names}
+    traded = _traded(raw, frame.height)
+    if traded is None:
+        return Fields(Adjusted(raw), starts, frame.select(KEY))
+    # Symbols that never have volume would only be filtered out in the end.
+    sizes = np.diff(starts)
+    ever = np.logical_or.reduceat(traded, starts[:-1]) if sizes.size else np.empty(0, bool)
+    if not ever.all():
+        kept = np.repeat(ever, sizes)
+        frame, traded = frame.filter(pl.Series(kept)), traded[kept]
+        raw = {name: Chunks(frame[name]) for name in names}
+        starts = np.concatenate([[0], np.cumsum(sizes[ever])]).astype(np.int64)
+    return Fields(Adjusted(raw), starts, frame.select(KEY), pl.Series(traded))
+
+
+def _histories(frame: pl.DataFrame) -> NDArray[np.int64] | None:
+    """Where each symbol begins, and the number of rows; ``None`` where rows are not in order."""
+    if any(frame[name].has_nulls() for name in KEY):
+        return None
+    firsts = {0}
+    for name in KEY[:2]:
+        lengths = frame[name].rle().struct.field("len").cast(pl.Int64)
+        firsts.update(lengths.cum_sum().to_list()[:-1])
+    begins = np.array(sorted(firsts) if frame.height else [], np.int64)
+    symbols = frame.select(KEY[:2])[begins].rows()
+    if any(one >= other for one, other in pairwise(symbols)):
+        return None
+    stamps = frame["ts"].to_physical().to_numpy()
+    later = stamps[1:] > stamps[:-1]
+    later[begins[1:] - 1] = True
+    return np.append(begins, frame.height) if later.all() else None
+
+
+def _sorted(frame: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """Rows by symbol and time, each once, and where each symbol begins."""
     frame = frame.sort(KEY)
     again = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in KEY)
     repeated = frame.filter(again)
@@ -109,23 +213,25 @@ def _ordered(bars: pl.DataFrame) -> pl.DataFrame:
         raise FeatureError(
             f"{row['universe']}/{row['symbol']} has several bars at {row['ts']}; keep one of them"
         )
-    return frame
+    starts = _histories(frame)
+    if starts is None:
+        raise FeatureError("bars lack universe, symbol or time in some rows; fill or drop them")
+    return frame, starts
 
 
-def _arrays(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
-    def array(name: str) -> NDArray[np.float64]:
-        # A copy of its own: kernels are compiled for arrays one may write to.
-        return frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy(writable=True)
+def _traded(raw: Mapping[str, Chunks], rows: int) -> NDArray[np.bool_] | None:
+    """Rows with all raw and adjusted numbers; ``None`` where all rows have them."""
 
-    arrays = {name.removeprefix("adj_"): array(name) for name in _ADJUSTED}
-    shares, raw_close = array("volume"), array("close")
-    adjustment = raw_close / arrays["close"]
-    arrays["volume"] = shares * adjustment
-    arrays["log_volume"] = np.log(shares + 1) + np.log(adjustment)
-    arrays["vwap"] = array(_VWAP) / adjustment
-    for values in arrays.values():
-        values[~np.isfinite(values)] = np.nan
-    return arrays
+    def finite(low: int) -> NDArray[np.bool_]:
+        stretch = slice(low, low + _STRETCH)
+        found = [np.isfinite(raw[name][stretch]) for name in (*OHLCV, *_ADJUSTED)]
+        return np.logical_and.reduce(found)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        parts = list(pool.map(finite, range(0, rows, _STRETCH)))
+    if all(part.all() for part in parts):
+        return None
+    return np.concatenate(parts)
 
 
 def frame_of(

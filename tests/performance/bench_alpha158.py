@@ -93,7 +93,7 @@ def make_panel(folder: Path, n_symbols: int, n_sessions: int) -> None:
             **columns,
             **{f"adj_{name}": columns[name] for name in FIELDS[:4]},
         }
-    ).write_parquet(folder / "bars.parquet", compression="lz4")
+    ).write_parquet(folder / "bars.parquet", compression="uncompressed")
     np.savez(folder / "matrices.npz", **dict(zip(FIELDS, (v.T for v in fields), strict=True)))
 
 

@@ -90,6 +90,16 @@ class Results:
                     blocks[kind] = np.empty((len(together), rows), np.float32)
         return cls(bars, windows, blocks)
 
+    def fields(self) -> tuple[str, ...]:
+        """Fields that are read; the four prices always are."""
+        wanted = {kind for kind, windows in self.windows.items() if windows.size}
+        more = {
+            "volume": {"cord", "vma", "wvma", "vsump"} & wanted,
+            "log_volume": {"corr"} & wanted,
+            "vwap": {"vwap_0"} & self.bars.keys(),
+        }
+        return tuple(name for name in FIELDS if more.get(name, True))
+
     def __getitem__(self, name: str) -> Block:
         if name in self.bars:
             return self.bars[name]
