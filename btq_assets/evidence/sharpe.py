@@ -189,6 +189,29 @@ def minimum_track_record_length(
     return 1 + _error_variance(sharpe, skewness, kurtosis) * quantile**2
 
 
+def minimum_backtest_length_years(n_trials: int, target_sharpe_annual: float = 1.0) -> float:
+    """Years of data below which the best of skill-less trials is expected to reach a Sharpe ratio.
+
+    Bailey, Borwein, Lopez de Prado & Zhu (2014), "Pseudo-mathematics and financial charlatanism",
+    Notices of the AMS 61, equation 6: ``(E[max of N standard normals] / target)^2``.
+
+    Parameters
+    ----------
+    n_trials
+        Independent trials, at least two.
+    target_sharpe_annual
+        Annualised Sharpe ratio that was found in sample.
+
+    Raises
+    ------
+    SharpeError
+        Fewer than two trials, or a target that is not positive.
+    """
+    if not target_sharpe_annual > 0:
+        raise SharpeError(f"target_sharpe_annual = {target_sharpe_annual}: must be positive")
+    return (expected_maximum_sharpe(n_trials, 1.0) / target_sharpe_annual) ** 2
+
+
 def _error_variance(sharpe: float, skewness: float, kurtosis: float) -> float:
     # Every distribution has kurtosis >= 1 + skewness^2, which keeps the expression non-negative.
     if kurtosis < 1 + skewness**2 - 1e-9:
