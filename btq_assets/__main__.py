@@ -44,8 +44,8 @@ def summary() -> int:
     from btq_assets.config import TradingConfig
     from btq_assets.contracts import backtest, evidence, report
     from btq_assets.reports.console import print_summary
-    from btq_assets.warehouse.database import read_file
     from btq_assets.warehouse.paths import DataPaths
+    from btq_assets.warehouse.reading import read_file
 
     paths = DataPaths.of(TradingConfig.load().warehouse.path)
     if not paths.published_file.exists():

@@ -21,7 +21,8 @@ from btq_assets.sources.market.sensors import file_drop_sensor
 from btq_assets.sources.stream.inbox import inbox_folder
 from btq_assets.sources.stream.sensors import stream_sensor
 from btq_assets.warehouse.asset_factory import TableAsset, table_assets_of
-from btq_assets.warehouse.dbt_layer import DbtLayer, dbt_resource, tables_read
+from btq_assets.warehouse.dbt_layer import DbtLayer, dbt_resource
+from btq_assets.warehouse.dbt_project import tables_read
 from btq_assets.warehouse.metadata import table_schema
 from btq_assets.warehouse.published_asset import published_asset
 from btq_assets.warehouse.resources import ConfigResource, DeviceResource, WarehouseResource

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from btq_assets.warehouse.additions import added_since
     from btq_assets.warehouse.asset_factory import TableAsset, table_asset, table_assets_of
-    from btq_assets.warehouse.database import Warehouse, WarehouseError
+    from btq_assets.warehouse.database import Warehouse
+    from btq_assets.warehouse.errors import WarehouseError
     from btq_assets.warehouse.headway import how_far
     from btq_assets.warehouse.paths import DataPaths
     from btq_assets.warehouse.slices import StoredTable, grouped
@@ -24,7 +25,7 @@ _HOME = {
     "TableAsset": "asset_factory",
     "TableOutput": "step",
     "Warehouse": "database",
-    "WarehouseError": "database",
+    "WarehouseError": "errors",
     "added_since": "additions",
     "grouped": "slices",
     "how_far": "headway",

@@ -24,9 +24,7 @@ from btq_assets.warehouse.outcomes import CONTRACT_CHECK, tolerance
 from btq_assets.warehouse.paths import DataPaths
 from btq_assets.warehouse.resources import ConfigResource, DeviceResource, WarehouseResource
 from btq_assets.warehouse.step import TableOutput
-from btq_assets.warehouse.versions import (
-    code_version,
-)
+from btq_assets.warehouse.versions import code_version
 
 Compute = Callable[..., TableOutput | Iterator[TableOutput]]
 

@@ -8,7 +8,8 @@ import pkgutil
 import btq_assets.contracts
 from btq_assets.contracts import house
 from btq_assets.contracts.base import TableContract
-from btq_assets.warehouse.database import Warehouse, is_view, table_exists
+from btq_assets.warehouse.database import Warehouse
+from btq_assets.warehouse.reading import is_view, table_exists
 
 
 def declared_contracts() -> list[TableContract]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from btq_assets.warehouse.database import Warehouse, WarehouseError
+from btq_assets.warehouse.database import Warehouse
+from btq_assets.warehouse.errors import WarehouseError
 
 # Copied by a child: copying a DuckDB file inside a process that has had it open would drop that
 # process's lock (POSIX locks belong to the process, not to the handle). The clone ioctl shares

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from btq_assets.contracts.base import TableContract
-from btq_assets.warehouse.database import Warehouse, append_rows, table_exists
+from btq_assets.warehouse.database import Warehouse
+from btq_assets.warehouse.reading import stored_extent, table_exists
 from btq_assets.warehouse.versions import added_version, frame_version
+from btq_assets.warehouse.writing import append_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,6 +48,13 @@ class StoredTable:
         if not self.warehouse.has(self.contract):
             return 0
         return int(self.warehouse.query(f"SELECT count(*) AS n FROM {self.contract.table}").item())
+
+    def version(self) -> str:
+        """Version of what it holds, found out without holding it (`reading.stored_extent`)."""
+        if not self.warehouse.has(self.contract):
+            return frame_version(self.contract.empty(), self.contract)
+        with self.warehouse.reader() as connection:
+            return stored_extent(connection, self.contract)[1]
 
     def sizes(self, by: Sequence[str]) -> pl.DataFrame:
         """Rows of each series: the columns `by`, ``n_rows``; sorted by the columns."""
@@ -91,6 +101,25 @@ class StoredTable:
         """The rows, whole series together, about `SLICE_ROWS` at a time."""
         for series in grouped(self.sizes(by)):
             yield self.read(series)
+
+    def spans(self, by: str) -> list[tuple[datetime, datetime]]:
+        """First and last time of stretches that are read together, in order.
+
+        Each is of whole days (UTC) by the column `by`: as many as fit in `SLICE_ROWS`, and at least
+        one.
+        """
+        if not self.warehouse.has(self.contract):
+            return []
+        days = self.warehouse.query(
+            f'SELECT min("{by}") AS since, max("{by}") AS until, count(*) AS n_rows '
+            f"FROM {self.contract.table} GROUP BY date_trunc('day', \"{by}\") ORDER BY since"
+        )
+        return [(group["since"][0], group["until"][-1]) for group in grouped(days)]
+
+    def between(self, by: str, since: datetime, until: datetime) -> pl.DataFrame:
+        """Rows whose `by` lies between two times, both included, sorted by the table's key."""
+        span = pl.DataFrame({"since": [since], "until": [until]})
+        return self.warehouse.read_spans(self.contract, span, by)
 
 
 def grouped(sizes: pl.DataFrame, most_rows: int | None = None) -> list[pl.DataFrame]:

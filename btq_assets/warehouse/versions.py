@@ -35,7 +35,7 @@ NUMERIC_LIBRARIES = (
 )
 
 #: Rows hashed together: their words fit in a processor's cache.
-_ROWS_AT_A_TIME = 1 << 16
+ROWS_AT_A_TIME = 1 << 16
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _LOW, _HIGH = np.uint64(0), np.uint64(0xD1B54A32D192ED03)
@@ -80,8 +80,8 @@ def added_version(version: str, new_rows: pl.DataFrame, contract: TableContract)
     if not is_additive(version):
         raise ValueError(f"{version!r} is no version that rows can be added to")
     low, high = int(version[:16], 16), int(version[16:], 16)
-    for start in range(0, new_rows.height, _ROWS_AT_A_TIME):
-        words = row_words(new_rows.slice(start, _ROWS_AT_A_TIME), contract)
+    for start in range(0, new_rows.height, ROWS_AT_A_TIME):
+        words = row_words(new_rows.slice(start, ROWS_AT_A_TIME), contract)
         low += int(words[0].sum(dtype=np.uint64))
         high += int(words[1].sum(dtype=np.uint64))
     return f"{low % 2**64:016x}{high % 2**64:016x}"

@@ -140,10 +140,11 @@ def store(rows: pl.DataFrame, folder: Path) -> None:
     """Cast, judge by the contract, commit and hash, as every asset does."""
     from btq_assets.contracts import raw
     from btq_assets.contracts.base import cast_to_contract
-    from btq_assets.warehouse.database import Warehouse, commit_frames
+    from btq_assets.warehouse.database import Warehouse
     from btq_assets.warehouse.paths import DataPaths
     from btq_assets.warehouse.quarantine import split_violations
     from btq_assets.warehouse.versions import frame_version
+    from btq_assets.warehouse.writing import commit_frames
 
     kept, _ = split_violations(cast_to_contract(rows, raw.BARS_FOLDER), raw.BARS_FOLDER)
     with Warehouse(DataPaths(folder)).transaction() as connection:

@@ -5,6 +5,9 @@ Providers have their assets by their registry (`sources/assets.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from btq_assets.config import TradingConfig
@@ -25,6 +28,9 @@ from btq_assets.sources.alternative.checks import (
 )
 from btq_assets.sources.alternative.registry import ENTRIES
 from btq_assets.warehouse import Step, TableOutput, table_asset
+
+if TYPE_CHECKING:
+    from btq_assets.warehouse import StoredTable
 
 
 def _serves(config: TradingConfig, prefix: str) -> bool:
@@ -138,24 +144,36 @@ def _stored_surfaces(step: Step) -> pl.DataFrame | None:
     checks=SWEEP_CHECKS,
     group="core",
     optional=_has_trades,
+    sliced=True,
 )
-def option_sweeps(step: Step, trades: pl.DataFrame) -> TableOutput:
+def option_sweeps(step: Step, trades: StoredTable) -> Iterator[TableOutput]:
     """List orders that took several prices of one option in quick succession."""
-    from btq_assets.sources.alternative.option_sweeps import option_sweeps as sweeps_of
+    from btq_assets.sources.alternative.option_sweeps import SweepFinder
 
-    sweeps = sweeps_of(trades, step.config.sources.option_sweeps)
-    step.log(f"{sweeps.height:,} sweeps in {trades.height:,} trades")
-    largest = sweeps.sort("premium", descending=True, nulls_last=True).head(10)
-    return TableOutput(
-        sweeps,
-        metadata={
-            "trades": trades.height,
-            "sweeps": sweeps.height,
-            "largest": largest.select(
-                "contract_id", "side", "ts", "n_prints", "amount", "premium", "currency"
-            ),
-        },
-    )
+    finder = SweepFinder(step.config.sources.option_sweeps)
+    n_trades = n_sweeps = 0
+    largest = OPTION_SWEEPS.empty()
+    # Whole days, one stretch after the other: years of trades would not fit where a day does.
+    spans = trades.spans("ts")
+    for place, span in enumerate(spans or [None]):
+        rows = trades.between("ts", *span) if span else OPTION_TRADES.empty()
+        sweeps = finder.found(rows, last=place + 1 >= len(spans))
+        n_trades, n_sweeps = n_trades + rows.height, n_sweeps + sweeps.height
+        largest = pl.concat([largest, sweeps]).sort("premium", descending=True, nulls_last=True)
+        largest = largest.head(10)
+        if place + 1 >= len(spans):
+            step.log(f"{n_sweeps:,} sweeps in {n_trades:,} trades")
+        yield TableOutput(
+            sweeps,
+            metadata={
+                "trades": n_trades,
+                "sweeps": n_sweeps,
+                "largest": largest.select(
+                    "contract_id", "side", "ts", "n_prints", "amount", "premium", "currency"
+                ),
+            },
+            made_from={"trades": rows},
+        )
 
 
 @table_asset(

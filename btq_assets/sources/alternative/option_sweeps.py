@@ -39,11 +39,55 @@ def option_sweeps(trades: pl.DataFrame, settings: OptionSweepsSection) -> pl.Dat
         Columns of the contract, by key. ``known_at`` is the last print's, plus the window in which a
         further one could still have joined: until then its end, size and premium are not known.
     """
-    window = timedelta(milliseconds=settings.window_ms)
+    return SweepFinder(settings).found(trades, last=True)
+
+
+class SweepFinder:
+    """Finds sweeps in trades that come a stretch of time after the other.
+
+    The sweeps of all stretches are those of the whole at once: runs that a print of the next stretch
+    could still join wait for it, and nothing else is kept.
+
+    Parameters
+    ----------
+    settings
+        What counts.
+    """
+
+    def __init__(self, settings: OptionSweepsSection) -> None:
+        self.settings = settings
+        self.window = timedelta(milliseconds=settings.window_ms)
+        self._waiting: pl.DataFrame | None = None
+
+    def found(self, trades: pl.DataFrame, *, last: bool) -> pl.DataFrame:
+        """Sweeps that ended in these trades, or could until now not be known to have ended.
+
+        Parameters
+        ----------
+        trades
+            Rows of ``core.option_trades``, all later than those of the stretch before.
+        last
+            No stretch follows: what waits has ended.
+        """
+        if self._waiting is not None:
+            trades = pl.concat([self._waiting, trades])
+        prints = _runs(trades, self.window)
+        if not last:
+            ends = pl.col("ts").max()
+            is_open = (ends.over("run") >= ends - self.window) & (
+                pl.col("run") == pl.col("run").max().over(_CONTRACT)
+            )
+            self._waiting = prints.filter(is_open).select(trades.columns)
+            prints = prints.filter(~is_open)
+        return _sweeps(prints, self.settings)
+
+
+def _runs(trades: pl.DataFrame, window: timedelta) -> pl.DataFrame:
+    """Prints that count, in order, each with the number of its run."""
     is_buy = pl.col("side") == "buy"
     step = pl.col("price").diff()
     other_contract = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in _CONTRACT)
-    in_order = (
+    return (
         trades.filter(pl.col("block_trade_id").is_null(), pl.col("combo_id").is_null())
         .sort(*_CONTRACT, "ts", "trade_seq")
         .with_columns(
@@ -56,13 +100,18 @@ def option_sweeps(trades: pl.DataFrame, settings: OptionSweepsSection) -> pl.Dat
             .fill_null(True)
             .cum_sum()
         )
-        # Most runs are a print or two.
-        .filter(pl.len().over("run") >= settings.min_prints)
     )
+
+
+def _sweeps(prints: pl.DataFrame, settings: OptionSweepsSection) -> pl.DataFrame:
+    """Runs that are sweeps, one row each."""
+    window = timedelta(milliseconds=settings.window_ms)
     paid = pl.when(pl.col("premium_unit") == "underlying").then("index_price").otherwise(1.0)
     premium = pl.col("price") * pl.col("amount") * paid
     return (
-        in_order.group_by("run", maintain_order=True)
+        # Most runs are a print or two.
+        prints.filter(pl.len().over("run") >= settings.min_prints)
+        .group_by("run", maintain_order=True)
         .agg(
             pl.col(
                 *_CONTRACT, "underlying", "kind", "strike", "expiry", "side", "currency"

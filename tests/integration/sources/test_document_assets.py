@@ -14,7 +14,7 @@ from btq_assets.contracts import features as contracts
 from btq_assets.features.assets import document_scores
 from btq_assets.sources.sentiment.assets import documents_reports
 from btq_assets.sources.sentiment.scoring.base import ScorerError
-from btq_assets.warehouse.database import commit_frames
+from btq_assets.warehouse.writing import commit_frames
 
 CHANGED = dt.datetime(2024, 5, 2, 9, tzinfo=dt.UTC)
 

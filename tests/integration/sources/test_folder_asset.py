@@ -18,7 +18,7 @@ from btq_assets.contracts import house, raw
 from btq_assets.sources.market.assets import bars_folder
 from btq_assets.sources.market.providers import folder
 from btq_assets.warehouse import database
-from btq_assets.warehouse.execution import UNFINISHED
+from btq_assets.warehouse.committing import UNFINISHED
 from btq_assets.warehouse.versions import frame_version
 
 DAYS = [dt.date(2020, 1, day) for day in (2, 3, 6, 7, 8, 9, 10)]

@@ -16,8 +16,9 @@ from btq_assets.sources.market.assets import bars_by_timeframe
 from btq_assets.sources.market.resampling import timeframes
 from btq_assets.sources.repairs.assets import repairs
 from btq_assets.warehouse import slices
-from btq_assets.warehouse.database import append_new, replace_table, table_exists
+from btq_assets.warehouse.reading import table_exists
 from btq_assets.warehouse.versions import frame_version
+from btq_assets.warehouse.writing import append_new, replace_table
 
 CONFIG = TradingConfig(sources={"folder": {"enabled": True, "freq": "1m"}})
 MADE = (core.BARS_1M, core.BARS_5M, core.BARS_15M, core.BARS_1H)

@@ -9,8 +9,10 @@ import polars as pl
 
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.columns import count, text
-from btq_assets.warehouse.database import Warehouse, append_new, table_exists
+from btq_assets.warehouse.database import Warehouse
 from btq_assets.warehouse.paths import DataPaths
+from btq_assets.warehouse.reading import table_exists
+from btq_assets.warehouse.writing import append_new
 
 EVENTS = TableContract(
     layer="evidence",

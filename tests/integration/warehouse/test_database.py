@@ -9,8 +9,8 @@ import pytest
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.columns import count, number, text
 from btq_assets.warehouse import Warehouse
-from btq_assets.warehouse.database import commit_frames
 from btq_assets.warehouse.paths import DataPaths
+from btq_assets.warehouse.writing import commit_frames
 
 PLACES = TableContract(
     layer="raw",

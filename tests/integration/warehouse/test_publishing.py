@@ -10,7 +10,8 @@ import sys
 import duckdb
 import pytest
 
-from btq_assets.warehouse.database import Warehouse, WarehouseError
+from btq_assets.warehouse.database import Warehouse
+from btq_assets.warehouse.errors import WarehouseError
 from btq_assets.warehouse.paths import DataPaths
 from btq_assets.warehouse.publishing import publish
 

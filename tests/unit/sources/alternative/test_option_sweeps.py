@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from btq_assets.config.sources import OptionSweepsSection
 from btq_assets.contracts.base import cast_to_contract, violations
 from btq_assets.contracts.core_alternative import OPTION_SWEEPS, OPTION_TRADES
-from btq_assets.sources.alternative.option_sweeps import option_sweeps
+from btq_assets.sources.alternative.option_sweeps import SweepFinder, option_sweeps
 
 START = dt.datetime(2024, 6, 3, 12, tzinfo=dt.UTC)
 LAG = dt.timedelta(seconds=5)
@@ -171,3 +171,47 @@ def test_what_is_printed_later_changes_no_sweep_known_before(steps, until_ms):
 
 def test_no_trades_make_an_empty_table():
     assert sweeps(OPTION_TRADES.empty()).is_empty()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("minutes", [1, 37, 240])
+def test_sweeps_of_stretches_are_those_of_the_whole_at_once(seed, minutes):
+    """However the day is cut, between the prints of a sweep too."""
+    frame, planted = market(seed, 8)
+    stretches = [
+        part
+        for _, part in frame.sort("ts").group_by(
+            pl.col("ts").dt.truncate(f"{minutes}m"), maintain_order=True
+        )
+    ]
+    finder = SweepFinder(SETTINGS)
+    last = len(stretches) - 1
+    found = [finder.found(part, last=place == last) for place, part in enumerate(stretches)]
+    assert_frame_equal(pl.concat(found).sort(OPTION_SWEEPS.key), sweeps(frame))
+    assert sum(part.height for part in found) == len(planted)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 400), st.sampled_from(["buy", "sell"]), st.sampled_from([1, 2, 3])
+        ),
+        max_size=25,
+    ),
+    st.lists(st.integers(0, 6_000), max_size=4),
+)
+def test_no_cut_between_two_prints_parts_a_sweep(steps, cuts):
+    ms, prints = 0, []
+    for gap, side, ticks in steps:
+        ms += gap
+        prints.append({"ms": ms, "side": side, "price": ticks / 100})
+    frame = trades(*prints)
+    edges = [START + dt.timedelta(milliseconds=cut) for cut in sorted(cuts)]
+    finder, parts, since = SweepFinder(SETTINGS), [], START
+    for until in edges:
+        part = frame.filter(pl.col("ts").is_between(since, until, closed="left"))
+        parts.append(finder.found(part, last=False))
+        since = until
+    parts.append(finder.found(frame.filter(pl.col("ts") >= since), last=True))
+    assert_frame_equal(pl.concat(parts).sort(OPTION_SWEEPS.key), sweeps(frame))

@@ -1,0 +1,108 @@
+"""Where the dbt project lies, and what its manifest says of it.
+
+Belongs here: the project's folder, this environment's dbt, the manifest and what can be read from it.
+Does not belong here: Dagster's side (`dbt_layer`), running a build (`dbt_execution`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from btq_assets.warehouse.paths import project_root
+from btq_assets.warehouse.versions import folder_files
+
+
+class DbtError(RuntimeError):
+    """The dbt project cannot be parsed."""
+
+
+def dbt_folder() -> Path:
+    """Folder of the dbt project."""
+    return project_root() / "dbt_project"
+
+
+def dbt_executable() -> str:
+    """`dbt` of this very environment, so that no PATH has to be set."""
+    return str(Path(sys.executable).with_name("dbt"))
+
+
+def dbt_manifest() -> Path:
+    """Path of the manifest, made anew when a source file of the project is newer.
+
+    Raises
+    ------
+    DbtError
+        The project does not parse; the message ends with what dbt said.
+    """
+    folder = dbt_folder()
+    manifest = folder / "target" / "manifest.json"
+    newest = max(file.stat().st_mtime for file in folder_files(folder))
+    if not manifest.exists() or manifest.stat().st_mtime < newest:
+        done = subprocess.run(  # noqa: S603
+            [
+                dbt_executable(),
+                "--quiet",
+                "parse",
+                "--project-dir",
+                str(folder),
+                "--profiles-dir",
+                str(folder),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+        )
+        if done.returncode != 0:
+            raise DbtError(f"dbt parse failed in {folder}:\n{done.stdout}{done.stderr}")
+        manifest.touch()
+    return manifest
+
+
+def tables_read(schemas: Collection[str], tag: str | None = None) -> frozenset[str]:
+    """Tables that the models of `schemas`, and tests of those models, read and do not write.
+
+    Parameters
+    ----------
+    schemas
+        Schemas of a layer, such as ``mart``.
+    tag
+        Models with this tag only; by default those without any.
+
+    Returns
+    -------
+    frozenset of str
+        ``schema.table``, as dbt's manifest has it.
+    """
+    manifest = json.loads(dbt_manifest().read_text())
+    models, sources = (
+        {
+            unique_id: f"{node['schema']}.{node['name']}"
+            for unique_id, node in manifest[part].items()
+            if node["resource_type"] in ("model", "source")
+        }
+        for part in ("nodes", "sources")
+    )
+    names = {**models, **sources}
+    parents = {
+        unique_id: {parent for parent in node["depends_on"]["nodes"] if parent in names}
+        for unique_id, node in manifest["nodes"].items()
+    }
+    written = {
+        key
+        for key, name in models.items()
+        if name.split(".")[0] in schemas
+        and manifest["nodes"][key]["tags"] == ([tag] if tag else [])
+    }
+    read = set().union(*(parents[key] for key in written))
+    # A test that also reads what a later layer writes runs there, not here.
+    here = [
+        found
+        for key, found in parents.items()
+        if key not in models and found & written and found & set(models) <= written | read
+    ]
+    return frozenset(names[key] for key in read.union(*here) - written)
