@@ -122,6 +122,20 @@ def prepare(bars: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def is_whole_bar() -> pl.Expr:
+    """Whether a row has raw and adjusted prices and a volume, and such a bar can have been.
+
+    A price at or below zero, a high below its low and a negative volume are no facts: where a
+    window would take them for some, the bar counts as missing.
+    """
+    adjusted = tuple(f"adj_{name}" for name in OHLCV[:-1])
+    finite = pl.all_horizontal(pl.col(*OHLCV, *adjusted).is_finite())
+    # What is above zero: the lows and opens; a high is not below its low.
+    above = pl.all_horizontal(pl.col("open", "low", "close", "adj_open", "adj_low") > 0)
+    spans = (pl.col("high") >= pl.col("low")) & (pl.col("adj_high") >= pl.col("adj_low"))
+    return (finite & above & spans & (pl.col("volume") >= 0)).fill_null(False)
+
+
 def evaluate(
     prepared: pl.DataFrame,
     stages: Sequence[Mapping[str, pl.Expr]],

@@ -248,9 +248,9 @@ def readings(vintages: pl.DataFrame, reading: Reading) -> pl.DataFrame:
         ``known_at``, ``value`` (null where undefined) and ``released_at``, when the period it
         describes first became known: a revision of the past does not make a value fresh.
     """
-    rows = vintages.filter(pl.col("series_id").is_in(reading.series)).sort(
-        "known_at", "period", "series_id"
-    )
+    rows = vintages.filter(
+        pl.col("series_id").is_in(reading.series), pl.col("value").is_finite()
+    ).sort("known_at", "period", "series_id")
     return pl.DataFrame(
         list(_replay(rows, reading)),
         schema={

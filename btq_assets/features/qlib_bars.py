@@ -124,7 +124,7 @@ class Fields:
     keys
         Universe, symbol and time of the rows.
     traded
-        Rows with open, high, low, close and volume; ``None`` where all rows are.
+        Rows with possible open, high, low, close and volume; ``None`` where all rows are.
     """
 
     arrays: Mapping[str, NDArray[np.float64]]
@@ -174,15 +174,28 @@ def fields_of(bars: pl.DataFrame) -> Fields:
     traded = _traded(raw, frame.height)
     if traded is None:
         return Fields(Adjusted(raw), starts, frame.select(KEY))
+    frame = _without_impossible(frame)
     # Symbols that never have volume would only be filtered out in the end.
     sizes = np.diff(starts)
     ever = np.logical_or.reduceat(traded, starts[:-1]) if sizes.size else np.empty(0, bool)
     if not ever.all():
         kept = np.repeat(ever, sizes)
         frame, traded = frame.filter(pl.Series(kept)), traded[kept]
-        raw = {name: Chunks(frame[name]) for name in names}
         starts = np.concatenate([[0], np.cumsum(sizes[ever])]).astype(np.int64)
+    raw = {name: Chunks(frame[name]) for name in names}
     return Fields(Adjusted(raw), starts, frame.select(KEY), pl.Series(traded))
+
+
+def _without_impossible(bars: pl.DataFrame) -> pl.DataFrame:
+    """Bars in which what cannot have been is missing, so that no window takes it for a fact."""
+    opened, high, low = (pl.col(f"adj_{name}") for name in ("open", "high", "low"))
+    crossed = (high < low) & high.is_finite() & low.is_finite()
+    ranges = ((opened <= 0) | (low <= 0) | crossed).fill_null(False)
+    volume = ((pl.col("volume") < 0) | (pl.col("close") <= 0)).fill_null(False)
+    return bars.with_columns(
+        *(pl.when(~ranges).then(pl.col(name)) for name in ("adj_open", "adj_high", "adj_low")),
+        pl.when(~volume).then(pl.col("volume")),
+    )
 
 
 def _histories(frame: pl.DataFrame) -> NDArray[np.int64] | None:
@@ -220,15 +233,21 @@ def _sorted(frame: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int64]]:
 
 
 def _traded(raw: Mapping[str, Chunks], rows: int) -> NDArray[np.bool_] | None:
-    """Rows with all raw and adjusted numbers; ``None`` where all rows have them."""
+    """Rows with all raw and adjusted numbers, and possible ones; ``None`` where all rows are.
 
-    def finite(low: int) -> NDArray[np.bool_]:
+    The rule is that of `definitions.is_whole_bar`.
+    """
+
+    def whole(low: int) -> NDArray[np.bool_]:
         stretch = slice(low, low + _STRETCH)
-        found = [np.isfinite(raw[name][stretch]) for name in (*OHLCV, *_ADJUSTED)]
+        bar = {name: raw[name][stretch] for name in (*OHLCV, *_ADJUSTED)}
+        found = [np.isfinite(values) for values in bar.values()]
+        found += [bar[name] > 0 for name in ("open", "low", "close", "adj_open", "adj_low")]
+        found += [bar["high"] >= bar["low"], bar["adj_high"] >= bar["adj_low"], bar["volume"] >= 0]
         return np.logical_and.reduce(found)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        parts = list(pool.map(finite, range(0, rows, _STRETCH)))
+        parts = list(pool.map(whole, range(0, rows, _STRETCH)))
     if all(part.all() for part in parts):
         return None
     return np.concatenate(parts)

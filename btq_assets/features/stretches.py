@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btq_assets.features.definitions import OHLCV, has_columns
+from btq_assets.features.definitions import OHLCV, has_columns, is_whole_bar
 from btq_assets.features.qlib_bars import fields_of
 
 #: Days of the calendar between two starts.
@@ -29,6 +29,10 @@ SHORT_DAYS = 300
 LONG_DAYS = 1095
 #: Rows computed at a time, so that memory does not grow with the number of symbols.
 ROWS_AT_A_TIME = 40_000
+
+#: Quotient of two prices, or volumes, of a stretch beyond which running sums of the larger have
+#: lost the digits of the smaller that a float32 keeps.
+TOO_LARGE = 1e6
 
 #: Number of a stretch within a frame of stretches.
 HISTORY = "stretch"
@@ -57,7 +61,7 @@ class Bars:
 
     @classmethod
     def of(cls, bars: pl.DataFrame) -> Bars:
-        """Take the rows that have open, high, low, close and volume.
+        """Take the rows that have open, high, low, close and volume, and possible ones.
 
         Raises
         ------
@@ -65,8 +69,7 @@ class Bars:
             A column is missing, or a symbol has two rows at one time.
         """
         names = (*OHLCV, *(f"adj_{name}" for name in OHLCV[:4]))
-        traded = pl.all_horizontal(pl.col(names).is_finite()).fill_null(False)
-        fields = fields_of(has_columns(bars, names).filter(traded))
+        fields = fields_of(has_columns(bars, names).filter(is_whole_bar()))
         days = fields.keys["ts"].dt.epoch("d").cast(pl.Int64).to_numpy()
         return cls(fields.keys, {n: fields.arrays[n] for n in OHLCV}, fields.starts, days)
 
@@ -83,8 +86,9 @@ class Bars:
         polars.DataFrame
             The arrays scaled by powers of two, which changes no bit of a result of the right
             dimension, so that thresholds inside a computation mean the same for every symbol;
-            ``stretch``, ``kept`` (whether a row belongs to the result), and ``still_close`` and
-            ``still_bar``, the sessions in a row without a change.
+            ``stretch``, ``kept`` (whether a row belongs to the result), ``still_close`` and
+            ``still_bar``, the sessions in a row without a change, and ``dwarfed_price`` and
+            ``dwarfed_volume``, whether the week is lost in sums since the stretch began.
         """
         batch: list[tuple[int, int, int]] = []
         rows = 0
@@ -119,7 +123,10 @@ class Bars:
         }
         number = np.repeat(np.arange(len(bounds)), lengths)
         return pl.DataFrame({**columns, HISTORY: number, "kept": kept}).with_columns(
-            _still("close").alias("still_close"), _still(*OHLCV[:4]).alias("still_bar")
+            _still("close").alias("still_close"),
+            _still(*OHLCV[:4]).alias("still_bar"),
+            _dwarfed("low", "high").alias("dwarfed_price"),
+            _dwarfed("volume", "volume").alias("dwarfed_volume"),
         )
 
 
@@ -135,3 +142,11 @@ def _still(*names: str) -> pl.Expr:
     changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in names)
     last = pl.when(changed.fill_null(False)).then(row).forward_fill().fill_null(0)
     return (row - last).over(HISTORY)
+
+
+def _dwarfed(low: str, high: str) -> pl.Expr:
+    """Whether an earlier value is `TOO_LARGE` times those of the week, or they are of it."""
+    above = pl.col(high).cum_max() > TOO_LARGE * pl.col(high).rolling_max(5, min_samples=1)
+    smallest = pl.col(low).rolling_min(5, min_samples=1)
+    below = (pl.col(low).cum_min() > 0) & (smallest > TOO_LARGE * pl.col(low).cum_min())
+    return ((above & (pl.col(high).rolling_max(5, min_samples=1) > 0)) | below).over(HISTORY)

@@ -25,6 +25,7 @@ from btq_assets.features.talib_calls import CALLS, FLAG, NEEDS, C
 
 FAMILY = "talib"
 SOURCE = "TA-Lib 0.8"
+_FLAGS = ("kept", "dwarfed_price", "dwarfed_volume")
 
 
 def _mavp(parameters: tuple[int, ...]) -> pl.Expr:
@@ -117,16 +118,23 @@ def compute(bars: pl.DataFrame) -> pl.DataFrame:
 
 def _evaluated(stretch: pl.DataFrame, features: Iterable[Feature]) -> pl.DataFrame:
     found = stretch.select(
-        "kept",
+        *_FLAGS,
         *(
             feature.expression.over(HISTORY).cast(pl.Float32).alias(feature.name)
             for feature in features
             if feature.expression is not None
         ),
     ).filter("kept")
-    return found.select(
-        pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in found.columns[1:]
-    )
+    return found.select(_defined(feature) for feature in features)
+
+
+def _defined(feature: Feature) -> pl.Expr:
+    """Values that are numbers, and not the rounding of an earlier price or volume."""
+    value = pl.col(feature.name)
+    lost = pl.col("dwarfed_price")
+    if "volume" in feature.needs:
+        lost |= pl.col("dwarfed_volume")
+    return pl.when(value.is_finite() & ~lost).then(value)
 
 
 def features_of(config: TradingConfig) -> tuple[Feature, ...]:

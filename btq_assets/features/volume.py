@@ -28,6 +28,7 @@ from btq_assets.features.definitions import (
     SYMBOL,
     Feature,
     has_columns,
+    is_whole_bar,
     prepare,
     undefined_to_null,
 )
@@ -195,8 +196,7 @@ def compute(
         universe, symbol and time.
     """
     frame = has_columns(prepare(bars), (*OHLCV, *_ADJUSTED))
-    traded = pl.all_horizontal(pl.col(*OHLCV, *_ADJUSTED).is_finite()).fill_null(False)
-    rows = frame.filter(traded, pl.col("close") > 0).with_columns(
+    rows = frame.filter(is_whole_bar()).with_columns(
         _row=pl.int_range(pl.len(), dtype=pl.Int64),
         _shares=pl.col("volume") * pl.col("close") / pl.col("adj_close"),
         _typical=(pl.col("adj_high") + pl.col("adj_low") + pl.col("adj_close")) / 3,
