@@ -78,13 +78,13 @@ class Books(NamedTuple):
     delisted: np.ndarray
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def unit_value(books, asset):
     """Account currency per unit of price of one share."""
     return books.terms[asset, MULTIPLIER] * books.fx[int(books.terms[asset, CURRENCY])]
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def remark(books, asset, price):
     """Value a holding at `price` from now on."""
     held = books.holdings[asset]
@@ -99,7 +99,7 @@ def remark(books, asset, price):
     held[MARK] = price
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def revalue(books):
     """Sums over all holdings from scratch: after currency rates moved, and at every snapshot."""
     net = 0.0
@@ -117,7 +117,7 @@ def revalue(books):
     books.account[MAINTAINED] = maintained
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def excursion(held, price):
     """Widen the excursions of the open trade to `price`, as fractions of its mean entry price."""
     entry = held[ENTRY_VALUE] / held[ENTERED]
@@ -128,7 +128,7 @@ def excursion(held, price):
     held[FAVOURABLE] = max(held[FAVOURABLE], gain)
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def write_trade(books, asset, time, exit_value, left, flow, side, is_open):
     """One row for the trade of `asset`: from flat to flat, or to the end of the run."""
     held = books.holdings[asset]
@@ -153,7 +153,7 @@ def write_trade(books, asset, time, exit_value, left, flow, side, is_open):
     row.mfe = held[FAVOURABLE]
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def into_trade(books, asset, time, shares, price, cost, fresh):
     """A fill, or the part of one that does not cross zero, into the open trade of its asset."""
     held = books.holdings[asset]
@@ -183,7 +183,7 @@ def into_trade(books, asset, time, shares, price, cost, fresh):
         write_trade(books, asset, time, held[EXIT_VALUE], held[LEFT], held[FLOW], side, 0)
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def book(
     books,
     time,
@@ -257,7 +257,7 @@ def book(
     row.liquidation = liquidation * rate
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def covered(books, asset, shares, price, cost):
     """Whether equity after a fill would cover the initial margin; a smaller position always may."""
     held = books.holdings[asset]
@@ -274,7 +274,7 @@ def covered(books, asset, shares, price, cost):
     return equity >= needed - 1e-9 * max(abs(equity), needed)
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def accrue(books, days, cash_rate, debit_rate, day_count):
     """Interest and borrow fees of `days` on the balances of now.
 
@@ -303,7 +303,7 @@ def accrue(books, days, cash_rate, debit_rate, day_count):
     books.totals[C_INTEREST] += paid - earned
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def carry(books, asset, kind, paid):
     """Cash that a holding costs (or brings, negative), booked to its trade."""
     books.account[CASH] -= paid
@@ -311,7 +311,7 @@ def carry(books, asset, kind, paid):
     books.holdings[asset, CARRY] -= paid
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def act(books, time, asset, kind, value):
     """Dividend, split, funding or delisting of one asset; orders are the caller's."""
     held = books.holdings[asset]
@@ -340,7 +340,7 @@ def act(books, time, asset, kind, value):
         book(books, time, -1, asset, shares, price, 0, 0, 4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def month_of(time):
     """Months since 1970 of a time in nanoseconds UTC (days from civil, Hinnant 2013)."""
     z = time // _DAY_NS + 719_468

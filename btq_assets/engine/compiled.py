@@ -15,18 +15,26 @@ from typing import Any
 from numba import njit
 
 
-def compiled(*callees: ModuleType) -> Callable[[Callable[..., Any]], Any]:
+def compiled(*callees: ModuleType, from_python: bool = True) -> Callable[[Callable[..., Any]], Any]:
     """``njit(cache=True, nogil=True)`` whose stored code also depends on the files of `callees`.
 
     Parameters
     ----------
     callees
         Modules whose functions or constants the decorated function uses.
+    from_python
+        Whether Python calls it too, and not only compiled code; leaving that out saves compiling.
     """
     stamp = tuple(sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in callees)
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(cache=True, nogil=True)(function)
+        dispatcher = njit(
+            cache=True,
+            nogil=True,
+            error_model="numpy",
+            no_cpython_wrapper=not from_python,
+            no_cfunc_wrapper=True,
+        )(function)
         stored = dispatcher._cache._cache_file
         stored._source_stamp = (stored._source_stamp, *stamp)
         return dispatcher

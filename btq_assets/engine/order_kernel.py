@@ -67,6 +67,7 @@ from btq_assets.engine.queue_kernel import accept, end_orders, finish, forget, s
 from btq_assets.engine.settle_kernel import priced, settle
 
 _QUOTE, _FX = 1, 3
+_FUNDING = 2
 _TRAILING = 4
 _FILLED, _CANCELLED, _EXPIRED = 3, 4, 6
 _DELISTED, _BY_OWNER, _TIME_IN_FORCE, _LIQUIDATION = 4, 8, 9, 10
@@ -75,7 +76,7 @@ _HALTED = 4
 _EVERYTHING = (codes, kernel, account_kernel, fill_kernel, queue_kernel, settle_kernel)
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def try_order(market, orders, desk, books, event, number, on_deciding_bar):
     """One order against one event."""
     state = desk.states[number]
@@ -142,7 +143,7 @@ def try_order(market, orders, desk, books, event, number, on_deciding_bar):
         )
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def gather(market, desk, books, begin, end):
     """Working orders of the assets of a tick, oldest first; what the events offer is noted."""
     n = 0
@@ -172,7 +173,7 @@ def gather(market, desk, books, begin, end):
     return n
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def trade(market, orders, desk, books, begin, end, on_deciding_bar):
     """Orders against the events of a tick: sells, then buys, each oldest first."""
     n = gather(market, desk, books, begin, end)
@@ -200,7 +201,7 @@ def trade(market, orders, desk, books, begin, end, on_deciding_bar):
         forget(desk, market.asset[event])
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def liquidate(market, desk, books, begin, end):
     """Forced fills of the assets of a tick, at the first price of each."""
     for event in range(begin, end):
@@ -255,7 +256,7 @@ def liquidate(market, desk, books, begin, end):
         books.counts[2] -= 1
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def mark_events(market, orders, desk, books, begin, end):
     """Last prices, excursions of open trades, levels of trailing stops."""
     for event in range(begin, end):
@@ -288,7 +289,7 @@ def mark_events(market, orders, desk, books, begin, end):
                 number = state.following
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def take_action(actions, desk, books, k):
     """One row of the table of actions."""
     asset = actions.asset[k]
@@ -301,7 +302,7 @@ def take_action(actions, desk, books, k):
         end_orders(desk, asset, _CANCELLED, _DELISTED, actions.time[k])
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def call_margin(desk, books, time):
     """Below maintenance margin: orders are cancelled, every holding is marked for liquidation."""
     account = books.account
@@ -314,7 +315,7 @@ def call_margin(desk, books, time):
             books.counts[2] += 1
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def record(books, s, equity, cash, gross, net, totals, shares, values):
     """Books at one snapshot; sums are rebuilt from scratch, so that no rounding travels."""
     revalue(books)
@@ -337,10 +338,13 @@ def record(books, s, equity, cash, gross, net, totals, shares, values):
     totals[s] = books.totals
 
 
-@compiled(*_EVERYTHING)
-def between_ticks(orders, desk, books, actions, now, next_order, next_action):
-    """Orders decided and actions due before the tick at `now`, by time."""
-    while next_order < orders.time.size and orders.time[next_order] < now:
+@compiled(*_EVERYTHING, from_python=False)
+def between_ticks(orders, desk, books, actions, until, last_kind, next_order, next_action):
+    """Orders decided and actions due before `until`, by time.
+
+    At `until` itself only actions of a kind before `last_kind` are taken.
+    """
+    while next_order < orders.time.size and orders.time[next_order] < until:
         while (
             next_action < actions.time.size and actions.time[next_action] <= orders.time[next_order]
         ):
@@ -349,15 +353,15 @@ def between_ticks(orders, desk, books, actions, now, next_order, next_action):
         accept(orders, desk, books, next_order)
         next_order += 1
     while next_action < actions.time.size and (
-        actions.time[next_action] < now
-        or (actions.time[next_action] == now and actions.kind[next_action] < 2)
+        actions.time[next_action] < until
+        or (actions.time[next_action] == until and actions.kind[next_action] < last_kind)
     ):
         take_action(actions, desk, books, next_action)
         next_action += 1
     return next_order, next_action
 
 
-@compiled(*_EVERYTHING)
+@compiled(*_EVERYTHING, from_python=False)
 def new_rates(market, books, event):
     """Currency rates that lead a tick; holdings are valued with them from here on."""
     first = event
@@ -408,10 +412,20 @@ def run_events(
         now = market.time[event]
         if now != last:
             while next_snapshot < snapshots.size and snapshots[next_snapshot] < now:
+                next_order, next_action = between_ticks(
+                    orders,
+                    desk,
+                    books,
+                    actions,
+                    snapshots[next_snapshot] + 1,
+                    0,
+                    next_order,
+                    next_action,
+                )
                 record(books, next_snapshot, equity, cash, gross, net, totals, shares, values)
                 next_snapshot += 1
             next_order, next_action = between_ticks(
-                orders, desk, books, actions, now, next_order, next_action
+                orders, desk, books, actions, now, _FUNDING, next_order, next_action
             )
             if last != NEVER and now // _DAY_NS != last // _DAY_NS:
                 accrue(books, now // _DAY_NS - last // _DAY_NS, cash_rate, debit_rate, day_count)

@@ -82,7 +82,7 @@ class Actions(NamedTuple):
     value: np.ndarray
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def finish(state, status, reason, time):
     """An order ends."""
     state.status = status
@@ -90,7 +90,7 @@ def finish(state, status, reason, time):
     state.done_at = time
 
 
-@compiled(codes, account_kernel)
+@compiled(codes, account_kernel, from_python=False)
 def sized(orders, books, number, asset):
     """Signed shares an order asks for, and the reason when it asks for none."""
     held = books.holdings[asset]
@@ -129,7 +129,7 @@ def sized(orders, books, number, asset):
     return quantity, 0
 
 
-@compiled(codes, account_kernel)
+@compiled(codes, account_kernel, from_python=False)
 def replace_targets(orders, desk, number, asset):
     """A new target of an asset ends what is left of its earlier one."""
     other = desk.first[asset]
@@ -140,7 +140,7 @@ def replace_targets(orders, desk, number, asset):
         other = state.following
 
 
-@compiled(codes, fill_kernel)
+@compiled(codes, fill_kernel, from_python=False)
 def trail(orders, number, state, price):
     """Level of a trailing stop after `price`."""
     amount = np.nan if orders.trail_amount.size == 0 else orders.trail_amount[number]
@@ -149,7 +149,7 @@ def trail(orders, number, state, price):
     return trailing_level(side, state.stop, price, amount, fraction)
 
 
-@compiled(codes, account_kernel, fill_kernel)
+@compiled(codes, account_kernel, fill_kernel, from_python=False)
 def accept(orders, desk, books, number):
     """Size a new order by what is known at its decision, and queue it behind the others."""
     asset = orders.asset[number]
@@ -176,7 +176,7 @@ def accept(orders, desk, books, number):
     desk.last[asset] = number
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def forget(desk, asset):
     """Take ended orders out of the queue of an asset."""
     previous = -1
@@ -194,7 +194,7 @@ def forget(desk, asset):
     desk.last[asset] = previous
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def end_orders(desk, asset, status, reason, time):
     """End every working order of an asset."""
     number = desk.first[asset]
@@ -207,7 +207,7 @@ def end_orders(desk, asset, status, reason, time):
     desk.last[asset] = -1
 
 
-@compiled(codes)
+@compiled(codes, from_python=False)
 def split_orders(desk, asset, ratio):
     """Working orders of an asset keep their value: more shares, lower prices."""
     number = desk.first[asset]

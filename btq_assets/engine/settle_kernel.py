@@ -39,7 +39,7 @@ _PARTIAL, _FILLED, _CANCELLED, _REJECTED, _EXPIRED = 2, 3, 4, 5, 6
 _SHORT_OF_CASH, _TIME_IN_FORCE = 3, 9
 
 
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel)
+@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
 def priced(market, desk, books, event, asset, price, quantity, side, liquidity, limit, quoted):
     """Costs of a fill apart from commission, and its permanent impact."""
     half_spread = np.nan if market.half_spread.size == 0 else market.half_spread[event]
@@ -63,7 +63,7 @@ def priced(market, desk, books, event, asset, price, quantity, side, liquidity, 
     )
 
 
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel)
+@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
 def all_costs(market, desk, books, event, state, asset, price, quantity, side, liquidity, quoted):
     """Every cost of a fill of an order, in the currency of the asset."""
     spread, slippage, impact, permanent = priced(
@@ -85,7 +85,7 @@ def all_costs(market, desk, books, event, state, asset, price, quantity, side, l
     return spread, slippage, impact, permanent, due, accrued, conversion, adverse + due + conversion
 
 
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel)
+@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
 def affordable(market, desk, books, event, state, asset, price, most, side, liquidity, quoted):
     """Largest quantity up to `most` whose fill the account covers, by bisection, in whole lots."""
     held = books.holdings[asset, SHARES]
@@ -107,7 +107,7 @@ def affordable(market, desk, books, event, state, asset, price, most, side, liqu
     return low if low >= max(books.terms[asset, MIN_SHARES], 1e-12 * most) else 0.0
 
 
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel)
+@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
 def settle(market, desk, books, event, number, price, quantity, liquidity, moment, quoted, ends):
     """Check margin, book a fill of an order, move the order on."""
     state = desk.states[number]
