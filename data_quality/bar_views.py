@@ -69,12 +69,12 @@ def _starts(*names: str) -> pl.Expr:
 
 
 def returns(bars: pl.DataFrame) -> pl.DataFrame:
-    """One row per bar: log return of the price over the series' previous bar, and its spike.
+    """One row per new bar, or neighbour of one: log return over the previous bar, and its spike.
 
     The return is missing where the previous bar is more than ten days old, for then it says
     nothing; ``return_of_new`` also where one of both bars was stored before, for those two may be
-    adjusted as of different days. ``spike_in_sigmas`` is the smaller of the moves into and out of a bar that comes back,
-    over what is usual for the series and over what was usual in the 21 bars before. Both the move
+    adjusted as of different days. ``spike_in_sigmas`` is the smaller of the moves into and out of a
+    bar that comes back, over what is usual for the series and over what was usual in the 21 bars before. Both the move
     and its excess over the median of the dataset count, the smaller one: neither a crash of all
     nor a pegged price among moving ones is a spike.
     """
@@ -93,7 +93,7 @@ def returns(bars: pl.DataFrame) -> pl.DataFrame:
         size.shift(1).rolling_median(21, min_samples=5).over("series").fill_null(0.0),
         pl.lit(_LEAST_MOVE),
     )
-    fresh, after = pl.col("fresh"), pl.col("fresh").shift(1, fill_value=False).over("series")
+    after = pl.col("fresh").shift(1, fill_value=False).over("series")
     before = pl.col("fresh").shift(-1, fill_value=False).over("series")
     return (
         found.with_columns(excess=pl.col("log_return") - crowd.fill_null(0.0), usual=usual)
@@ -102,14 +102,14 @@ def returns(bars: pl.DataFrame) -> pl.DataFrame:
             .then(pl.min_horizontal(size, pl.col("excess").abs()) * pl.col("log_return").sign())
             .otherwise(0.0)
         )
-        .with_columns(back=pl.col("move").shift(-1).over("series"))
+        .with_columns(back=pl.col("move").shift(-1).over("series"), after=after, before=before)
+        # A bar is seen to be a spike when the next one has come.
+        .filter(pl.col("fresh") | pl.col("after") | pl.col("before"))
         .select(
             *SERIES,
             _iso("ts"),
-            log_return=pl.when(fresh | after).then("log_return"),
-            return_of_new=pl.when(fresh & after).then("log_return"),
-            # A bar is seen to be a spike when the next one has come.
-            fresh=fresh | after | before,
+            log_return=pl.when(pl.col("fresh") | pl.col("after")).then("log_return"),
+            return_of_new=pl.when(pl.col("fresh") & pl.col("after")).then("log_return"),
             spike_in_sigmas=pl.when(pl.col("move") * pl.col("back") < 0)
             .then(
                 pl.min_horizontal(pl.col("move").abs(), pl.col("back").abs())
