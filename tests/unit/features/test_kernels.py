@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btq_assets.features.kernels import rolling
+from btq_assets.features.kernels import moments, order, pairs, quantiles, rolling
 from btq_assets.features.kernels.rolling import Options
 
 WINDOWS = (1, 2, 5, 21)
@@ -82,6 +82,42 @@ def test_correlation_is_that_of_numpy(matrix):
                 assert np.isnan(found[row, t])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.77, 1.0])
+def test_quantiles_are_those_of_numpy_by_plan_and_by_exchange(share):
+    x = np.round(_walks(1, 300, seed=3), 1)  # with ties
+    for n in (*range(1, 33), 60, quantiles.PLANNED, quantiles.PLANNED + 1, 100):
+        windows = np.lib.stride_tricks.sliding_window_view(x[0], n)
+        found = rolling.quantile(x, n, share)[0, n - 1 :]
+        np.testing.assert_allclose(found, np.quantile(windows, share, axis=1), rtol=1e-14)
+
+
+def _together(x, y, starts, windows, full):
+    """Every kernel over several windows at once, ``(kernels, windows, rows)``."""
+    out = np.full((12, windows.size, x.size), np.nan)
+    none = np.empty((0, 0))
+    moments.sums(x, starts, windows, full, True, 0, out[0])
+    moments.line(x, starts, windows, full, 1, rolling.NONE, 0.0, 0.0, 0, *out[1:6])
+    pairs.pair(x, y, starts, windows, full, 1, 0.0, 0.0, 0, out[6], out[7])
+    order.extreme(x, starts, windows, full, 1.0, 0, out[8], out[9])
+    order.extreme(x, starts, windows, full, -1.0, 0, out[10], none)
+    order.rank(x, starts, windows, full, 0, out[11])
+    return out
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("full", [True, False])
+def test_several_windows_at_once_are_each_alone(full, holes):
+    # Longer than one stretch of rows, with windows on different ways of doubling.
+    x, y = _walks(2, 5_000).reshape(-1), _walks(2, 5_000, seed=5).reshape(-1)
+    if holes:
+        x[[0, 7, 2_047, 2_048, 2_300, 4_999, 5_000, 9_999]] = np.nan
+    starts, windows = np.array([0, 5_000, 10_000]), np.array([1, 5, 10, 21, 60, 250])
+    found = _together(x, y, starts, windows, full)
+    for w, n in enumerate(windows):
+        alone = _together(x, y, starts, np.array([n]), full)
+        np.testing.assert_array_equal(found[:, w], alone[:, 0], err_msg=str(n))
+
+
 @pytest.mark.parametrize("n", [2, 5, 60])
 def test_the_line_is_that_of_polyfit(n):
     x = _walks(1, 200)
@@ -136,8 +172,8 @@ KERNELS = {
 
 @settings(max_examples=15, deadline=None)
 @given(
-    cut=st.integers(0, 640),
-    n=st.integers(2, 40),
+    cut=st.integers(0, 580),
+    n=st.integers(2, 90),
     full=st.booleans(),
     threads=st.integers(1, 3),
     matrix=st.sampled_from(sorted(MATRICES)),
