@@ -5,8 +5,8 @@ Does not belong here: any feature; subclassing the engine in a notebook (`engine
 
 A module offers ``FEATURES``, a tuple of `Feature` with an expression. Together they are the table
 ``features.custom``: contract, catalogue rows, suite, truncation gate and presence check are those of
-the house's own families. The whole history is computed each time: nobody has shown how far back an
-expression of one's own looks.
+the house's own families. How far back an expression looks is read off itself (`reach`); where that
+cannot be told, all of the history is computed each time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from btq_assets.contracts.columns import number
 from btq_assets.contracts.features.family import family as family_contract
 from btq_assets.features.definitions import Feature, FeatureError, evaluate, prepare
 from btq_assets.features.families import FAMILIES, Family
+from btq_assets.features.reach import reach_of
 
 NAME = "custom"
 _COLUMN = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
@@ -52,8 +53,10 @@ def custom_family(config: TradingConfig) -> Family | None:
         "Features of one's own, from the modules named in features.custom_modules.",
         tuple(number(f.name, f"{f.formula} ({f.unit}).") for f in features),
     )
+    sessions = _memory(features)
     return Family(
         contract,
+        memory_sessions=None if sessions is None else lambda _: sessions,
         shown=features[0].name,
         note=f"Registered by `features.custom_modules`: {', '.join(modules)}.",
         symbols=2,
@@ -64,6 +67,18 @@ def custom_family(config: TradingConfig) -> Family | None:
 def features_of(config: TradingConfig) -> tuple[Feature, ...]:
     """Definitions of all custom modules, in their order."""
     return _read(config.features.custom_modules)
+
+
+def stages_of(config: TradingConfig) -> tuple[dict[str, pl.Expr], ...]:
+    """No intermediate columns: an expression of one's own stands alone."""
+    return ()
+
+
+def _memory(features: tuple[Feature, ...]) -> int | None:
+    """Sessions the expressions read, as far as they can be read themselves; else ``None``."""
+    found = [reach_of(f.expression) for f in features if f.expression is not None]
+    known = [sessions for sessions in found if sessions is not None]
+    return max(known) + 1 if len(known) == len(found) else None
 
 
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:

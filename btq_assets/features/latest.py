@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -172,6 +172,42 @@ def _function(function: Any, args: tuple[Node, ...]) -> Node:
     raise NotEvaluatedError(kind)
 
 
+class _Past:
+    """Last values of an operation, ``(symbols, n)``; one more each bar, and no value ever moves.
+
+    Every value is written twice, `n` columns apart, so that the window is always in one piece.
+    """
+
+    def __init__(self, values: Array) -> None:
+        self.n = values.shape[1]
+        self._twice = np.concatenate([values, values], axis=1)
+        self._end = self.n
+
+    @property
+    def values(self) -> Array:
+        """The window, the newest value last."""
+        return self._twice[:, self._end - self.n : self._end]
+
+    def add(self, newest: Array, still: NDArray[np.int64]) -> None:
+        """One more bar; the windows of the symbols `still` stay as they are."""
+        kept = self.values[still]
+        place = self._end % self.n
+        self._twice[:, place] = self._twice[:, place + self.n] = newest
+        self._end = place + 1 + self.n
+        if still.size:
+            columns = np.arange(place + 1, self._end)
+            self._twice[np.ix_(still, columns)] = kept
+            self._twice[np.ix_(still, (columns + self.n) % (2 * self.n))] = kept
+
+
+@dataclass
+class Carried:
+    """What the next bar builds on: last values of operations, and averages that go on."""
+
+    past: dict[Node | str, _Past] = field(default_factory=dict)
+    states: dict[Node, Array] = field(default_factory=dict)
+
+
 class Latest:
     """Last values of expressions over trailing windows.
 
@@ -184,9 +220,11 @@ class Latest:
         Parsed intermediate columns by name; they may read one another.
     ages
         ``(symbols,)`` bars of each symbol within the window.
-    before
-        What was `known` one bar ago, for the same symbols: then only the newest value of an
-        operation is computed.
+    carried
+        What was carried from the bar before, of the same symbols, and is carried on: then only the
+        newest value of an operation is computed.
+    still
+        Symbols, by place, that have had no bar since.
     """
 
     def __init__(
@@ -194,14 +232,16 @@ class Latest:
         columns: Columns | Mapping[str, Array],
         stages: Mapping[str, Node],
         ages: NDArray[np.int64],
-        before: Mapping[Node | str, Array] | None = None,
+        carried: Carried | None = None,
+        still: NDArray[np.int64] | None = None,
     ) -> None:
         shown: Columns = Held(columns) if isinstance(columns, Mapping) else columns
         self.columns = shown
         self.stages = stages
         self.ages = ages
         self.n_symbols, self.n_bars = self.columns.shape
-        self.before = before or {}
+        self.carried = carried
+        self.still = np.empty(0, np.int64) if still is None else still
         self.known: dict[Node | str, Array] = {}
 
     def of(self, node: Node, n: int = 1) -> Array:
@@ -226,15 +266,18 @@ class Latest:
         known = self.known.get(key)
         if known is not None and known.shape[1] >= n:
             return known[:, -n:]
-        older = self.before.get(key)
-        if n > 1 and older is not None and older.shape[1] >= n - 1:
-            newest = self._remembered(key, node, 1)
-            last = np.broadcast_to(np.asarray(newest, dtype=float), (self.n_symbols, 1))
-            value: Value = np.concatenate([older[:, older.shape[1] - n + 1 :], last], axis=1)
-        else:
-            value = self._computed(node, n)
+        past = self.carried.past.get(key) if self.carried is not None else None
+        if known is None and past is not None and past.n >= n:
+            newest = np.asarray(self._computed(node, 1), dtype=float)
+            past.add(np.broadcast_to(newest, (self.n_symbols, 1))[:, 0], self.still)
+            self.known[key] = past.values
+            return past.values[:, -n:]
+        value = self._computed(node, n)
         if isinstance(value, np.ndarray):
             self.known[key] = value
+            # A newest value alone is computed anew sooner than carried.
+            if self.carried is not None and n > 1 and value.shape == (self.n_symbols, n):
+                self.carried.past[key] = _Past(value)
         return value
 
     def _computed(self, node: Node, n: int) -> Value:
@@ -270,13 +313,19 @@ class Latest:
     def _faded(self, node: Node) -> Value:
         """Newest value of an average that never ends: one step from the last bar's, where known."""
         begin, step, result = FADING[node.op]
-        key = f"state {id(node)}"
-        state = self.before.get(key)
-        if state is not None and np.isfinite(state).all():
-            state = step(state, self._array(node.args[0], 2), node.settings)
-        else:
+        before = self.carried.states.get(node) if self.carried is not None else None
+        if before is None:
             state = begin(self._array(node.args[0], self.n_bars), self.ages, node.settings)
-        self.known[key] = state
+        else:
+            state = step(before, self._array(node.args[0], 2), node.settings)
+            state[self.still] = before[self.still]
+            # Too young so far, or a value is missing.
+            unknown = np.flatnonzero(~np.isfinite(state).all(axis=1))
+            if unknown.size:
+                operand = self._array(node.args[0], self.n_bars)[unknown]
+                state[unknown] = begin(operand, self.ages[unknown], node.settings)
+        if self.carried is not None:
+            self.carried.states[node] = state
         return result(state)[:, None]
 
     def _clipped(self, node: Node, n: int) -> Value:

@@ -66,8 +66,23 @@ ROLLING: dict[str, Callable[[Array, int, int], Array]] = {
 }
 
 
+def _sum_begun(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]) -> Array:
+    """Sum so far, and NaN where the newest value is missing, ``(symbols, 2)``."""
+    newest = values[:, -1]
+    return np.stack([np.nansum(values, axis=1), np.where(np.isnan(newest), np.nan, 0.0)], axis=1)
+
+
+def _sum_step(state: Array, values: Array, settings: tuple[Any, ...]) -> Array:
+    newest = values[:, -1]
+    return np.stack([state[:, 0] + newest, np.where(np.isnan(newest), np.nan, 0.0)], axis=1)
+
+
+def _sum_value(state: Array) -> Array:
+    return state[:, 0] + state[:, 1]
+
+
 def _running_sum(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]) -> Array:
-    return np.where(np.isnan(values[:, -1]), np.nan, np.nansum(values, axis=1))
+    return _sum_value(_sum_begun(values, ages, settings))
 
 
 def _ewm_begun(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]) -> Array:
@@ -150,30 +165,63 @@ def _wilder(n: int, window: int) -> Array | None:
     return (1 - 1 / window) ** ago / window
 
 
-def _convergence(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]) -> Array:
+def _macd_begun(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]) -> Array:
+    """Fast, slow and signal average, ``(symbols, 3)``."""
     fast, slow, signal = settings[:3]
-    return _weighted(values, ages, lambda n: _macd_weights(n, fast, slow, signal))
+
+    def weights(part: int) -> Callable[[int], Array | None]:
+        def of(n: int) -> Array | None:
+            found = _macd_weights(n, fast, slow, signal)
+            return None if found is None else found[part]
+
+        return of
+
+    return np.stack([_weighted(values, ages, weights(part)) for part in range(3)], axis=1)
+
+
+def _macd_step(state: Array, values: Array, settings: tuple[Any, ...]) -> Array:
+    fast, slow, signal = (2 / (length + 1) for length in settings[:3])
+    averages = state[:, :2] + np.array([fast, slow]) * (values[:, -1:] - state[:, :2])
+    line = averages[:, 0] - averages[:, 1]
+    smooth = state[:, 2] + signal * (line - state[:, 2])
+    return np.column_stack([averages, smooth])
+
+
+def _macd_value(state: Array) -> Array:
+    return state[:, 0] - state[:, 1] - state[:, 2]
+
+
+def _convergence(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]) -> Array:
+    return _macd_value(_macd_begun(values, ages, settings))
 
 
 @lru_cache(maxsize=4096)
 def _macd_weights(n: int, fast: int, slow: int, signal: int) -> Array | None:
-    """Weight of each of `n` prices in TA-Lib's MACD histogram: the recursion applied to units."""
+    """Weights of `n` prices in TA-Lib's MACD averages, ``(3, n)``: fast, slow and signal."""
     if n < slow + signal - 1:
         return None
-    units = np.eye(n)
-    line = np.zeros((n, n))
-    averages = {
-        length: units[slow - length : slow].mean(axis=0) for length in (fast, slow)
-    }  # both start at the same bar
-    line[slow - 1] = averages[fast] - averages[slow]
-    for bar in range(slow, n):
-        for length in (fast, slow):
-            averages[length] = averages[length] + 2 / (length + 1) * (units[bar] - averages[length])
-        line[bar] = averages[fast] - averages[slow]
-    smooth = line[slow - 1 : slow - 1 + signal].mean(axis=0)
-    for bar in range(slow - 1 + signal, n):
-        smooth = smooth + 2 / (signal + 1) * (line[bar] - smooth)
-    return line[-1] - smooth
+    alphas = [2 / (length + 1) for length in (fast, slow, signal)]
+    averages = np.zeros((2, n))
+    for row, length in enumerate((fast, slow)):
+        # Both start at the same bar, with the mean of their first values.
+        alpha = alphas[row]
+        averages[row, slow - length : slow] = (1 - alpha) ** (n - slow) / length
+        averages[row, slow:] = alpha * (1 - alpha) ** np.arange(n - slow - 1, -1, -1.0)
+    # How much each value of the line, fast less slow, weighs in the signal.
+    n_lines = n - slow + 1
+    shares = alphas[2] * (1 - alphas[2]) ** np.arange(n_lines - 1, -1, -1.0)
+    shares[:signal] = (1 - alphas[2]) ** (n_lines - signal) / signal
+    smooth = np.zeros(n)
+    for row, length, sign in ((0, fast, 1.0), (1, slow, -1.0)):
+        alpha = alphas[row]
+        # From the newest bar back: a price weighs in every line from its own on.
+        later = 0.0
+        for bar in range(n - 1, slow - 1, -1):
+            later = shares[bar - slow + 1] + (1 - alpha) * later
+            smooth[bar] += sign * alpha * later
+        first = shares[0] + (1 - alpha) * later
+        smooth[slow - length : slow] += sign * first / length
+    return np.vstack([averages, smooth])
 
 
 def _line_end(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]) -> Array:
@@ -199,6 +247,8 @@ WHOLE: dict[str, Callable[[Array, NDArray[np.int64], tuple[Any, ...]], Array]] =
 FADING: dict[str, tuple[Callable[..., Array], Callable[..., Array], Callable[[Array], Array]]] = {
     "ewm": (_ewm_begun, _ewm_step, _ewm_value),
     "rsi": (_rsi_begun, _rsi_step, _rsi_value),
+    "macd": (_macd_begun, _macd_step, _macd_value),
+    "CumSum": (_sum_begun, _sum_step, _sum_value),
 }
 
 

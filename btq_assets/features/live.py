@@ -11,7 +11,9 @@ values, more milliseconds. `LivePanel.paths` says which family goes which way, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,10 +22,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btq_assets.config import TradingConfig
+from btq_assets.features.custom import all_families
 from btq_assets.features.definitions import ANCHOR, KEY, OHLCV, SYMBOL, FeatureError
-from btq_assets.features.families import FAMILY, Family, observed
-from btq_assets.features.incremental import tail_of
-from btq_assets.features.latest import Array, Node, NotEvaluatedError
+from btq_assets.features.families import Family, observed
+from btq_assets.features.incremental import full_because, tail_of
+from btq_assets.features.latest import Array, Carried, NotEvaluatedError
 from btq_assets.features.newest import Formulas, evaluated, formulas_of
 
 _PRICES = (*OHLCV, "adj_open", "adj_high", "adj_low", "adj_close")
@@ -93,14 +96,14 @@ class LivePanel:
         first bar of each symbol where values shall equal a batch that begins there.
     families
         Names; default the technical, volatility and microstructure families. Only families that
-        read bars alone and have a finite memory.
+        read bars alone, ``custom`` among them where ``features.custom_modules`` names any.
     config
         Windows and switches.
 
     Raises
     ------
     FeatureError
-        A family is unknown, reads other tables or has no end to its memory; the history is empty.
+        A family is unknown or reads other tables; the history is empty.
 
     Notes
     -----
@@ -121,7 +124,7 @@ class LivePanel:
         config: TradingConfig | None = None,
     ) -> None:
         self.config = config or TradingConfig()
-        self.families = tuple(_live_family(name) for name in families)
+        self.families = tuple(_live_family(name, self.config) for name in families)
         #: ``windows``, or why a family is computed by its batch function, by family.
         self.paths: dict[str, str] = {}
         bars = _usable(observed({"bars": history}, self.config)["bars"])
@@ -131,7 +134,10 @@ class LivePanel:
             (universe, symbol): ts
             for universe, symbol, ts in bars.group_by(SYMBOL).agg(pl.col("ts").max()).iter_rows()
         }
-        memory = max(f.memory_sessions(self.config.features) for f in self.families if f.memory_sessions)  # fmt: skip
+        memory = max(
+            f.memory_sessions(self.config.features) if f.memory_sessions else 1
+            for f in self.families
+        )
         self._windows = _filled(bars, memory)
         self._rows = {name: row for row, name in enumerate(self._windows.names)}
         self._formulas: list[Formulas] = []
@@ -142,11 +148,13 @@ class LivePanel:
             if why:
                 self._batch.append(family)
         self._bars = bars if self._batch else bars.clear()
-        self._known: dict[str, dict[Node | str, Array]] = {}
-        self._values(np.arange(len(self._windows.names)), 1)
+        self._carried: dict[str, Carried] = {}
+        self._values(np.arange(len(self._windows.names)))
 
     def _join(self, family: Family, bars: pl.DataFrame) -> str:
         """Have a family evaluated from the windows; why it cannot be, empty where it is."""
+        if family.memory_sessions is None:
+            return "every row depends on all of its history"
         formulas = formulas_of(family, self.config)
         if not isinstance(formulas, Formulas):
             return formulas
@@ -175,7 +183,11 @@ class LivePanel:
         FeatureError
             Two bars of one symbol, or one that is not newer than the symbol's last.
         """
-        # Columns, not queries: a query of polars costs more than all of the features.
+        with _undisturbed():
+            return self._updated(bars)
+
+    def _updated(self, bars: pl.DataFrame) -> pl.DataFrame:
+        # Columns, not queries: a query of polars wakes threads, which may be kept waiting.
         values = {name: _numbers(bars, name) for name in _PRICES}
         usable = np.isfinite(values["adj_close"]) & (values["adj_close"] > 0)
         names = list(zip(bars["universe"].to_list(), bars["symbol"].to_list(), strict=True))
@@ -185,33 +197,30 @@ class LivePanel:
         self._refuse(new)
         rows = self._rows_of([name for name, _ in new])
         self._windows.add(rows, {name: value[order] for name, value in values.items()})
-        columns = self._values(rows, 1)
+        columns = self._values(rows)
         self._newest.update(new)
+        if order != list(range(bars.height)):
+            bars = bars[order]
         found = pl.DataFrame(
             [
-                *(bars.get_column(name).gather(order) for name in KEY),
-                *(pl.Series(n, v[:, 0], nan_to_null=True) for n, v in columns.items()),
+                *(bars.get_column(name) for name in KEY),
+                *(pl.Series(n, v, nan_to_null=True) for n, v in columns.items()),
             ]
         )
-        return self._with_batches(found, bars[order]) if self._batch else found
+        return self._with_batches(found, bars) if self._batch else found
 
-    def _values(self, rows: NDArray[np.int64], n: int) -> dict[str, Array]:
-        """Last `n` values of every feature of the windows' families."""
+    def _values(self, rows: NDArray[np.int64]) -> dict[str, Array]:
+        """Newest value of every feature of the windows' families, of the symbols `rows`."""
         windows = self._windows.trailing()
         ages = np.minimum(self._windows.ages, self._windows.n_bars)
-        whole = rows.size == ages.size and bool((rows == np.arange(ages.size)).all())
-        if not whole:
-            windows = {name: value[rows] for name, value in windows.items()}
+        absent = np.ones(ages.size, dtype=bool)
+        absent[rows] = False
+        still = np.flatnonzero(absent)
         columns: dict[str, Array] = {}
         for formulas in self._formulas:
-            name = formulas.family.name
-            before = self._known.pop(name, None) if whole else None
-            found, _, known = evaluated(formulas, windows, ages if whole else ages[rows], n, before)
-            columns |= found
-            if whole:
-                self._known[name] = known
-        if not whole:
-            self._known.clear()
+            carried = self._carried.setdefault(formulas.family.name, Carried())
+            found, _ = evaluated(formulas, windows, ages, 1, carried, still)
+            columns |= {name: value[rows, 0] for name, value in found.items()}
         return columns
 
     def _disagreement(self, formulas: Formulas, bars: pl.DataFrame) -> str:
@@ -219,7 +228,7 @@ class LivePanel:
         ages = np.minimum(self._windows.ages, self._windows.n_bars)
         n = min(_COMPARED, int(ages.min()))
         try:
-            found, *_ = evaluated(formulas, self._windows.trailing(), ages, n)
+            found, _ = evaluated(formulas, self._windows.trailing(), ages, n)
         except NotEvaluatedError as error:
             return f"{error} is not evaluated at single bars"
         batch = formulas.family.compute({"bars": bars}, self.config)
@@ -249,9 +258,14 @@ class LivePanel:
     def _with_batches(self, found: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
         self._bars = pl.concat([self._bars, _usable(new).select(self._bars.columns)])
         since = new["ts"].min()
+        assert isinstance(since, datetime)
         for family in self._batch:
-            inputs = tail_of({"bars": self._bars}, family, self.config, since).inputs  # type: ignore[arg-type]
-            rows = family.compute_since(inputs, self.config, since)  # type: ignore[arg-type]
+            inputs = {"bars": self._bars}
+            if full_because(family):
+                rows = family.compute(inputs, self.config)
+            else:
+                cut = tail_of(inputs, family, self.config, since).inputs
+                rows = family.compute_since(cut, self.config, since)
             found = found.join(rows, on=list(KEY), how="left", maintain_order="left")
         return found
 
@@ -273,6 +287,7 @@ class LivePanel:
         if unknown:
             self._windows = _widened(self._windows, unknown)
             self._rows = {name: row for row, name in enumerate(self._windows.names)}
+            self._carried.clear()
         return np.array([self._rows[name] for name in names], dtype=np.int64)
 
 
@@ -282,17 +297,28 @@ def _numbers(bars: pl.DataFrame, name: str) -> Array:
     return bars.get_column(name).cast(pl.Float64).to_numpy().copy()
 
 
-def _live_family(name: str) -> Family:
-    if name not in FAMILY:
-        raise FeatureError(f"no family {name!r}; there are {sorted(FAMILY)}")
-    family = FAMILY[name]
-    if set(family.inputs) != {"bars"} or family.memory_sessions is None:
+def _live_family(name: str, config: TradingConfig) -> Family:
+    known = {family.name: family for family in all_families(config)}
+    if name not in known:
+        raise FeatureError(f"no family {name!r}; there are {sorted(known)}")
+    family = known[name]
+    if set(family.inputs) != {"bars"}:
         raise FeatureError(
-            f"{name} reads {sorted(family.inputs)} with "
-            f"{'no end to its memory' if family.memory_sessions is None else 'a finite memory'}; "
-            "a live panel takes families of bars alone with a finite memory"
+            f"{name} reads {sorted(family.inputs)}; a live panel takes families of bars alone"
         )
     return family
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No garbage is collected meanwhile: looking through a large heap takes longer than a bar."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _usable(bars: pl.DataFrame) -> pl.DataFrame:

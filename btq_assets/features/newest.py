@@ -24,6 +24,7 @@ from btq_assets.features.definitions import KEY, Feature
 from btq_assets.features.families import Family, observed
 from btq_assets.features.latest import (
     Array,
+    Carried,
     Columns,
     Latest,
     Node,
@@ -74,10 +75,11 @@ def evaluated(
     columns: Columns | Mapping[str, Array],
     ages: NDArray[np.int64],
     n: int,
-    before: Mapping[Node | str, Array] | None = None,
-) -> tuple[dict[str, Array], NDArray[np.bool_], dict[Node | str, Array]]:
-    """Last `n` values of each feature, where the family has rows, and what the next bar builds on."""
-    latest = Latest(columns, formulas.stages, ages, before)
+    carried: Carried | None = None,
+    still: NDArray[np.int64] | None = None,
+) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+    """Last `n` values of each feature, and where the family has rows; see `Latest`."""
+    latest = Latest(columns, formulas.stages, ages, carried, still)
     held = np.logical_and.reduce(
         [np.isfinite(latest.columns.last(name, n)) for name in formulas.needs]
     )
@@ -85,7 +87,7 @@ def evaluated(
     for name, node in zip(formulas.features, formulas.nodes, strict=True):
         value = latest.of(node, n)
         found[name] = np.where(held & np.isfinite(value), value, np.nan)
-    return found, held, latest.known
+    return found, held
 
 
 def newest_rows(
@@ -122,7 +124,7 @@ def newest_rows(
     places, absent = trailing.rows(MOST_SESSIONS)
     new = ~absent & (stamps(bars)[places] >= as_stamp(since, bars))
     n = int(new.sum(axis=1).max())
-    values, held, _ = evaluated(formulas, trailing, trailing.ages, n)
+    values, held = evaluated(formulas, trailing, trailing.ages, n)
     kept = held & new[:, -n:]
     return pl.DataFrame(
         [

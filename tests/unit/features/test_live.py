@@ -7,11 +7,14 @@ import polars as pl
 import polars_talib as talib
 import pytest
 
+from btq_assets.config import TradingConfig
 from btq_assets.features import FeatureError, LivePanel
+from btq_assets.features.custom import custom_family
 from btq_assets.features.definitions import KEY, prepare
 from btq_assets.features.families import FAMILIES, FAMILY
-from btq_assets.features.incremental import full_because
+from btq_assets.features.incremental import fresh_rows, full_because
 from btq_assets.features.latest import Latest, NotEvaluatedError, parse
+from btq_assets.features.reach import reach_of
 
 DAILY = ("technical", "volatility", "microstructure")
 LIVE = tuple(f.name for f in FAMILIES if set(f.inputs) == {"bars"} and not full_because(f))
@@ -25,6 +28,9 @@ def _assert_equal(found: pl.DataFrame, batch: pl.DataFrame, names, label: str) -
         batch.select(*KEY, *names), on=list(KEY), how="left", suffix="_batch"
     )
     for name in names:
+        if batch[name].dtype == pl.String:
+            assert both[name].equals(both[f"{name}_batch"].alias(name)), f"{label}.{name}"
+            continue
         left = both[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         right = both[f"{name}_batch"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         np.testing.assert_array_equal(np.isnan(left), np.isnan(right), f"{label}.{name}")
@@ -105,10 +111,87 @@ def test_bars_that_do_not_go_on_are_refused(bars, small_config):
         panel.update(pl.concat([later, later]))
     unpriced = later.with_columns(adj_close=pl.lit(None, pl.Float64))
     assert panel.update(unpriced).is_empty()
-    with pytest.raises(FeatureError, match="no end to its memory"):
+    with pytest.raises(FeatureError, match="takes families of bars alone"):
         LivePanel(bars, ("sentiment",), small_config)
     with pytest.raises(FeatureError, match="no family 'magic'"):
         LivePanel(bars, ("magic",), small_config)
+
+
+def test_a_bar_of_some_symbols_leaves_the_others_as_they_were(bars, small_config):
+    # Symbols in turn, then all: what is carried on of those without a bar must not move.
+    bars = bars.filter(universe="us20")
+    sessions = bars["ts"].unique().sort()
+    panel = LivePanel(bars.filter(pl.col("ts") < sessions[-40]), DAILY, small_config)
+    found = []
+    for ts in sessions[-40:]:
+        of_day = bars.filter(pl.col("ts") == ts)
+        for symbols in (["S00"], ["S01", "S03"], ["S02"]):
+            found.append(panel.update(of_day.filter(pl.col("symbol").is_in(symbols))))
+    for name in DAILY:
+        batch = FAMILY[name].compute({"bars": bars}, small_config)
+        names = [feature.name for feature in FAMILY[name].features(small_config)]
+        _assert_equal(pl.concat(found), batch, names, name)
+
+
+OWN = """
+import polars as pl
+import polars_talib as talib
+from btq_assets.features import Feature
+
+FEATURES = tuple(
+    Feature(name, "custom", name, "own definition", "fraction", 30, ("adj_close",), expression=e)
+    for name, e in {
+        "own_gap": pl.col("adj_open") / pl.col("adj_close").shift(1) - 1,
+        "own_smooth": pl.col("_r").ewm_mean(alpha=0.1, adjust=True).rolling_mean(5),
+        "own_strength": talib.rsi(pl.col("_p"), 5) / 100,
+        %s
+    }.items()
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ("", "windows"),
+        ('"own_middle": pl.col("_r").rolling_median(9),', "batch: every row depends on all"),
+        ('"own_total": pl.col("volume").cum_sum().rolling_max(4).log(),', "batch: every row"),
+    ],
+)
+def test_features_of_ones_own_join_the_panel(more, path, bars, tmp_path, monkeypatch):
+    module = f"own_live_{abs(hash(more))}"
+    (tmp_path / f"{module}.py").write_text(OWN % more)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = TradingConfig(features={"custom_modules": [module]})
+    since = bars["ts"].unique().sort()[-5]
+    panel = LivePanel(bars.filter(pl.col("ts") < since), ("technical", "custom"), config)
+    assert panel.paths["custom"].startswith(path)
+    family = custom_family(config)
+    batch = family.compute({"bars": bars}, config)
+    _assert_equal(_told(panel, bars, since), batch, batch.columns[3:], "custom")
+    # And a new session in the warehouse: by its tail where it can be told how far back it looks.
+    assert (family.memory_sessions is not None) == (path == "windows")
+    if path == "windows":
+        fresh = fresh_rows({"bars": bars}, family, config, since)
+        _assert_equal(fresh, batch, batch.columns[3:], "custom")
+
+
+REACHES = {
+    "window of a window": (pl.col("_p").rolling_mean(20).rolling_max(5).shift(3), 19 + 4 + 3),
+    "return": (pl.col("_r").rolling_std(21), 21),
+    "the longer of two": (pl.col("_p") / pl.col("_p").shift(9) - pl.col("_p").rolling_min(4), 9),
+    # ln(1e-17) / ln(0.9)
+    "average that fades": (pl.col("_p").ewm_mean(alpha=0.1, adjust=True), 372),
+    "running sum": (pl.col("volume").cum_sum(), None),
+    "into the future": (pl.col("_p").shift(-1), None),
+    "what cannot be read": (pl.col("_p").rolling_median(5), None),
+}
+
+
+@pytest.mark.parametrize("name", REACHES)
+def test_how_far_back_an_expression_looks_is_read_off_itself(name):
+    expression, sessions = REACHES[name]
+    assert reach_of(expression) == sessions
 
 
 EXPRESSIONS = {
