@@ -57,6 +57,8 @@ def custom_family(config: TradingConfig) -> Family | None:
     return Family(
         contract,
         memory_sessions=None if sessions is None else lambda _: sessions,
+        # An expression may show `_p` itself, which counts from the first bar of all.
+        gated_whole=True,
         shown=features[0].name,
         note=f"Registered by `features.custom_modules`: {', '.join(modules)}.",
         symbols=2,

@@ -56,6 +56,8 @@ class Family:
     complete
         Columns without which a session does not count towards the memory, of symbols whose new bars
         have them: windows of rows that are complete.
+    gated_whole
+        Whether the truncation gate keeps all sessions although the memory is finite.
     symbols
         Symbols per universe the truncation gate recomputes; ``None`` where symbols read one
         another, so that all are needed.
@@ -84,6 +86,7 @@ class Family:
     whole: tuple[str, ...] = ()
     uncut: tuple[str, ...] = ()
     complete: tuple[str, ...] = ()
+    gated_whole: bool = False
     symbols: int | None = 2
     requires: str = "close"
     module: str = ""
@@ -144,7 +147,7 @@ class Family:
     @property
     def gate_sessions(self) -> Callable[[FeaturesSection], int] | None:
         """Sessions the truncation gate keeps; all of them where a tail keeps more than those."""
-        more = self.whole or self.uncut or self.complete or self.landmarks
+        more = self.gated_whole or self.whole or self.uncut or self.complete or self.landmarks
         return None if more else self.memory_sessions
 
     def requirement(self, feature: Feature) -> str:
