@@ -254,6 +254,13 @@ class BacktestSection(Section):
     )
     bootstrap_samples: int = Field(1_000, ge=100, le=100_000)
     bootstrap_mean_block_sessions: int = Field(21, ge=1, le=252)
+    overfitting_blocks: int = Field(
+        16,
+        ge=4,
+        le=20,
+        multiple_of=2,
+        description="Blocks of the cross-validation that tells overfitting; 16 make 12,870 splits.",
+    )
     seed: int = Field(12_345, ge=0)
 
 

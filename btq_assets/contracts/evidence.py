@@ -100,3 +100,74 @@ DEFLATED_SHARPE = TableContract(
     ),
     key=("trial_id",),
 )
+
+SELECTION = TableContract(
+    layer="evidence",
+    name="selection",
+    description="What choosing among the candidates of a question is worth: overfitting, superior ability, effective number of trials.",
+    columns=(
+        text("question", "Question the candidates compete for."),
+        UNIVERSE,
+        count("n_trials", "Candidates of the question in the ledger: at least this many were tried."),
+        count("n_compared", "Newest version of each with returns that vary; what the tests compare."),
+        count("n_returns", "Days all of them have."),
+        number("years", "The same in years.", minimum=0),
+        count("n_effective", "Clusters of their returns: independent attempts.", nullable=True, minimum=1),
+        number("n_effective_spectral", "Exponential of the entropy of the eigenvalues of their correlation.", minimum=1),
+        number("expected_maximum_sharpe_effective", "Per-period Sharpe expected of the best of n_effective attempts without skill."),
+        number("minimum_backtest_years", "Years below which the best of n_trials without skill is expected to show an annual Sharpe of 1.", minimum=0),
+        number("overfitting_probability", "Share of splits of the days in which the best candidate of one half ranks at or below the middle in the other.", minimum=0, maximum=1),
+        count("overfitting_blocks", "Blocks the days were cut into.", nullable=True),
+        count("overfitting_splits", "Splits made.", nullable=True),
+        number("loss_probability", "Share of splits in which the chosen candidate loses in the other half.", minimum=0, maximum=1),
+        number("degradation_slope", "Slope of its Sharpe in the other half on that in the first."),
+        number("reality_check_p", "White's p-value of no candidate having a higher mean return than 1/N.", minimum=0, maximum=1),
+        number("spa_lower_p", "Hansen's p-value, lower bound.", minimum=0, maximum=1),
+        number("spa_consistent_p", "Hansen's p-value, the one to quote.", minimum=0, maximum=1),
+        number("spa_upper_p", "Hansen's p-value, upper bound.", minimum=0, maximum=1),
+        text("note", "Why figures are null, or empty."),
+    ),
+    key=("question",),
+)  # fmt: skip
+
+DISCOVERIES = TableContract(
+    layer="evidence",
+    name="discoveries",
+    description="Standing of each candidate among those of its question, against 1/N.",
+    columns=(
+        text("trial_id", "Trial."),
+        text("question", "Question it competes for."),
+        STRATEGY,
+        count("cluster", "Cluster of related candidates, numbered from 0.", nullable=True),
+        number("p_value", "Probability of such a Sharpe ratio of the difference to 1/N, were the true one zero.", minimum=0, maximum=1),
+        number("q_value", "Smallest false-discovery rate at which it would be a discovery (Benjamini & Yekutieli).", minimum=0, maximum=1),
+        flag("superior", "In the set of superior candidates at a family-wise error of 5 % (Romano & Wolf).", nullable=True),
+    ),
+    key=("trial_id",),
+)  # fmt: skip
+
+SYMPTOMS = (
+    "few_fills",
+    "flat_equity",
+    "stale_fills",
+    "lucky_days",
+    "lucky_symbol",
+    "exposure_explains_return",
+    "too_many_parameters",
+    "too_good",
+)
+
+FINDINGS = TableContract(
+    layer="evidence",
+    name="findings",
+    description="What is suspicious about a run; a finding is a question to answer, not a refusal.",
+    columns=(
+        text("run_id", "Run of the engine."),
+        STRATEGY,
+        text("symptom", "Name of the symptom.", allowed=SYMPTOMS),
+        number("value", "Number that shows it.", nullable=False),
+        number("threshold", "What it was held against.", nullable=False),
+        text("detail", "One sentence."),
+    ),
+    key=("run_id", "symptom"),
+)

@@ -1,15 +1,26 @@
-"""Assets of the evidence room: the deflated Sharpe ratios.
+"""Assets of the evidence room: deflated Sharpe ratios, the worth of selection, what is suspicious.
 
 The trial and gate ledgers are written by many steps and are no assets of this room.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import polars as pl
 
 from btq_assets.contracts import backtest, evidence
-from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
+from btq_assets.contracts.checks import (
+    CheckContext,
+    CheckGroup,
+    CheckOutcome,
+    frame_check,
+    in_step_check,
+)
 from btq_assets.warehouse import Step, TableOutput, table_asset
+
+if TYPE_CHECKING:
+    from btq_assets.evidence.controls import PlantedEdge
 
 
 def _every_candidate_is_counted(context: CheckContext) -> CheckOutcome:
@@ -119,3 +130,134 @@ def deflated_sharpe(step: Step, equity: pl.DataFrame, runs: pl.DataFrame) -> Tab
             evidence.GATES: gate_rows(answers, run_id=step.run_id, recorded_at=step.now),
         },
     )
+
+
+def _every_candidate_is_compared(context: CheckContext) -> CheckOutcome:
+    name = "every_candidate_is_compared"
+    candidates = context.inputs["runs"].filter(pl.col("role") == "candidate")
+    equity = context.inputs["equity"]
+    varying = (
+        equity.join(candidates.select("run_id"), on="run_id", how="semi")
+        .group_by("strategy")
+        .agg(pl.col("net_return").std())
+        .filter(pl.col("net_return") > 1e-14)
+    )
+    compared = context.frames[evidence.DISCOVERIES.table]["strategy"]
+    missing = sorted(set(varying["strategy"]) - set(compared))
+    if missing:
+        return CheckOutcome(
+            name,
+            False,
+            f"{missing} ran as candidates and are in no comparison; the step that ran them must "
+            "record `trial_rows` with purpose 'candidate', and 1/N of their universe must run too",
+        )
+    return CheckOutcome(name, True, f"{varying.height} candidates compared")
+
+
+SELECTION_CHECKS: tuple[CheckGroup, ...] = (
+    frame_check(
+        "every_candidate_is_compared",
+        "Each candidate run whose returns vary stands in a comparison.",
+        _every_candidate_is_compared,
+    ),
+    in_step_check(
+        "planted_edge_is_found",
+        "The worst candidate, given an edge over 1/N, is found superior by every test.",
+    ),
+)
+
+
+@table_asset(
+    outputs=(evidence.SELECTION, evidence.DISCOVERIES, evidence.FINDINGS),
+    inputs={
+        "equity": backtest.EQUITY,
+        "runs": backtest.RUNS,
+        "trades": backtest.TRADES,
+        "positions": backtest.POSITIONS,
+    },
+    config=(
+        "backtest.bootstrap_samples",
+        "backtest.bootstrap_mean_block_sessions",
+        "backtest.overfitting_blocks",
+        "backtest.seed",
+    ),
+    code=("btq_assets.evidence", "btq_assets.contracts.evidence"),
+    checks=SELECTION_CHECKS,
+    group="evidence",
+    ledgers=(evidence.TRIALS, evidence.TRIAL_RETURNS),
+)
+def selection(
+    step: Step,
+    equity: pl.DataFrame,
+    runs: pl.DataFrame,
+    trades: pl.DataFrame,
+    positions: pl.DataFrame,
+) -> TableOutput:
+    """Ask what choosing among all candidates ever tried is worth, and what is suspicious of each."""
+    from btq_assets import plots
+    from btq_assets.evidence.controls import planted_edges
+    from btq_assets.evidence.diagnosis import findings_table
+    from btq_assets.evidence.selection import SelectionSettings, competitions, selection_tables
+
+    settings = SelectionSettings(
+        n_blocks=step.config.backtest.overfitting_blocks,
+        mean_block=step.config.backtest.bootstrap_mean_block_sessions,
+        n_samples=step.config.backtest.bootstrap_samples,
+        seed=step.config.backtest.seed,
+    )
+    found = competitions(
+        runs, equity, step.read_ledger(evidence.TRIALS), step.read_ledger(evidence.TRIAL_RETURNS)
+    )
+    table, standing = selection_tables(found, settings)
+    findings = findings_table(runs, equity, trades, positions)
+    return TableOutput(
+        {
+            evidence.SELECTION.table: table,
+            evidence.DISCOVERIES.table: standing,
+            evidence.FINDINGS.table: findings,
+        },
+        metadata={
+            "selection": table.select(
+                "universe",
+                "n_trials",
+                "n_effective",
+                "overfitting_probability",
+                "reality_check_p",
+                "spa_consistent_p",
+                "note",
+            ),
+            "superior": ", ".join(standing.filter("superior")["strategy"]) or "none",
+            "n_findings": findings.height,
+        },
+        plots=_drawn(standing, plots),
+        answers=[_planted_edge_answer(planted_edges(found, settings))],
+    )
+
+
+def _planted_edge_answer(answers: list[PlantedEdge]) -> CheckOutcome:
+    name = "planted_edge_is_found"
+    blind = [answer for answer in answers if not answer.found]
+    if blind:
+        return CheckOutcome(
+            name,
+            False,
+            f"universe {blind[0].universe}: {blind[0].strategy} was given an edge of "
+            f"{blind[0].edge_annual:+.1%} a year and the tests do not see it",
+        )
+    return CheckOutcome(
+        name, True, f"{len(answers)} edge(s) planted, all found", {"n_planted": len(answers)}
+    )
+
+
+def _drawn(standing: pl.DataFrame, plots: Any) -> dict[str, bytes]:
+    shown = standing.drop_nulls("p_value").sort("p_value", "strategy").head(30)
+    if shown.is_empty():
+        return {}
+    return {
+        "Chance of such a difference to 1/N": plots.bars(
+            shown["strategy"].to_list(),
+            shown["p_value"].to_list(),
+            "Chance of such a difference to 1/N, were the true one zero",
+            "probability",
+        )
+    }

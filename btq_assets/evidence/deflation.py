@@ -22,7 +22,8 @@ from btq_assets.evidence.sharpe import (
     sharpe_moments,
 )
 
-_SAME = 1e-9
+#: Per-period Sharpe ratios closer than this are those of the same returns.
+SAME_SHARPE = 1e-9
 
 
 def candidate_moments(equity: pl.DataFrame, runs: pl.DataFrame) -> dict[str, SharpeMoments]:
@@ -82,7 +83,7 @@ def _own_trial(
 ) -> dict[str, Any] | None:
     sharpe = pl.col("sharpe_per_period")
     undefined = math.isnan(moments.sharpe)
-    same_sharpe = sharpe.is_null() if undefined else (sharpe - moments.sharpe).abs() <= _SAME
+    same_sharpe = sharpe.is_null() if undefined else (sharpe - moments.sharpe).abs() <= SAME_SHARPE
     universe = runs.filter(pl.col("strategy") == strategy)["universe"][0]
     # By what it returned, so that a run cannot borrow the trial of another version of itself.
     same = trials.filter(

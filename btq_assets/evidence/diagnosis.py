@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from btq_assets.contracts import evidence
 
 #: Trades (position changes filled) below which any ratio is chance.
 FEWEST_FILLS = 30
@@ -41,7 +44,7 @@ class Finding:
         ``exposure_explains_return``, ``too_many_parameters``, ``too_good``.
     value
         The number that shows it, in the unit `detail` names.
-    limit
+    threshold
         What it was held against.
     detail
         One sentence.
@@ -49,7 +52,7 @@ class Finding:
 
     symptom: str
     value: float
-    limit: float
+    threshold: float
     detail: str
 
 
@@ -109,6 +112,53 @@ def diagnose(run: RunRecord) -> list[Finding]:
         _too_good,
     )
     return [finding for rule in rules for finding in rule(run)]
+
+
+def findings_table(
+    runs: pl.DataFrame, equity: pl.DataFrame, trades: pl.DataFrame, positions: pl.DataFrame
+) -> pl.DataFrame:
+    """Diagnose every run but the benchmarks, each beside 1/N of its universe.
+
+    Parameters
+    ----------
+    runs, equity, trades, positions
+        Tables of the backtest room.
+
+    Returns
+    -------
+    polars.DataFrame
+        Rows of ``evidence.findings``, sorted by run and symptom. The number of fitted parameters
+        is not in these tables, so ``too_many_parameters`` is not asked.
+    """
+    closes = positions.filter(pl.col("shares") != 0).select(
+        "run_id", "symbol", "ts", close=pl.col("value") / pl.col("shares")
+    )
+    rows = []
+    for run in runs.filter(pl.col("role") != "benchmark").sort("run_id").iter_rows(named=True):
+        own = pl.col("run_id") == run["run_id"]
+        record = RunRecord(
+            equity=equity.filter(own).sort("ts"),
+            trades=trades.filter(own),
+            closes=closes.filter(own),
+            benchmark=_one_over_n(run, runs, equity),
+        )
+        rows += [
+            {"run_id": run["run_id"], "strategy": run["strategy"], **vars(finding)}
+            for finding in diagnose(record)
+        ]
+    table = pl.DataFrame(rows, schema=evidence.FINDINGS.schema)
+    return table.sort(evidence.FINDINGS.key)
+
+
+def _one_over_n(
+    run: dict[str, Any], runs: pl.DataFrame, equity: pl.DataFrame
+) -> pl.DataFrame | None:
+    reference = runs.filter(
+        (pl.col("strategy") == "one_over_n") & (pl.col("universe") == run["universe"])
+    )
+    if reference.is_empty() or run["strategy"] == "one_over_n":
+        return None
+    return equity.filter(pl.col("run_id") == reference["run_id"][0]).select("ts", "net_return")
 
 
 def gains_by_symbol(trades: pl.DataFrame, closes: pl.DataFrame) -> pl.DataFrame:

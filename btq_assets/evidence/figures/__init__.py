@@ -1,0 +1,1 @@
+"""Figures that are promised beside those that were measured: `promised` first."""
