@@ -28,7 +28,7 @@ from btq_assets.evidence.truncation import cut_inputs, truncation_dates
 from btq_assets.features.definitions import KEY, SYMBOL, Feature, FeatureError, undefined_to_null
 from btq_assets.features.ohlcv import read_ohlcv
 
-Computed = Callable[[pl.DataFrame], pl.DataFrame]
+Computed = Callable[[pl.DataFrame, Mapping[str, pl.DataFrame]], pl.DataFrame]
 
 #: Largest gap of two values, relative to the larger of them and the column's mean size.
 TOLERANCE = 1e-9
@@ -36,6 +36,7 @@ TOLERANCE = 1e-9
 SCALE_TOLERANCE = 1e-7
 
 _TIMES = ("known_at", "ts")
+_BARS = "the bars"
 _ADJUSTED = ("adj_open", "adj_high", "adj_low", "adj_close")
 _RAW = ("open", "high", "low", "close")
 
@@ -106,6 +107,7 @@ def leak_check(
     compute: Any,
     bars: Any,
     *,
+    tables: Mapping[str, pl.DataFrame] | None = None,
     n_cuts: int = 5,
     scale_invariant: bool = True,
     tolerance: float = TOLERANCE,
@@ -122,6 +124,10 @@ def leak_check(
     bars
         OHLCV bars as `QuantumFeatureEngine.engineer_features` takes them, at least 60 times;
         several symbols find more than one.
+    tables
+        What `compute` reads beside bars (macro vintages, documents), each with ``known_at``, or
+        ``ts`` where a row is known at its own time. Then `compute` is a function of the bars and
+        of these tables, and they are cut and shuffled with the bars.
     n_cuts
         Seeded times at which the future is taken away, then shuffled.
     scale_invariant
@@ -149,18 +155,21 @@ def leak_check(
     given = read_ohlcv(bars).bars.drop("_row").sort(KEY)
     if given["ts"].n_unique() < 60:
         raise FeatureError(f"{given['ts'].n_unique()} times are too few to cut; give at least 60")
-    run = _computation(compute)
-    full = run(given)
+    run = _computation(compute, tables)
+    others = dict(tables or {})
+    full = run(given, others)
     names = tuple(name for name in full.columns if name not in KEY)
     if not names:
         raise FeatureError("nothing was computed beside the columns of the bars")
     cuts = truncation_dates(full, n_cuts, f"leak check {seed}")
     judge = _Judge(full, names, tolerance)
     for cut in cuts:
-        judge.before(cut, "truncation", run(cut_inputs({"bars": given}, cut)["bars"]))
-        judge.before(cut, "permuted future", run(permuted(given, cut, seed)))
+        known = cut_inputs({**others, _BARS: given}, cut)
+        judge.before(cut, "truncation", run(known.pop(_BARS), known))
+        mixed = permuted_inputs({**others, _BARS: given}, cut, seed)
+        judge.before(cut, "permuted future", run(mixed.pop(_BARS), mixed))
     if scale_invariant:
-        judge.all("scale", run(scaled(given, seed)))
+        judge.all("scale", run(scaled(given, seed), others))
     return LeakReport(tuple(judge.findings), names, tuple(cuts), judge.n_cells)
 
 
@@ -212,9 +221,14 @@ def _said(found: Mismatch, how: str) -> str:
     )
 
 
-def _computation(compute: Any) -> Computed:
-    """`compute` as a function from canonical bars to key and new columns."""
-    if hasattr(compute, "engineer_features"):
+def _computation(compute: Any, tables: Mapping[str, pl.DataFrame] | None) -> Computed:
+    """`compute` as a function from canonical bars and other tables to key and new columns."""
+    run: Any
+    if tables is not None:
+        if not callable(compute) or isinstance(compute, pl.Expr):
+            raise FeatureError("tables are read by a function of bars and tables; pass one")
+        run = compute
+    elif hasattr(compute, "engineer_features"):
         run = compute.engineer_features
     elif isinstance(compute, pl.Expr | Feature):
         run = _expressions([compute])
@@ -223,8 +237,13 @@ def _computation(compute: Any) -> Computed:
     else:
         run = _expressions(list(compute))
 
-    def checked(bars: pl.DataFrame) -> pl.DataFrame:
-        found = run(bars.drop("universe", "known_at", strict=False) if run is not compute else bars)
+    def checked(bars: pl.DataFrame, others: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        if tables is not None:
+            found = run(bars, others)
+        else:
+            found = run(
+                bars.drop("universe", "known_at", strict=False) if run is not compute else bars
+            )
         if not isinstance(found, pl.DataFrame):
             found = pl.from_pandas(found)
         if not {"symbol", "ts"} <= set(found.columns):
@@ -241,7 +260,9 @@ def _computation(compute: Any) -> Computed:
     return checked
 
 
-def _expressions(items: Iterable[pl.Expr | Feature]) -> Computed:
+def _expressions(
+    items: Iterable[pl.Expr | Feature],
+) -> Callable[[pl.DataFrame], pl.DataFrame]:
     named = []
     for item in items:
         if isinstance(item, Feature):

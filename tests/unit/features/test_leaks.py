@@ -10,9 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import core
+from btq_assets.contracts import core, raw
 from btq_assets.evidence.comparison import compare
-from btq_assets.evidence.truncation import cut_inputs
 from btq_assets.features import FeatureError, QuantumFeatureEngine
 from btq_assets.features.families import FAMILIES, FAMILY
 from btq_assets.features.leaks import leak_check, permuted, permuted_inputs, scaled
@@ -182,34 +181,35 @@ def test_a_universe_restated_to_its_survivors_is_caught(bars):
     assert leak_check(members, given).passed
 
 
-def test_a_revised_macro_value_is_caught(world):
-    series = world["vintages"].filter(
-        pl.col("series_id") == world["vintages"].filter(pl.col("series_id").is_duplicated())
-        .group_by("series_id", "period").len().filter(pl.col("len") > 1)["series_id"].sort()[0]
-    )  # fmt: skip
-    sessions = world["bars"].filter(universe="us20").select("ts").unique().sort("ts")
+def _published(revised: bool):
+    """Newest core CPI at each session: as first released, or as last revised."""
 
-    def value_of(inputs, revised: bool) -> pl.DataFrame:
-        vintages, days = inputs["vintages"].sort("period", "known_at"), inputs["days"]
-        first = vintages.group_by("period", maintain_order=True).agg(
-            pl.col("known_at").first(),
-            value=pl.col("value").last() if revised else pl.col("value").first(),
+    def compute(bars: pl.DataFrame, tables) -> pl.DataFrame:
+        releases = tables["vintages"].filter(series_id=raw.CORE_CPI).sort("period", "known_at")
+        value = pl.col("value").last() if revised else pl.col("value").first()
+        newest = releases.group_by("period", maintain_order=True).agg(
+            pl.col("known_at").first(), cpi=value
         )
-        return days.join_asof(first.sort("known_at"), left_on="ts", right_on="known_at").select("ts", "value")  # fmt: skip
+        return bars.sort("ts").join_asof(
+            newest.sort("known_at"), left_on="ts", right_on="known_at", suffix="_released"
+        ).select("symbol", "ts", "cpi")  # fmt: skip
 
-    inputs = {"vintages": series, "days": sessions}
-    releases = series.sort("period", "known_at")
-    cut = releases["known_at"][30] + dt.timedelta(days=6)  # released, its revision to come
-    for revised in (True, False):
-        full = value_of(inputs, revised)
-        for again in (cut_inputs(inputs, cut), permuted_inputs(inputs, cut)):
-            found, _ = compare(
-                full.filter(pl.col("ts") <= cut),
-                value_of(again, revised).filter(pl.col("ts") <= cut),
-                ("ts",),
-                1e-9,
-            )
-            assert (found is not None) == revised
+    return compute
+
+
+def test_a_revised_macro_value_is_caught(world):
+    given = world["bars"].filter(universe="us20").drop("universe")
+    tables = {"vintages": world["vintages"]}
+    report = leak_check(_published(revised=True), given, tables=tables, n_cuts=8)
+    assert report.leaking == ("cpi",)
+    assert {finding.question for finding in report.findings} == {"truncation", "permuted future"}
+    honest = leak_check(_published(revised=False), given, tables=tables, n_cuts=8)
+    assert honest.passed, str(honest)
+
+
+def test_tables_are_for_functions_that_read_them(bars):
+    with pytest.raises(FeatureError, match="function of bars and tables"):
+        leak_check(pl.col("close").alias("x"), bars, tables={})
 
 
 def test_a_price_level_is_reported_but_is_no_leak(bars):
