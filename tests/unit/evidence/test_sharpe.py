@@ -13,6 +13,7 @@ from btq_assets.evidence.sharpe import (
     SharpeError,
     deflated_sharpe,
     expected_maximum_sharpe,
+    minimum_backtest_length_years,
     minimum_track_record_length,
     probabilistic_sharpe,
     sharpe_moments,
@@ -105,3 +106,15 @@ def test_deflation_never_raises_a_probability(sharpe, n, skewness, excess, trial
     deflated = deflated_sharpe(sharpe, n, skewness, kurtosis, trials, 0.001)
     more = deflated_sharpe(sharpe, n, skewness, kurtosis, trials * 2, 0.001)
     assert 0 <= more <= deflated <= plain <= 1
+
+
+def test_five_years_allow_45_trials():
+    # Bailey, Borwein, Lopez de Prado & Zhu (2014), figure 2 and its text: with five years of data no
+    # more than 45 independent configurations, or one with an annual Sharpe ratio of 1 is expected.
+    assert minimum_backtest_length_years(45) == pytest.approx(5.0, abs=0.05)
+    assert minimum_backtest_length_years(45, 2.0) == pytest.approx(5.0 / 4, abs=0.0125)
+    # Their equation 6's bound, 2 ln N / E^2.
+    for n_trials in (2, 10, 1000):
+        assert minimum_backtest_length_years(n_trials) < 2 * math.log(n_trials)
+    with pytest.raises(SharpeError, match="positive"):
+        minimum_backtest_length_years(10, 0.0)
