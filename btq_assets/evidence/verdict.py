@@ -130,3 +130,47 @@ def _sentence(survivors: tuple[str, ...], n_candidates: int, n_trials: int | Non
         f"{tried}, {judged}: {names} beat{'s' if len(survivors) == 1 else ''} 1/N and every simple "
         "baseline after costs, deflation for selection included."
     )
+
+
+def selection_sentences(selection: pl.DataFrame, discoveries: pl.DataFrame) -> tuple[str, ...]:
+    """What the joint tests say of each question, a sentence a figure.
+
+    Parameters
+    ----------
+    selection, discoveries
+        Rows of ``evidence.selection`` and ``evidence.discoveries``.
+
+    Returns
+    -------
+    tuple of str
+        In the order of universes; a question that was not judged says why.
+    """
+    said: list[str] = []
+    for row in selection.sort("universe", "question").iter_rows(named=True):
+        where = f"{row['universe']}: "
+        if row["note"]:
+            said.append(f"{where}the choice among candidates was not judged: {row['note']}.")
+            continue
+        own = discoveries.filter(pl.col("question") == row["question"])
+        superior = own.filter("superior")["strategy"].sort().to_list()
+        said += [
+            f"{where}{row['n_compared']} candidates amount to {row['n_effective']} independent "
+            f"attempt{'' if row['n_effective'] == 1 else 's'}, by the correlation of their returns.",
+            f"{where}the best candidate of one half of the days ranked at or below the middle in the "
+            f"other half in {row['overfitting_probability']:.0%} of "
+            f"{row['overfitting_splits']:,} splits (probability of backtest overfitting).",
+        ]
+        if row["spa_consistent_p"] is not None:
+            said.append(
+                f"{where}were no candidate better than 1/N, the best would look as good as it does "
+                f"with a probability of {row['spa_consistent_p']:.2f} (Hansen), "
+                f"{row['reality_check_p']:.2f} (White); superior with the search counted: "
+                f"{', '.join(superior) or 'none'}."
+            )
+        if row["years"] < row["minimum_backtest_years"]:
+            said.append(
+                f"{where}{row['years']:.1f} years of data are fewer than the "
+                f"{row['minimum_backtest_years']:.1f} below which luck alone shows a Sharpe ratio "
+                "of 1."
+            )
+    return tuple(said)

@@ -95,3 +95,31 @@ def test_without_any_counted_trial_nothing_survives():
     found = verdict(comparisons, empty, RUNS)
     assert found.n_trials is None
     assert found.sentence == "No trial was counted, 2 candidates judged: nothing beats 1/N."
+
+
+def test_the_joint_tests_are_told_in_sentences():
+    from btq_assets.contracts import evidence
+    from btq_assets.evidence.verdict import selection_sentences
+
+    row = dict.fromkeys(evidence.SELECTION.column_names) | {
+        "question": "q", "universe": "us20", "n_trials": 11, "n_compared": 11, "n_returns": 4528,
+        "years": 1.8, "n_effective": 2, "overfitting_probability": 0.8428,
+        "overfitting_splits": 12_870, "reality_check_p": 0.98, "spa_consistent_p": 0.964,
+        "minimum_backtest_years": 2.63, "note": "",
+    }  # fmt: skip
+    small = row | {"question": "p", "universe": "fx", "note": "3 candidates"}
+    table = pl.DataFrame([row, small], schema=evidence.SELECTION.schema)
+    standing = pl.DataFrame(
+        [{"trial_id": "t", "question": "q", "strategy": "ridge", "superior": False}],
+        schema=evidence.DISCOVERIES.schema,
+    )
+    assert selection_sentences(table, standing) == (
+        "fx: the choice among candidates was not judged: 3 candidates.",
+        "us20: 11 candidates amount to 2 independent attempts, by the correlation of their returns.",
+        "us20: the best candidate of one half of the days ranked at or below the middle in the other "
+        "half in 84% of 12,870 splits (probability of backtest overfitting).",
+        "us20: were no candidate better than 1/N, the best would look as good as it does with a "
+        "probability of 0.96 (Hansen), 0.98 (White); superior with the search counted: none.",
+        "us20: 1.8 years of data are fewer than the 2.6 below which luck alone shows a Sharpe ratio "
+        "of 1.",
+    )
