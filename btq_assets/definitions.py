@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from btq_assets.automation import executors, jobs, partitions, schedules, sensor
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import all_contracts, core_ticks
 from btq_assets.contracts.base import TableContract
+from btq_assets.features.assets import configured as with_custom
 from btq_assets.features.assets import custom_assets
 from btq_assets.models.assets import configured as with_chosen_families
 from btq_assets.sources.market.sensors import file_drop_sensor
@@ -44,6 +46,7 @@ ASSET_MODULES = (
     "btq_assets.agents.assets",
     "btq_assets.backtest.assets",
     "btq_assets.evidence.assets",
+    "btq_assets.evidence.figures.assets",
     "btq_assets.risk.assets",
     "btq_assets.reports.assets",
 )
@@ -65,20 +68,25 @@ def declared_assets() -> list[TableAsset]:
 def configured_assets(config: TradingConfig) -> list[TableAsset]:
     """Every `TableAsset` as a configuration has it: the user's features, the models' families."""
     assets = (*declared_assets(), *custom_assets(config))
-    return [with_chosen_families(asset, config) for asset in assets]
+    return [with_chosen_families(with_custom(asset, config), config) for asset in assets]
 
 
-def dbt_layers(written: Collection[str] = ()) -> list[DbtLayer]:
+def dbt_layers(
+    written: Collection[str] = (), own: tuple[TableContract, ...] = ()
+) -> list[DbtLayer]:
     """The dbt steps: core after raw, marts after everything else.
 
     Parameters
     ----------
     written
         Tables that enabled assets write. Views of ticks are left out where none of them holds any.
+    own
+        Tables of the user's features, which the panel reads beside those of the contracts.
     """
     core = _dbt_layer("dbt_core", writes=("core",), reads_also=("staging",), exclude=_TICKS)
     ticks = _dbt_layer("dbt_ticks", writes=("core",), reads_also=("staging",), tag=_TICKS)
     mart = _dbt_layer("dbt_mart", writes=("mart", "features"))
+    mart = replace(mart, inputs=(*mart.inputs, *own))
     events = {c.table for c in ticks.inputs if c.name.startswith(_TICK_TABLES)}
     return [core, ticks, mart] if events & set(written) else [core, mart]
 
@@ -147,7 +155,8 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
             remote.setdefault(asset.remote, []).extend(definition.keys)
             cuts[asset.remote] = cut
     written = {".".join(key.path) for table in tables for key in table.keys}
-    tables += [layer.definition() for layer in dbt_layers(written)]
+    own = tuple(contract for asset in custom_assets(config) for contract in asset.outputs)
+    tables += [layer.definition() for layer in dbt_layers(written, own)]
     elsewhere = {key for keys in remote.values() for key in keys}
     keys = [key for table in tables for key in table.keys if key not in elsewhere]
     research, *staged = jobs.local_jobs(sorted(elsewhere))

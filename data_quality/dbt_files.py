@@ -115,25 +115,34 @@ def _sources() -> dict[str, Any]:
     by_layer: dict[str, list[TableContract]] = {}
     for contract in source_contracts():
         by_layer.setdefault(contract.layer, []).append(contract)
+    tables = {
+        layer: [
+            _source(contract.asset_key, contract.description, contract.columns)
+            for contract in contracts
+        ]
+        for layer, contracts in by_layer.items()
+    }
+    own = "Features of one's own; columns are those of the modules in features.custom_modules."
+    tables["features"].append(_source(("features", features.CUSTOM), own))
     return {
         "version": 2,
         "sources": [
-            {
-                "name": layer,
-                "schema": layer,
-                "tables": [
-                    {
-                        "name": contract.name,
-                        "description": contract.description,
-                        "config": {"meta": {"dagster": {"asset_key": list(contract.asset_key)}}},
-                        "columns": [_column(column) for column in contract.columns],
-                    }
-                    for contract in contracts
-                ],
-            }
-            for layer, contracts in by_layer.items()
+            {"name": layer, "schema": layer, "tables": entries} for layer, entries in tables.items()
         ],
     }
+
+
+def _source(
+    asset_key: tuple[str, ...], description: str, columns: Iterable[Column] = ()
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": asset_key[-1],
+        "description": description,
+        "config": {"meta": {"dagster": {"asset_key": list(asset_key)}}},
+    }
+    if found := [_column(column) for column in columns]:
+        entry["columns"] = found
+    return entry
 
 
 def _model(contract: TableContract) -> dict[str, Any]:
@@ -218,6 +227,8 @@ def _table_macros() -> str:
     outside = (*features.NAMED_SETS, *features.NOT_DAILY)
     panel = [c for n, c in features.FAMILY_CONTRACTS.items() if n not in outside]
     macros.append(_macro("feature_families", [_joined(contract) for contract in panel]))
+    shorter = [features.FAMILY_CONTRACTS[name] for name in features.NOT_DAILY]
+    macros.append(_macro("families_within_a_day", [_joined(contract) for contract in shorter]))
     watched = [
         contract
         for contract in all_contracts()

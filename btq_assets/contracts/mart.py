@@ -25,6 +25,7 @@ FEATURE_REPORT = TableContract(
     description="Every feature of every universe: what it is, how much of it there is, how far it has drifted, what repeats it, and how much the models leaned on it.",
     columns=(
         UNIVERSE,
+        text("freq", "Bar length the feature is computed at."),
         text("feature", "Column name."),
         text("family", "Family, the name of its table."),
         text("formula", "Definition one can recompute by hand."),
@@ -65,7 +66,7 @@ FEATURE_REPORT = TableContract(
         ),
         count("n_fits", "Fits of both models that were offered it."),
     ),
-    key=("universe", "feature"),
+    key=("universe", "freq", "feature"),
     writer="dbt",
     owner="team:research",
     kinds=("duckdb", "dbt"),

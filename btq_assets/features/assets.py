@@ -6,6 +6,7 @@ Belongs here: upstream tables, one call of a pure function, metadata. Does not b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -19,6 +20,7 @@ from btq_assets.features.checks import (
     presence_check,
     truncation_gate,
 )
+from btq_assets.features.custom import custom_family
 from btq_assets.features.families import FAMILIES, Family, observed
 from btq_assets.features.labels.checks import KNOWN_AT_ITS_END
 from btq_assets.warehouse import Step, TableAsset, TableOutput, added_since, table_asset
@@ -87,8 +89,6 @@ def _names_of(family: Family) -> tuple[str, ...]:
 
 def custom_assets(config: TradingConfig) -> tuple[TableAsset, ...]:
     """The asset of the user's own features; none where the configuration names no module."""
-    from btq_assets.features.custom import custom_family
-
     family = custom_family(config)
     if family is None:
         return ()
@@ -284,7 +284,7 @@ def _feature_quality(step: Step, **families: pl.DataFrame) -> TableOutput:
     from btq_assets.features.quality import quality as judge
 
     frame = judge(families, step.config)
-    main = frame.filter(pl.col("universe") == step.config.universe.main)
+    main = frame.filter(pl.col("universe") == step.config.universe.main, pl.col("freq") == "1d")
     drifted = main.filter(pl.col("psi").is_not_null()).sort("psi", "feature", descending=True)
     title = f"Population stability index, {step.config.universe.main}"
     shown = drifted.head(25)
@@ -306,12 +306,20 @@ def _feature_quality(step: Step, **families: pl.DataFrame) -> TableOutput:
 feature_quality = TableAsset(
     compute=_feature_quality,
     outputs=(contracts.QUALITY,),
-    inputs={f.name: f.contract for f in FAMILIES if f.name not in contracts.NOT_DAILY},
+    inputs={f.name: f.contract for f in FAMILIES},
     config=("features", "models.walk_forward", "universe.main"),
     code=("btq_assets.features.quality", "btq_assets.features.families", __name__),
     group=_GROUP,
     absent_as_empty=True,
 )
+
+
+def configured(asset: TableAsset, config: TradingConfig) -> TableAsset:
+    """The asset with the user's own features among its inputs, where it judges all families."""
+    own = custom_family(config)
+    if own is None or contracts.QUALITY not in asset.outputs:
+        return asset
+    return replace(asset, inputs={**asset.inputs, own.name: own.contract})
 
 
 @table_asset(

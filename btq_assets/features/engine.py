@@ -6,14 +6,17 @@ not belong here: any formula.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
 from btq_assets.config import TradingConfig
+from btq_assets.contracts.features import NOT_DAILY
+from btq_assets.features import intraday
 from btq_assets.features.custom import all_families
 from btq_assets.features.definitions import KEY, SYMBOL, FeatureError, undefined_to_null
+from btq_assets.features.notebook_tables import shorter_bars, tables
 from btq_assets.features.ohlcv import read_ohlcv
 
 if TYPE_CHECKING:
@@ -25,8 +28,11 @@ Frame = TypeVar("Frame", "pd.DataFrame", pl.DataFrame)
 class QuantumFeatureEngine:
     """Feature engineering on OHLCV bars, without a warehouse.
 
-    Computes the technical, volatility, microstructure and quantum-inspired families and, for
-    several symbols, the cross-asset one, with the very functions behind the ``features`` assets.
+    Computes every family that reads bars alone and, for several symbols, the cross-asset ones,
+    with the very functions behind the ``features`` assets; also those of one's own
+    (``features.custom_modules``). What else is handed over adds families: sectors of instruments
+    the sector-relative one, their calendars the calendar's, shorter bars the multi-timeframe and
+    realised-volatility ones.
 
     Parameters
     ----------
@@ -45,7 +51,13 @@ class QuantumFeatureEngine:
     def __init__(self, config: TradingConfig | None = None) -> None:
         self.config = config or TradingConfig()
 
-    def engineer_features(self, ohlcv: Frame) -> Frame:
+    def engineer_features(
+        self,
+        ohlcv: Frame,
+        *,
+        instruments: pd.DataFrame | pl.DataFrame | None = None,
+        shorter: Mapping[str, pd.DataFrame | pl.DataFrame] | None = None,
+    ) -> Frame:
         """Append features to OHLCV bars.
 
         Parameters
@@ -53,6 +65,12 @@ class QuantumFeatureEngine:
         ohlcv
             pandas or polars frame with ``close`` and, where known, ``open``, ``high``, ``low``,
             ``volume``, ``adj_close``, ``symbol`` and a time column or index, in any order.
+        instruments
+            ``symbol`` with ``sector`` and ``calendar`` (an exchange's code, or ``24/7``), either or
+            both. A sector is taken to have held all along.
+        shorter
+            OHLCV frames of bars shorter than a day by length (``1m``, ``5m``, ``15m``, ``1h``),
+            timed by their ends, as `ohlcv` must be then.
 
         Returns
         -------
@@ -68,11 +86,42 @@ class QuantumFeatureEngine:
         given = read_ohlcv(ohlcv)
         bars = given.bars
         frame = bars.sort(KEY)
-        for family in self._families(bars):
-            frame = frame.join(family, on=KEY, how="left", maintain_order="left")
+        for family in self._families(tables(bars, instruments, shorter)):
+            on = [name for name in KEY if name in family.columns]
+            frame = frame.join(family, on=on, how="left", maintain_order="left")
         frame = self._with_custom(frame)
         names = [name for name in frame.columns if name not in bars.columns]
         return given.with_features(frame.select("_row", *names))
+
+    def engineer_intraday_features(self, ohlcv: Frame, freq: str) -> Frame:
+        """Append the features of ``features.intraday`` to OHLCV bars shorter than a day.
+
+        Parameters
+        ----------
+        ohlcv
+            As in `engineer_features`, timed by the ends of the bars.
+        freq
+            Their length: ``1m``, ``5m``, ``15m`` or ``1h``.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            The same rows, order and index with one float column per feature.
+
+        Raises
+        ------
+        FeatureError
+            The frame cannot be read, or there is no such length.
+        """
+        if freq not in intraday.LENGTHS:
+            raise FeatureError(
+                f"no bar length is called {freq!r}; there are {', '.join(intraday.LENGTHS)}"
+            )
+        given = read_ohlcv(ohlcv)
+        found = intraday.compute({freq: shorter_bars(ohlcv)}).drop("freq", "known_at")
+        return given.with_features(
+            given.bars.select("_row", *KEY).join(found, on=KEY, how="left").drop(KEY)
+        )
 
     def custom_features(self, frame: pl.DataFrame) -> Iterable[pl.Expr] | pl.DataFrame:
         """Add features of one's own; override in a subclass.
@@ -93,16 +142,20 @@ class QuantumFeatureEngine:
         """
         return ()
 
-    def _families(self, bars: pl.DataFrame) -> Iterable[pl.DataFrame]:
-        several = bars["symbol"].n_unique() > 1
+    def _families(self, known: Mapping[str, pl.DataFrame]) -> Iterable[pl.DataFrame]:
+        several = known["bars"]["symbol"].n_unique() > 1
+        columns = known["instruments"].columns if "instruments" in known else []
+        of_instruments = {"sector_relative": "sector", "calendar": "calendar"}
         for family in all_families(self.config):
-            reads_bars_alone = set(family.inputs) == {"bars"}
+            needed = of_instruments.get(family.name)
             if (
-                reads_bars_alone
+                set(family.inputs) <= set(known)
+                and family.name not in NOT_DAILY
+                and (needed is None or needed in columns)
                 and family.enabled(self.config)
-                and (several or family.name != "cross_asset")
+                and (several or family.name not in ("cross_asset", "sector_relative"))
             ):
-                yield family.compute({"bars": bars}, self.config)
+                yield family.compute({name: known[name] for name in family.inputs}, self.config)
 
     def _with_custom(self, frame: pl.DataFrame) -> pl.DataFrame:
         custom = self.custom_features(frame)

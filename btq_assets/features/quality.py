@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import features as contracts
@@ -44,35 +45,51 @@ def quality(
     Parameters
     ----------
     families
-        Feature tables by family name; absent and empty ones give no rows.
+        Feature tables by family name, the user's own among them; absent and empty ones give no
+        rows. Floats outside the key are features.
     config
         Gives the training window.
 
     Returns
     -------
     polars.DataFrame
-        One row per universe and feature, sorted.
+        One row per universe, bar length and feature, sorted.
     """
     config = config or TradingConfig()
     window = reference_window(config)
-    tables = {name: frame for name, frame in families.items() if not frame.is_empty()}
-    universes = sorted({name for frame in tables.values() for name in frame["universe"].unique()})
     rows: list[dict[str, object]] = []
-    for universe in universes:
-        mine = {n: f.filter(pl.col("universe") == universe) for n, f in tables.items()}
-        mine = {name: frame for name, frame in mine.items() if not frame.is_empty()}
+    for (freq, universe), mine in _by_length_and_universe(families, config).items():
         clusters = redundancy(_training_panel(mine, window))
         for family, frame in mine.items():
             recent = frame["ts"].unique().sort().tail(RECENT_SESSIONS)
             rows += [
-                {"universe": universe, "feature": feature, "family": family}
+                {"universe": universe, "freq": freq, "feature": feature, "family": family}
                 | _presence(frame, feature)
                 | _drift(frame, feature, window, recent)
                 | clusters.get(feature, _ALONE)
-                for feature in contracts.feature_names(family)
+                for feature in _features_of(frame)
             ]
     columns = contracts.QUALITY.schema
     return pl.DataFrame(rows, schema=columns).sort(contracts.QUALITY.key)
+
+
+def _by_length_and_universe(
+    families: Mapping[str, pl.DataFrame], config: TradingConfig
+) -> dict[tuple[str, str], dict[str, pl.DataFrame]]:
+    """Rows of each family, by bar length and universe."""
+    found: dict[tuple[str, str], dict[str, pl.DataFrame]] = {}
+    for name, frame in families.items():
+        if "freq" not in frame.columns:
+            length = config.features.tick_bar if name == "tick_microstructure" else "1d"
+            frame = frame.with_columns(freq=pl.lit(length))
+        parts = frame.partition_by("freq", "universe", as_dict=True, maintain_order=True)
+        for (freq, universe), part in parts.items():
+            found.setdefault((freq, universe), {})[name] = part
+    return found
+
+
+def _features_of(frame: pl.DataFrame) -> list[str]:
+    return frame.select(cs.float()).columns
 
 
 def population_stability(reference: np.ndarray, recent: np.ndarray) -> float:
@@ -206,7 +223,7 @@ def _training_panel(
     panel = keys.gather_every(max(1, -(-keys.height // SAMPLED_ROWS)))
     for name, frame in tables.items():
         on = ["symbol", "ts"] if name in by_symbol else ["ts"]
-        columns = contracts.feature_names(name)
+        columns = _features_of(frame)
         panel = panel.join(frame.select(*on, *columns), on=on, how="left")
     return panel.drop("symbol", "ts")
 

@@ -19,6 +19,7 @@ from btq_assets.contracts.features.catalogue import CATALOGUE, REQUIREMENTS
 from btq_assets.contracts.features.cross_asset import CROSS_ASSET
 from btq_assets.contracts.features.dark_pool import DARK_POOL
 from btq_assets.contracts.features.fractional import FRACTIONAL
+from btq_assets.contracts.features.intraday import INTRADAY
 from btq_assets.contracts.features.labels import LABELS
 from btq_assets.contracts.features.macro import MACRO
 from btq_assets.contracts.features.macro_curve import MACRO_CURVE
@@ -56,6 +57,7 @@ FAMILY_CONTRACTS: dict[str, TableContract] = {
         TALIB,
         VOLUME,
         MULTI_TIMEFRAME,
+        INTRADAY,
         TICK_MICROSTRUCTURE,
         VOLATILITY_MODELS,
         REALISED_VOLATILITY,
@@ -74,12 +76,14 @@ FAMILIES = tuple(FAMILY_CONTRACTS)
 NAMED_SETS = ("alpha101", "alpha158", "alpha360", "talib")
 
 #: Families whose rows are no daily bars.
-NOT_DAILY = ("tick_microstructure",)
+NOT_DAILY = ("intraday", "tick_microstructure")
+
+#: The user's own family: its columns follow from `features.custom_modules`.
+CUSTOM = "custom"
 
 PANEL = panel_contract(
-    contract
-    for contract in FAMILY_CONTRACTS.values()
-    if contract.name not in (*NAMED_SETS, *NOT_DAILY)
+    (c for name, c in FAMILY_CONTRACTS.items() if name not in (*NAMED_SETS, *NOT_DAILY)),
+    (FAMILY_CONTRACTS[name] for name in NOT_DAILY),
 )
 
 __all__ = [
@@ -90,11 +94,13 @@ __all__ = [
     "CATALOGUE",
     "CROSS_ASSET",
     "CROSS_ASSET_STRUCTURE",
+    "CUSTOM",
     "DARK_POOL",
     "DOCUMENT_SCORES",
     "FAMILIES",
     "FAMILY_CONTRACTS",
     "FRACTIONAL",
+    "INTRADAY",
     "LABELS",
     "MACRO",
     "MACRO_CURVE",

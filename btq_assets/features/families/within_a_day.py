@@ -22,6 +22,12 @@ def _realised_memory(features: FeaturesSection) -> int:
     return max(1_400, features.har_window_sessions + 70)
 
 
+def _has_shorter_bars(config: TradingConfig) -> bool:
+    from btq_assets.sources.market.resampling import serves_intraday
+
+    return serves_intraday(config)
+
+
 def _has_ticks(config: TradingConfig) -> bool:
     """Whether any source of trades, quotes or books is switched on."""
     sources = config.sources
@@ -68,6 +74,23 @@ FAMILIES: tuple[Family, ...] = (
         whole=("bars_1m", "bars_5m", "bars_15m", "bars_1h"),
         symbols=2,
         code=("features.kernels", "timeline"),
+        absent_as_empty=True,
+    ),
+    Family(
+        contracts.INTRADAY,
+        shown="intraday_trend_20",
+        note="Rows are finished bars of 1m, 5m, 15m and 1h, not sessions; look-backs are counted in "
+        "bars and given in the formulas. Prices as traded: moves over nights, with their splits "
+        "and dividends, are left out. In the graph only where a source has such bars.",
+        inputs={
+            "bars_1m": core.BARS_1M,
+            "bars_5m": core.BARS_5M,
+            "bars_15m": core.BARS_15M,
+            "bars_1h": core.BARS_1H,
+        },
+        symbols=2,
+        code=("features.kernels",),
+        optional=_has_shorter_bars,
         absent_as_empty=True,
     ),
     Family(

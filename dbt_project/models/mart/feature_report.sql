@@ -21,6 +21,7 @@ importances as (
 
 select
     quality.universe,
+    quality.freq,
     quality.feature,
     quality.family,
     catalogue.formula,
@@ -43,5 +44,7 @@ from {{ source('features', 'quality') }} as quality
 inner join {{ source('features', 'catalogue') }} as catalogue
     on quality.feature = catalogue.name
 left join importances
-    on quality.universe = importances.universe and quality.feature = importances.feature
-order by quality.universe, importances.importance_lightgbm desc nulls last, quality.feature
+    on quality.universe = importances.universe
+    and quality.feature = importances.feature
+    and quality.freq = '1d'
+order by quality.universe, quality.freq, importances.importance_lightgbm desc nulls last, quality.feature

@@ -7,12 +7,16 @@ with fits as (
     from {{ source('models', 'importances_lightgbm') }}
     group by universe, feature
 )
-select quality.universe, quality.feature
+select quality.universe, quality.freq, quality.feature
 from {{ source('features', 'quality') }} as quality
 left join {{ ref('feature_report') }} as report
-    on quality.universe = report.universe and quality.feature = report.feature
+    on quality.universe = report.universe
+    and quality.freq = report.freq
+    and quality.feature = report.feature
 left join fits
-    on quality.universe = fits.universe and quality.feature = fits.feature
+    on quality.universe = fits.universe
+    and quality.feature = fits.feature
+    and quality.freq = '1d'
 where
     report.feature is null
     or report.missing_share <> quality.missing_share

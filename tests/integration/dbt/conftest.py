@@ -354,8 +354,16 @@ def _feature_tables() -> dict[base.TableContract, pl.DataFrame]:
             features.TECHNICAL, universe="us20", symbol="A", ts=CLOSES[2], rsi_14=55.0
         ),
         features.MACRO: of(features.MACRO, universe="us20", ts=CLOSES[2], vix_level=14.0),
+        features.INTRADAY: of(
+            features.INTRADAY, universe="us20", symbol="A", freq="5m", ts=CLOSES[2],
+            known_at=CLOSES[2] + dt.timedelta(seconds=2), intraday_rsi_14=40.0,
+        ),
+        features.TICK_MICROSTRUCTURE: of(
+            features.TICK_MICROSTRUCTURE, universe="us20", symbol="A", ts=CLOSES[2], vpin=0.5,
+            n_trades=1, n_aggressor_known=1, n_lee_ready_right=1, n_tick_rule_right=1,
+        ),
         features.QUALITY: of(
-            features.QUALITY, universe="us20", feature="rsi_14", family="technical",
+            features.QUALITY, universe="us20", freq="1d", feature="rsi_14", family="technical",
             missing_share=0.25, cluster="rsi_14", cluster_size=1, n_rows=4, reference_start=CLOSES[0], reference_end=CLOSES[9],
             n_reference=3, n_recent=3,
         ),

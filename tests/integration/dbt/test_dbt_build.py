@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
-from btq_assets.contracts import all_contracts, features
+from btq_assets.contracts import all_contracts, base, features
 from data_quality import dbt_files
 
 
@@ -229,15 +231,69 @@ def test_the_panel_has_every_family_at_every_bar(warehouse) -> None:
     rows = query(
         warehouse,
         "select symbol, freq, rsi_14, vix_level, universe_beta from features.panel "
-        "where universe = 'us20' and ts = timestamptz '2020-01-08 21:00:00+00' order by symbol",
+        "where universe = 'us20' and freq = '1d' "
+        "and ts = timestamptz '2020-01-08 21:00:00+00' order by symbol",
     )
     # The market-wide family is joined by session, the other by symbol; the rest is null.
     assert rows == [
         ("A", "1d", 55.0, 14.0, None),
         *((symbol, "1d", None, 14.0, None) for symbol in "BCD"),
     ]
-    counts = "select (select count(*) from features.panel) = (select count(*) from core.bars_1d)"
+    counts = "select (select count(*) from features.panel where freq = '1d') = (select count(*) from core.bars_1d)"
     assert query(warehouse, counts) == [(True,)]
+
+
+def test_the_panel_has_a_row_for_each_shorter_bar_beside_the_daily_ones(warehouse) -> None:
+    rows = query(
+        warehouse,
+        "select freq, epoch(known_at - ts), rsi_14, intraday_rsi_14, vpin from features.panel "
+        "where universe = 'us20' and symbol = 'A' and ts = timestamptz '2020-01-08 21:00:00+00' "
+        "order by freq",
+    )
+    # Ticks are gathered in bars of a minute (features.tick_bar), known when they end.
+    assert rows == [
+        ("1d", 0, 55.0, None, None),
+        ("1m", 0, None, None, 0.5),
+        ("5m", 2, None, 40.0, None),
+    ]
+
+
+def test_the_panel_reads_alike_in_sql_polars_and_pandas(warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        panel = "select * from features.panel order by universe, symbol, freq, ts"
+        in_polars = base.cast_to_contract(connection.execute(panel).pl(), features.PANEL)
+        in_pandas = connection.execute(panel).df()
+        total = "select count(*), sum(rsi_14), sum(intraday_rsi_14) from features.panel"
+        (counted,) = connection.execute(total).fetchall()
+    assert base.violations(in_polars, features.PANEL).is_empty()
+    assert list(in_pandas.columns) == in_polars.columns == list(features.PANEL.column_names)
+    for read in (in_polars, in_pandas):
+        found = (len(read), read["rsi_14"].sum(), read["intraday_rsi_14"].sum())
+        assert found == counted == (in_polars.height, 55.0, 40.0)
+    # Compact as it is stored: float32 stays float32 in both.
+    assert in_pandas["intraday_rsi_14"].dtype == "float32"
+    assert in_polars.schema["intraday_rsi_14"] == pl.Float32
+
+
+def test_features_of_ones_own_are_columns_of_the_panel(warehouse, run_dbt, tmp_path) -> None:
+    file = tmp_path / "own.duckdb"
+    shutil.copy(warehouse.file, file)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "create table features.custom as "
+            "select universe, symbol, ts, 7.0::double as own_gap from core.bars_1d where symbol = 'B'"
+        )
+    settings = json.dumps({"custom_modules": True})
+    done = run_dbt(tmp_path, "build", "--select", "panel", "--vars", settings, file=file)
+    assert done.returncode == 0, done.stdout
+    with duckdb.connect(str(file)) as connection:
+        found = connection.execute(
+            "select symbol, freq, own_gap from features.panel where universe = 'us20' "
+            "and ts = timestamptz '2020-01-08 21:00:00+00' order by symbol, freq"
+        ).fetchall()
+    assert ("B", "1d", 7.0) in found
+    assert [value for *_, value in found if value is not None] == [7.0]
 
 
 def test_the_feature_report_has_means_over_the_fits_of_each_model(warehouse) -> None:

@@ -114,9 +114,17 @@ def test_the_catalogue_the_graph_and_the_engine_know_them(module, bars):
         bars.select("symbol", "ts", "open", "high", "low", "close", "volume")
     )
     assert found["own_trend"].drop_nulls().len() > 0
+    own, panel, judged = (
+        dg.AssetKey(["features", name]) for name in ("custom", "panel", "quality")
+    )
     graph = build_definitions(config).resolve_asset_graph()
-    assert dg.AssetKey(["features", "custom"]) in graph.get_all_asset_keys()
-    assert dg.AssetKey(["features", "custom"]) not in build_definitions(TradingConfig()).resolve_asset_graph().get_all_asset_keys()  # fmt: skip
+    assert own in graph.materializable_asset_keys
+    # The panel and the judgement of all features wait for them.
+    assert own in graph.get(panel).parent_keys
+    assert own in graph.get(judged).parent_keys
+    without = build_definitions(TradingConfig()).resolve_asset_graph()
+    assert own not in without.materializable_asset_keys
+    assert own not in without.get(judged).parent_keys
 
 
 @pytest.mark.parametrize(

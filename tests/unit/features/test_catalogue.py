@@ -9,7 +9,6 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts import features as contracts
 from btq_assets.contracts.base import cast_to_contract, violations
 from btq_assets.features import catalogue
-from btq_assets.features.definitions import KEY
 from btq_assets.features.families import FAMILY
 from btq_assets.features.reference import markdown
 
@@ -71,7 +70,7 @@ def test_values_are_possible_and_present(family, families, world, small_config):
     # Among four symbols ranks hardly move, and #92 correlates them over seven sessions.
     empty -= {"alpha101_092"}
     assert empty == set(FAMILY[family].switched_off(small_config.features))
-    assert frame.equals(frame.sort([name for name in KEY if name in frame.columns]))
+    assert frame.equals(frame.sort(contract.key))
 
 
 def test_the_reference_page_is_true(pytestconfig):

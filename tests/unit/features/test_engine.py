@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+import instrument_frames
+import intraday_frames
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -75,6 +77,74 @@ def test_an_adjusted_close_carries_over_to_the_range(one, config):
         rel_tol=1e-9,
         abs_tol=1e-11,
     )
+
+
+def test_instruments_add_sectors_and_a_calendar_with_the_values_of_the_families(
+    make_bars, families, config
+):
+    bars = make_bars(3, 300, universe="input")
+    known = pl.DataFrame(
+        {"symbol": ["S00", "S01", "S02"], "sector": ["Tech", "Tech", None], "calendar": "XNYS"}
+    )
+    engine = QuantumFeatureEngine(config)
+    given = bars.select("symbol", "ts", *RAW)
+    for frame in (known, known.to_pandas()):
+        found = engine.engineer_features(given, instruments=frame)
+        for family, on in (("sector_relative", ["symbol", "ts"]), ("calendar", ["ts"])):
+            table = instrument_frames.instruments(bars).drop("sector", "calendar")
+            instruments = table.join(known, on="symbol")
+            expected = families[family]({"bars": bars, "instruments": instruments}, config)
+            names = list(feature_names(family))
+            mine = found.select(*on, *names).unique().sort(on)
+            assert_frame_equal(mine, expected.select(*on, *names).sort(on))
+    assert "calendar_week_phase_sin" not in engine.engineer_features(given).columns
+    sectors = engine.engineer_features(given, instruments=known.drop("calendar"))
+    assert "sector_relative_return_5d" in sectors.columns
+    assert "calendar_sessions_into_month" not in sectors.columns
+
+
+def test_shorter_bars_add_timeframes_and_have_features_of_their_own(make_bars, families, config):
+    bars = make_bars(2, 120, universe="input")
+    frames = {"bars": bars, **intraday_frames.timeframes(bars)}
+    engine = QuantumFeatureEngine(config)
+    shorter = {
+        freq: frames[f"bars_{freq}"].select("symbol", "ts", *RAW)
+        for freq in ("1m", "5m", "15m", "1h")
+    }
+    found = engine.engineer_features(bars.select("symbol", "ts", *RAW), shorter=shorter)
+    names = ["symbol", "ts", *feature_names("multi_timeframe")]
+    expected = families["multi_timeframe"](frames, config).select(names)
+    assert_frame_equal(found.select(names).sort("symbol", "ts"), expected, rel_tol=1e-9)
+    own = shorter["5m"].to_pandas()
+    with_features = engine.engineer_intraday_features(own, "5m")
+    wanted = families["intraday"](frames, config).filter(freq="5m")
+    pd.testing.assert_frame_equal(with_features[list(own.columns)], own)
+    np.testing.assert_allclose(
+        with_features.sort_values(["symbol", "ts"])["intraday_trend_20"].to_numpy(),
+        wanted.sort("symbol", "ts")["intraday_trend_20"].to_numpy(),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"instruments": pl.DataFrame({"symbol": ["input"]})}, "sector or calendar"),
+        ({"instruments": pl.DataFrame({"symbol": ["a", "a"], "sector": "x"})}, "symbol twice"),
+        ({"shorter": {"5min": pl.DataFrame()}}, "no bar length is called"),
+    ],
+)
+def test_what_cannot_be_read_beside_the_bars_is_named(settings, message, one, config):
+    with pytest.raises(FeatureError, match=message):
+        QuantumFeatureEngine(config).engineer_features(one.select("ts", *RAW), **settings)
+
+
+def test_shorter_bars_need_the_times_the_daily_ones_ended(one, config):
+    dated = one.select("ts", *RAW).with_columns(pl.col("ts").dt.truncate("1d"))
+    with pytest.raises(FeatureError, match="dated, not timed"):
+        QuantumFeatureEngine(config).engineer_features(dated, shorter={"5m": dated})
+    with pytest.raises(FeatureError, match="no bar length is called '2m'"):
+        QuantumFeatureEngine(config).engineer_intraday_features(dated, "2m")
 
 
 def test_a_subclass_adds_expressions_that_stay_within_a_symbol(make_bars, config):

@@ -128,6 +128,23 @@ def test_the_training_window_alone_decides_what_is_redundant(split: TradingConfi
     )
 
 
+def test_features_of_ones_own_are_judged_beside_the_others(split: TradingConfig) -> None:
+    house = technical()
+    own = house.select("universe", "symbol", "ts", own_twin=pl.col("return_1d") * 2)
+    rows = quality({"technical": house, "custom": own}, split)
+    (row,) = rows.filter(family="custom").to_dicts()
+    assert (row["feature"], row["freq"], row["missing_share"]) == ("own_twin", "1d", 0.0)
+    assert (row["nearest_feature"], row["cluster_size"]) == ("return_1d", 2)
+
+
+def test_each_bar_length_is_judged_by_itself(split: TradingConfig) -> None:
+    house = technical().with_columns(freq=pl.lit("5m"))
+    slow = house.with_columns(freq=pl.lit("1h"), return_1d=pl.lit(None, pl.Float64))
+    rows = quality({"intraday": pl.concat([house, slow])}, split).filter(feature="return_1d")
+    assert dict(rows.select("freq", "missing_share").iter_rows()) == {"1h": 1.0, "5m": 0.0}
+    assert rows["n_rows"].to_list() == [house.height] * 2
+
+
 def test_rows_fit_the_contract_and_absent_families_have_none(
     families, world, small_config, split: TradingConfig
 ) -> None:
@@ -137,4 +154,9 @@ def test_rows_fit_the_contract_and_absent_families_have_none(
     assert violations(rows, contracts.QUALITY).is_empty()
     assert "technical" not in set(rows["family"])
     assert {"us20", "fx"} <= set(rows["universe"])
+    lengths = rows.group_by("family").agg(pl.col("freq").unique().sort())
+    by_family = dict(lengths.iter_rows())
+    assert by_family["volatility"] == ["1d"]
+    assert by_family["intraday"] == ["15m", "1h", "1m", "5m"]
+    assert by_family["tick_microstructure"] == [small_config.features.tick_bar]
     assert quality({}, split).is_empty()
