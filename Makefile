@@ -68,6 +68,9 @@ test-all: install-dev ## The slow suites too; their last result stands in docs/t
 bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_startup.py
 	$(BIN)/python tests/performance/bench_features.py
+	$(BIN)/python tests/performance/bench_alpha158.py
+	$(BIN)/python tests/performance/bench_growth.py
+	$(BIN)/python tests/performance/bench_garch.py
 	$(BIN)/python tests/performance/bench_engine.py
 	$(BIN)/python tests/performance/bench_ingest.py
 	$(BIN)/python tests/performance/bench_quality.py

@@ -1,12 +1,15 @@
 """Alpha158, and fourteen of its factors, against qlib and KunQuant.
 
-    python tests/performance/bench_alpha158.py --qlib-python PYTHON [--symbols 800] [--sessions 3500]
+    python tests/performance/bench_alpha158.py --qlib-python PYTHON [--symbols 800]
+        [--sessions 3500] [--rounds 2]
 
+The sizes in brackets are qlib's published task; without them it is a short one.
 The other interpreter (or BTQ_QLIB_PYTHON) has pyqlib and, where it installs, kunquant; without
 it they are skipped, and the output says so. All sides compute the same seeded panel
 with two processes or threads, one after the other in every round, each in a fresh interpreter:
 *cold* is the first computation there, loading libraries and compiled code included, *warm* the
-best of the later ones. qlib and we go from files on disk to a frame in memory; KunQuant is given
+best of the later ones. qlib and we go from uncompressed files on disk (its own format, Parquet) to
+a frame in memory; KunQuant is given
 matrices in memory and returns matrices, its compiling is told apart.
 Processor time is shown beside wall time, since other work on the machine disturbs it less.
 
@@ -267,9 +270,9 @@ def race(folder: Path, names: list[str], pythons: dict[str, str], rounds: int) -
 def main() -> None:
     """Make the panel, run both tasks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--symbols", type=int, default=800)
-    parser.add_argument("--sessions", type=int, default=3_500)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--symbols", type=int, default=100)
+    parser.add_argument("--sessions", type=int, default=1_250)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--qlib-python", default=os.environ.get("BTQ_QLIB_PYTHON", ""))
     parser.add_argument("--task", choices=("fourteen", "all", "both"), default="both")
     parser.add_argument("--without", choices=("qlib", "kunquant"), help="Leave a side out.")

@@ -1,6 +1,6 @@
 """Volatility models refitted monthly, against a loop over the package arch, in one run.
 
-    python tests/performance/bench_garch.py [--series 50] [--sessions 2520] [--peer-series 1]
+    python tests/performance/bench_garch.py [--series 50] [--sessions 2520] [--peer-series 5]
 
 Both sides fit each model on all returns so far after every 21 sessions, from the 504th on, and
 forecast the next session's volatility. Series are simulated from GJR-GARCH, seeded. The peer fits
@@ -77,17 +77,17 @@ def peer(returns: np.ndarray, model: str) -> np.ndarray:
     return np.array(found)
 
 
-def seconds(work) -> tuple[float, Any]:
-    """Wall-clock time and result."""
-    start = time.perf_counter()
+def seconds(work) -> tuple[float, float, Any]:
+    """Wall-clock time, processor time and result."""
+    start, before = time.perf_counter(), time.process_time()
     result = work()
-    return time.perf_counter() - start, result
+    return time.perf_counter() - start, time.process_time() - before, result
 
 
 def main() -> None:
     """Compare forecasts, then times."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--series", type=int, default=50)
+    parser.add_argument("--series", type=int, default=8)
     parser.add_argument("--sessions", type=int, default=2_520)
     parser.add_argument("--peer-series", type=int, default=1)
     parser.add_argument("--models", nargs="+", default=list(KINDS), choices=KINDS)
@@ -96,24 +96,34 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     returns = simulated(given.series, given.sessions)
     n_fits = len(range(FIRST_FIT, given.sessions + 1, EVERY))
-    cold, _ = seconds(lambda: [ours(returns[:1, : FIRST_FIT + 1], m, 1) for m in given.models])
-    print(f"{given.series} series x {given.sessions} sessions, {n_fits} fits each; {cores} cores")
+    cold, _, _ = seconds(lambda: [ours(returns[:1, : FIRST_FIT + 1], m, 1) for m in given.models])
+    print(
+        f"{given.series} series x {given.sessions} sessions, {n_fits} fits each; {cores} cores, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
     print(f"first call, with compiled code loaded or made: {cold:.1f} s")
     target = 0.8 * cores
     for model in given.models:
-        theirs_took, theirs = seconds(lambda m=model: peer(returns[: given.peer_series], m))
-        one_took, one = seconds(lambda m=model: ours(returns, m, 1))
-        took, found = seconds(lambda m=model: ours(returns, m, cores))
+        theirs_took, theirs_used, theirs = seconds(
+            lambda m=model: peer(returns[: given.peer_series], m)
+        )
+        one_took, _, one = seconds(lambda m=model: ours(returns, m, 1))
+        took, used, found = seconds(lambda m=model: ours(returns, m, cores))
         if not np.array_equal(one, found):
             raise SystemExit(f"{model}: results depend on the number of threads")
         gaps = np.abs(found[: given.peer_series] / theirs - 1)
         if np.median(gaps) > TOLERANCE:
             raise SystemExit(f"{model}: the median forecast is {np.median(gaps):.1e} off arch's")
-        scaled = theirs_took * given.series / given.peer_series
+        more = given.series / given.peer_series
+        scaled = theirs_took * more
         print(
             f"{model:7s} arch {theirs_took:.1f} s for {given.peer_series} series, "
             f"{scaled:.0f} s scaled to {given.series}; ours {one_took:.2f} s with 1 thread, "
             f"{took:.2f} s with {cores}; ratio {scaled / took:.0f} (target {target:.1f})"
+        )
+        print(
+            f"        processor {theirs_used * more:.0f} s scaled against {used:.1f} s, "
+            f"{more * theirs_used / used:.0f} times"
         )
         print(
             f"        forecasts differ by {np.median(gaps):.1e} in the median, {gaps.max():.1e} at "
