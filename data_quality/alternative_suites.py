@@ -9,7 +9,7 @@ from __future__ import annotations
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckGroup
 from data_quality import action_views, alternative_views
-from data_quality.declarations import History, Suite, View, between
+from data_quality.declarations import Expectation, History, Suite, View, between
 from data_quality.runner import check_group
 
 _OPTIONS = (
@@ -74,6 +74,15 @@ _ONCHAIN = (
     ),
 )  # fmt: skip
 
+
+def _as_many_as_usual(view: str, stretch: str) -> Expectation:
+    """A list of symbols by week or session is neither cut short nor doubled."""
+    return between(
+        "as_many_symbols_as_usual", view, "symbols_to_usual", 0.5, 2,
+        f"A {stretch} has half to twice the symbols of the median {stretch}.",
+    )  # fmt: skip
+
+
 _DARK_POOL = (
     between(
         "trades_have_a_trades_size", "weeks", "shares_per_trade", 1, 1e5,
@@ -83,10 +92,7 @@ _DARK_POOL = (
         "published_in_time", "weeks", "published_after_days", None, 120,
         "A week is known within four months.",
     ),
-    between(
-        "as_many_symbols_as_usual", "weeks", "symbols_to_usual", 0.5, 2,
-        "A week has half to twice the symbols of the median week.",
-    ),
+    _as_many_as_usual("weeks", "week"),
     between(
         "no_week_is_missing", "weeks", "weeks_since_last", None, 1,
         "Weeks follow one another.",
@@ -94,10 +100,7 @@ _DARK_POOL = (
 )  # fmt: skip
 
 _SHORT_VOLUME = (
-    between(
-        "as_many_symbols_as_usual", "sessions", "symbols_to_usual", 0.5, 2,
-        "A session has half to twice the symbols of the median session.",
-    ),
+    _as_many_as_usual("sessions", "session"),
     between(
         "no_session_is_missing", "sessions", "days_since_last", None, 5,
         "Sessions lie at most five days apart: a long weekend and a holiday.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, CheckSpec
 from data_quality.declarations import Expectation, Suite, View
 
@@ -55,6 +56,25 @@ def group_of(suite: Suite, suite_for: Callable[[CheckContext], Suite]) -> CheckG
         return run_suite(chosen, frame, _stored(chosen, frame, context))
 
     return CheckGroup(specs, run)
+
+
+def group_beside(
+    declare: Callable[..., Suite], contract: TableContract, other: TableContract | None
+) -> CheckGroup:
+    """Checks of a table held against another one that the same asset writes.
+
+    Parameters
+    ----------
+    declare
+        ``declare(contract)``, and ``declare(contract, frame of the other table)``.
+    contract, other
+        The table, and the other one; without it the table is judged alone.
+    """
+
+    def suite_for(context: CheckContext) -> Suite:
+        return declare(contract, context.frames[other.table]) if other else declare(contract)
+
+    return group_of(declare(contract), suite_for)
 
 
 def run_suite(
@@ -169,7 +189,11 @@ def _answers(
         gx.ExpectationSuite(view.name, expectations=[_translated(item) for item in chosen]),
         result_format=result_format,
     )
-    return {answer.expectation_config.meta["name"]: answer for answer in result.results}
+    # Answers come in an order of their own.
+    return {
+        answer.expectation_config.meta["name"]: answer  # type: ignore[union-attr]
+        for answer in result.results
+    }
 
 
 def _n_unexpected(answer: Any) -> int:
@@ -219,7 +243,7 @@ def _outcome(
 
 def _worst(expectation: Expectation, view: View, rows: pl.DataFrame) -> list[dict[str, Any]]:
     """The rows farthest out of the bounds, where there are bounds; else whatever is told."""
-    if not _has_bounds(expectation):
+    if expectation.column is None or not _has_bounds(expectation):
         return []
     # Not a number is not judged, and would count as larger than any.
     value = pl.col(expectation.column).cast(pl.Float64).fill_nan(None)

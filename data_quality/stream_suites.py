@@ -13,10 +13,10 @@ from __future__ import annotations
 import polars as pl
 
 from btq_assets.contracts.base import TableContract
-from btq_assets.contracts.checks import CheckContext, CheckGroup
+from btq_assets.contracts.checks import CheckGroup
 from data_quality import stream_views
 from data_quality.declarations import Expectation, Suite, View, between
-from data_quality.runner import check_group, group_of
+from data_quality.runner import check_group, group_beside
 
 #: An exchange's clock and ours may differ by so much.
 CLOCK_TOLERANCE_S = 2.0
@@ -185,11 +185,7 @@ def trades_suite(contract: TableContract, gaps: TableContract | None = None) -> 
     gaps
         Table of gaps the same asset writes; without one every hole in the numbers counts.
     """
-
-    def suite_for(context: CheckContext) -> Suite:
-        return trades_declaration(contract, context.frames[gaps.table] if gaps else None)
-
-    return group_of(trades_declaration(contract), suite_for)
+    return group_beside(trades_declaration, contract, gaps)
 
 
 def quotes_suite(contract: TableContract) -> CheckGroup:
@@ -204,8 +200,4 @@ def book_suite(contract: TableContract) -> CheckGroup:
 
 def gaps_suite(contract: TableContract, book: TableContract) -> CheckGroup:
     """Checks of ``raw.stream_gaps``, held against the `book` the same asset writes; all warn."""
-
-    def suite_for(context: CheckContext) -> Suite:
-        return gaps_declaration(contract, context.frames[book.table])
-
-    return group_of(gaps_declaration(contract), suite_for)
+    return group_beside(gaps_declaration, contract, book)

@@ -37,6 +37,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from record import record
 
 NOW = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 
@@ -338,6 +339,8 @@ def _session_line(folder: Path, file: Path) -> str:
             seconds, n_more = ingest(inbox, data, suite=suite)
             more.append(seconds)
         one = Spent(min(s.cpu for s in more), min(s.wall for s in more))
+        named = "session_share_with_suite" if suite else "session_share"
+        record(named, (one.cpu - floor.cpu) / whole.cpu)
         lines.append(
             f"  {'with' if suite else 'without'} the suite: ten years, {n_rows:,} rows, {whole}; "
             f"one session more, {(n_more - n_rows) // 3} rows, {one} = {one.wall / whole.wall:.1%} "
@@ -410,6 +413,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         f"  read, contract, commit and version: {ours} = {ours.wall / bare.wall:.1f} x "
         f"({ours.cpu / bare.cpu:.1f} x)   (target <= 3 x)"
     )
+    record("storing_ratio", ours.cpu / bare.cpu)
     seconds = suite_seconds(rows)
     print(f"  suite of raw bars beside it: {seconds / rows.height * 1e6:.1f} s per million rows")
 
@@ -423,6 +427,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         f"resampling {bars.height:,} bars of a minute to {', '.join(freqs)}: {seconds * 1e3:.0f} ms "
         f"= {bars.height / seconds / 1e6:.1f} M bars/s   (target >= 5)"
     )
+    record("resampling_rate", bars.height / seconds)
 
     inbox = folder / "big"
     inbox.mkdir()

@@ -15,6 +15,7 @@ import time
 import numpy as np
 import polars as pl
 from bench_incremental import generated_bars
+from record import record
 
 from btq_assets.config import TradingConfig
 from btq_assets.features.families import FAMILIES, FAMILY
@@ -76,6 +77,8 @@ def main() -> None:
     for label, taken in (("wall clock", wall), ("processor", processor)):
         p50, p99 = np.percentile(taken, [50, 99])
         print(f"{label:12} p50 {p50:7.1f} ms   p99 {p99:7.1f} ms   max {taken.max():7.1f} ms")
+    if given.symbols == 500:
+        record("live_update_p99", float(np.percentile(wall, 99)))
     if not given.slow:
         return
     for family in FAMILIES:
