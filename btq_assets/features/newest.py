@@ -33,7 +33,7 @@ from btq_assets.features.latest import (
     parse_all,
 )
 from btq_assets.features.tails import as_stamp, priced
-from btq_assets.features.trailing import Trailing, histories, stamps
+from btq_assets.features.trailing import Places, Trailing, histories, stamps
 
 #: Sessions of one symbol up to which its new rows are evaluated one by one.
 MOST_SESSIONS = 8
@@ -118,11 +118,12 @@ def newest_rows(
     if isinstance(formulas, str):
         return None
     bars = priced(bars)
-    trailing = _windows(bars, family.memory_sessions(config.features), config, since)
+    time = stamps(bars)
+    trailing = _windows(bars, time, family.memory_sessions(config.features), config, since)
     if trailing is None:
         return None
     places, absent = trailing.rows(MOST_SESSIONS)
-    new = ~absent & (stamps(bars)[places] >= as_stamp(since, bars))
+    new = ~absent & (time[places] >= as_stamp(since, bars))
     n = int(new.sum(axis=1).max())
     values, held = evaluated(formulas, trailing, trailing.ages, n)
     kept = held & new[:, -n:]
@@ -135,15 +136,15 @@ def newest_rows(
 
 
 def _windows(
-    bars: pl.DataFrame, memory: int, config: TradingConfig, since: datetime
+    bars: pl.DataFrame, time: Places, memory: int, config: TradingConfig, since: datetime
 ) -> Trailing | None:
     """Windows of the symbols with new bars, each over `memory` sessions in which its price moved."""
     found = histories(bars) if bars.height else None
     if found is None:
         return None
-    names = found.names.with_row_index("_place")
+    names = found.names.with_columns(_place=np.arange(found.starts.size))
     seen = observed({"bars": names}, config)["bars"]["_place"].to_numpy()
-    time, first = stamps(bars), as_stamp(since, bars)
+    first = as_stamp(since, bars)
     which = np.zeros(found.starts.size, dtype=bool)
     which[seen] = True
     which &= time[found.ends - 1] >= first
@@ -158,11 +159,13 @@ def _windows(
     while True:
         trailing = Trailing(bars, living, min(n_bars, longest))
         places, absent = trailing.rows(trailing.shape[1])
-        steps = np.diff(time[places], axis=1) > 0
-        if not (steps | absent[:, :-1]).all():
+        # Every row need not be looked at to see that a table is out of order.
+        some = np.linspace(0, trailing.shape[1] - 1, min(trailing.shape[1], 32)).astype(np.int64)
+        steps = np.diff(time[places[:, some]], axis=1) > 0
+        if not (steps | absent[:, some[:-1]]).all():
             return None
         price = trailing.last("adj_close", trailing.shape[1])
-        moved = (np.diff(price, axis=1) != 0).sum(axis=1)
+        moved = (price[:, 1:] != price[:, :-1]).sum(axis=1)
         ages = living.ends - living.starts
         if n_bars >= longest or (moved[ages > n_bars] >= memory).all():
             return trailing

@@ -72,7 +72,7 @@ def histories(bars: pl.DataFrame) -> Histories | None:
 def _differ(names: pl.DataFrame, left: Places, right: Places) -> NDArray[np.bool_]:
     found = np.zeros(left.size, dtype=bool)
     for name in SYMBOL:
-        found |= (names[name].gather(left) != names[name].gather(right)).to_numpy()
+        found |= (names[name][left] != names[name][right]).to_numpy()
     return found
 
 
@@ -100,7 +100,7 @@ class Trailing:
         self._known: dict[str, Array] = {}
         self._rows: tuple[Places, NDArray[np.bool_]] | None = None
         self.shape = held.starts.size, n_bars
-        anchors = bars["adj_close"].gather(held.starts).cast(pl.Float64).to_numpy()
+        anchors = bars["adj_close"][held.starts].cast(pl.Float64).to_numpy()
         # As the batch does: polars multiplies by the reciprocal of the first price.
         self._per_anchor = (1 / anchors)[:, None]
 
@@ -140,7 +140,7 @@ class Trailing:
         if column.dtype == pl.Float64 and not column.null_count() and column.n_chunks() == 1:
             found = column.to_numpy()[places]
         else:
-            flat = column.gather(places.ravel()).cast(pl.Float64).fill_null(float("nan"))
+            flat = column[places.ravel()].cast(pl.Float64).fill_null(float("nan"))
             found = flat.to_numpy().reshape(places.shape).copy()
         if absent[:, 0].any():
             found[absent] = np.nan

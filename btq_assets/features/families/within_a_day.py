@@ -5,9 +5,12 @@ Belongs here: one entry each. Does not belong here: formulas, which live in the 
 
 from __future__ import annotations
 
+import math
+
 from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.contracts import core, core_ticks
 from btq_assets.contracts import features as contracts
+from btq_assets.contracts.features.realised_volatility import EWMA_DECAYS
 from btq_assets.contracts.features.volume import PROFILE_WINDOWS
 from btq_assets.features.definitions import OHLCV
 from btq_assets.features.families.family import Family
@@ -18,8 +21,9 @@ _RANGE = ("adj_open", "adj_high", "adj_low")
 
 
 def _realised_memory(features: FeaturesSection) -> int:
-    """Regressions with their terms and horizon; or until 0.97^n is below rounding."""
-    return max(1_400, features.har_window_sessions + 70)
+    """Regressions with their terms and horizon; or until the slowest average has forgotten."""
+    forgotten = math.log(1e-16) / math.log(max(EWMA_DECAYS) / 100)
+    return max(math.ceil(forgotten), features.har_window_sessions + 70)
 
 
 def _has_shorter_bars(config: TradingConfig) -> bool:
@@ -106,7 +110,13 @@ FAMILIES: tuple[Family, ...] = (
         },
         symbols=2,
         requires="trades",
-        code=("features.tick_bars", "features.tick_windows", "features.kernels", "timeline"),
+        code=(
+            "features.microprice",
+            "features.tick_bars",
+            "features.tick_windows",
+            "features.kernels",
+            "timeline",
+        ),
         optional=_has_ticks,
         absent_as_empty=True,
     ),
