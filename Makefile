@@ -71,6 +71,8 @@ bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_alpha158.py
 	$(BIN)/python tests/performance/bench_growth.py
 	$(BIN)/python tests/performance/bench_garch.py
+	$(BIN)/python tests/performance/bench_incremental.py
+	$(BIN)/python tests/performance/bench_live.py
 	$(BIN)/python tests/performance/bench_engine.py
 	$(BIN)/python tests/performance/bench_ingest.py
 	$(BIN)/python tests/performance/bench_quality.py
