@@ -167,13 +167,15 @@ def quote_bars(quotes: pl.DataFrame, rows: pl.DataFrame, bar: str) -> pl.DataFra
     Parameters
     ----------
     quotes
-        Output of `ordered_quotes`.
+        Output of `ordered_quotes` with that of `microprice.with_adjustment`.
     rows
         Series and ends of the bars that are wanted.
     bar
         Length of a bar.
     """
-    best = ("bid_price", "bid_quantity", "ask_price", "ask_quantity", "mid_price")
+    best = (
+        "bid_price", "bid_quantity", "ask_price", "ask_quantity", "mid_price", "_adjustment",
+    )  # fmt: skip
     size = pl.col("bid_quantity") + pl.col("ask_quantity")
     weighted = (
         pl.col("bid_price") * pl.col("ask_quantity") + pl.col("ask_price") * pl.col("bid_quantity")
@@ -181,12 +183,19 @@ def quote_bars(quotes: pl.DataFrame, rows: pl.DataFrame, bar: str) -> pl.DataFra
     state = _quoted(rows, quotes, "ts", *best).with_columns(
         depth_imbalance_top=(pl.col("bid_quantity") - pl.col("ask_quantity")) / size,
         microprice_distance_bps=_BPS * (weighted / _MID - 1),
+        stoikov_microprice_distance_bps=_BPS * (pl.col("_adjustment").exp() - 1),
     )
     on = [*SERIES, "ts"]
     flows = _top_flow(quotes.with_columns(ts=bar_end(pl.col("known_at"), bar)))
     spreads = _spread_over_time(quotes, rows, bar)
     return (
-        state.select(*on, "mid_price", "depth_imbalance_top", "microprice_distance_bps")
+        state.select(
+            *on,
+            "mid_price",
+            "depth_imbalance_top",
+            "microprice_distance_bps",
+            "stoikov_microprice_distance_bps",
+        )
         .join(flows, on=on, how="left")
         .join(spreads, on=on, how="left")
     )

@@ -17,7 +17,7 @@ import polars as pl
 
 from btq_assets.config import FeaturesSection, TradingConfig
 from btq_assets.contracts.features.tick_microstructure import TICK_MICROSTRUCTURE
-from btq_assets.features import tick_bars, tick_windows
+from btq_assets.features import microprice, tick_bars, tick_windows
 from btq_assets.features.definitions import KEY, Feature, undefined_to_null
 from btq_assets.features.tick_bars import SERIES
 
@@ -53,7 +53,8 @@ def features_for(features: FeaturesSection) -> tuple[Feature, ...]:
         ("depth_imbalance_5", "the same, sums of 5 levels of the book at its last change", "own definition", "-1 to 1", _BOOK),
         ("depth_imbalance_10", "the same, sums of 10 levels", "own definition", "-1 to 1", _BOOK),
         ("book_slope", "mean of both sides of (v1 / |p1/m - 1| + sum of (v[k+1]/v[k] - 1) / |p[k+1]/p[k] - 1|) / 5, v = ln(1 + cumulative units), 5 levels", "Næs and Skjeltorp (2006), eq. 2 and 3, with ln(1 + units)", "elasticity", _BOOK),
-        ("microprice_distance_bps", "1e4 ((b qa + a qb) / (qa + qb) / m - 1) at the end of the bar", "weighted mid price of Stoikov (2018), not its martingale adjustment", "bps", _QUOTES),
+        ("microprice_distance_bps", "1e4 ((b qa + a qb) / (qa + qb) / m - 1) at the end of the bar", "weighted mid price, as in Stoikov (2018), section 1", "bps", _QUOTES),
+        ("stoikov_microprice_distance_bps", "1e4 (exp(g(x)) - 1), g = r + P g; x one of 10 imbalances qb / (qb + qa) and 3 spreads, P and r its next state and log mid move over all days before, each transition with its mirror image", "Stoikov (2018), theorem 3.1", "bps", _QUOTES),
         ("trades_per_second", "trades / seconds of the bar", "own definition", "1/s", _TRADES),
         ("quotes_per_second", "changes of the best quotes / seconds of the bar", "own definition", "1/s", _QUOTES),
         ("mid_return_sd_bps", f"std{n}(q), {_BAR_RETURN}", "own definition", "bps per bar", _QUOTES),
@@ -90,7 +91,9 @@ def compute(
     """
     features = features or FeaturesSection()
     bar, on = features.tick_bar, [*SERIES, "ts"]
-    best = tick_bars.ordered_quotes(quotes)
+    best = microprice.with_adjustment(
+        tick_bars.ordered_quotes(quotes), SERIES, tick_bars.MAX_QUOTE_AGE
+    )
     signed = tick_bars.signed_trades(trades, best)
     traded = tick_bars.trade_bars(signed, bar)
     books = tick_bars.book_bars(book, bar)

@@ -45,6 +45,10 @@ TICK_MICROSTRUCTURE = family(
         _share("depth_imbalance_10", "Bid less ask quantity over both, 10 levels at the end."),
         number("book_slope", "Mean elasticity of cumulative depth to the price over 5 levels."),
         number("microprice_distance_bps", "Weighted mid price less the mid price, over it."),
+        number(
+            "stoikov_microprice_distance_bps",
+            "Micro-price estimated on the days before less the mid price, over it.",
+        ),
         number("trades_per_second", "Trades over the bar's length.", minimum=0),
         number("quotes_per_second", "Changes of the best quotes over the bar's length.", minimum=0),
         number("mid_return_sd_bps", "Deviation of the mid price's returns per bar.", minimum=0),
