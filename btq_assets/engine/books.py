@@ -40,14 +40,14 @@ def book_gaps(done: OrderSimulation) -> dict[str, float]:
     after = np.searchsorted(done.times, fills["time"], side="left")
     seen = after < n_times
     size = np.maximum(np.abs(done.equity), done.initial_cash)
-    unit = done.terms[fills["asset"], codes.MULTIPLIER] * fills["fx_rate"]
+    unit = done.multiplier[fills["asset"]] * fills["fx_rate"]
     by_kind = [np.nan_to_num(fills[name], nan=0.0) for name in _FILL_COSTS]
     spent = fills["shares"] * fills["price"] * unit + sum(by_kind)
 
     def path(weights: np.ndarray) -> np.ndarray:
         return np.cumsum(np.bincount(after[seen], weights=weights[seen], minlength=n_times))
 
-    flows = done.costs[:, codes.C_BORROW :].sum(axis=1)
+    flows = done.costs[:, codes.COST_NAMES.index("borrow") :].sum(axis=1)
     gaps = {
         "cash": _largest((done.initial_cash - path(spent) - flows - done.cash) / size),
         "costs": max(
@@ -60,7 +60,7 @@ def book_gaps(done: OrderSimulation) -> dict[str, float]:
             1.0, float(np.abs(done.shares).max(initial=0.0))
         )
     trades = done.trades
-    interest = done.costs[-1, codes.C_INTEREST] if n_times else 0.0
+    interest = done.costs[-1, codes.COST_NAMES.index("interest")] if n_times else 0.0
     earned = trades["gross"].sum() - trades["costs"].sum() + trades["carry"].sum() - interest
     gaps["trades"] = (
         float(abs(done.initial_cash + earned - done.equity[-1]) / size[-1]) if n_times else 0.0

@@ -109,33 +109,6 @@ class Moment(IntEnum):
 #: Bits of the flags of an event.
 FLAG_SESSION_OPEN, FLAG_SESSION_CLOSE, FLAG_HALTED = 1, 2, 4
 
-#: Columns of the terms of an asset, ``float64[N, N_TERMS]``: what its orders pay and must obey.
-(
-    TAKER,
-    MAKER,
-    PER_SHARE,
-    MINIMUM,
-    HALF_SPREAD,
-    SLIPPAGE,
-    SQUARE_ROOT,
-    TEMPORARY,
-    EXPONENT,
-    PERMANENT,
-    FX_COST,
-    LIQUIDATION_FEE,
-    LOT,
-    MIN_SHARES,
-    MIN_VALUE,
-    MULTIPLIER,
-    INITIAL_MARGIN,
-    MAINTENANCE,
-    BORROW,
-    MARGINED,
-    CURRENCY,
-    PARTICIPATION,
-) = range(22)
-N_TERMS = 22
-
 #: Kinds of cost, as columns of cumulative totals. Positive numbers were paid.
 COST_NAMES = (
     "commission",
@@ -149,19 +122,101 @@ COST_NAMES = (
     "funding",
     "dividends",
 )
-(
-    C_COMMISSION,
-    C_SPREAD,
-    C_SLIPPAGE,
-    C_IMPACT,
-    C_FX,
-    C_LIQUIDATION,
-    C_BORROW,
-    C_INTEREST,
-    C_FUNDING,
-    C_DIVIDENDS,
-) = range(10)
 N_COSTS = len(COST_NAMES)
+
+#: One asset: its terms (what orders pay and must obey), holding, open trade, queue of orders.
+ASSET_DTYPE = np.dtype(
+    [
+        ("taker", np.float64),
+        ("maker", np.float64),
+        ("per_share", np.float64),
+        ("minimum", np.float64),
+        ("half_spread", np.float64),
+        ("slippage", np.float64),
+        ("square_root", np.float64),
+        ("temporary", np.float64),
+        ("exponent", np.float64),
+        ("permanent", np.float64),
+        ("fx_cost", np.float64),
+        ("liquidation_fee", np.float64),
+        ("lot", np.float64),
+        ("min_shares", np.float64),
+        ("min_value", np.float64),
+        ("multiplier", np.float64),
+        ("initial_margin", np.float64),
+        ("maintenance", np.float64),
+        ("borrow", np.float64),
+        ("participation", np.float64),
+        ("rate", np.float64),
+        ("shares", np.float64),
+        ("mark", np.float64),
+        ("factor", np.float64),
+        ("for_buys", np.float64),
+        ("for_sells", np.float64),
+        ("entered", np.float64),
+        ("entry_value", np.float64),
+        ("left", np.float64),
+        ("exit_value", np.float64),
+        ("flow", np.float64),
+        ("costs", np.float64),
+        ("carry", np.float64),
+        ("mae", np.float64),
+        ("mfe", np.float64),
+        ("opened_at", np.int64),
+        ("event", np.int64),
+        ("seen", np.int64),
+        ("currency", np.int32),
+        ("n_fills", np.int32),
+        ("first", np.int32),
+        ("last", np.int32),
+        ("margined", np.int8),
+        ("fresh", np.int8),
+        ("liquidating", np.int8),
+        ("delisted", np.int8),
+    ],
+    align=True,
+)
+
+#: The account: money, what its holdings need, costs so far, counters, rules of the run.
+ACCOUNT_DTYPE = np.dtype(
+    [
+        ("cash", np.float64),
+        ("net", np.float64),
+        ("initial", np.float64),
+        ("maintained", np.float64),
+        ("month_value", np.float64),
+        *((name, np.float64) for name in COST_NAMES),
+        ("cash_rate", np.float64),
+        ("debit_rate", np.float64),
+        ("day_count", np.float64),
+        ("n_fills", np.int64),
+        ("n_trades", np.int64),
+        ("n_liquidating", np.int64),
+        ("latency", np.int64),
+        ("through", np.int8),
+        ("cut", np.int8),
+    ],
+    align=True,
+)
+
+#: One event of a stream, prices already moved by permanent impact.
+EVENT_DTYPE = np.dtype(
+    [
+        ("time", np.int64),
+        ("start", np.int64),
+        ("open", np.float64),
+        ("high", np.float64),
+        ("low", np.float64),
+        ("close", np.float64),
+        ("half_spread", np.float64),
+        ("volatility", np.float64),
+        ("daily_volume", np.float64),
+        ("session", np.int32),
+        ("kind", np.int8),
+        ("flags", np.int8),
+    ],
+    align=True,
+)
 
 ORDER_FILL_DTYPE = np.dtype(
     [

@@ -15,7 +15,9 @@ from typing import Any
 from numba import njit
 
 
-def compiled(*callees: ModuleType, from_python: bool = True) -> Callable[[Callable[..., Any]], Any]:
+def compiled(
+    *callees: ModuleType, from_python: bool = True, build_in: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
     """``njit(cache=True, nogil=True)`` whose stored code also depends on the files of `callees`.
 
     Parameters
@@ -24,6 +26,8 @@ def compiled(*callees: ModuleType, from_python: bool = True) -> Callable[[Callab
         Modules whose functions or constants the decorated function uses.
     from_python
         Whether Python calls it too, and not only compiled code; leaving that out saves compiling.
+    build_in
+        Always built into its callers; for functions that take tuples of many arrays.
     """
     stamp = tuple(sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in callees)
 
@@ -34,6 +38,8 @@ def compiled(*callees: ModuleType, from_python: bool = True) -> Callable[[Callab
             error_model="numpy",
             no_cpython_wrapper=not from_python,
             no_cfunc_wrapper=True,
+            forceinline=build_in,
+            _nrt=False,
         )(function)
         stored = dispatcher._cache._cache_file
         stored._source_stamp = (stored._source_stamp, *stamp)

@@ -10,20 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from btq_assets.engine import codes, kernel
-from btq_assets.engine.codes import (
-    EXPONENT,
-    FLAG_HALTED,
-    FLAG_SESSION_CLOSE,
-    FLAG_SESSION_OPEN,
-    HALF_SPREAD,
-    MAKER,
-    MULTIPLIER,
-    PERMANENT,
-    SLIPPAGE,
-    SQUARE_ROOT,
-    TAKER,
-    TEMPORARY,
-)
+from btq_assets.engine.codes import FLAG_HALTED, FLAG_SESSION_CLOSE, FLAG_SESSION_OPEN
 from btq_assets.engine.compiled import compiled
 from btq_assets.engine.kernel import spread_and_impact
 
@@ -254,7 +241,7 @@ def trailing_level(side, level, reference, amount, fraction):
 
 @compiled(codes, kernel)
 def charge(
-    terms, asset, price, quantity, side, liquidity, limit, half_spread, quoted, sigma, volume
+    assets, asset, price, quantity, side, liquidity, limit, half_spread, quoted, sigma, volume
 ):
     """Spread, slippage and impact of one fill, and how far it moves the price for good.
 
@@ -263,14 +250,16 @@ def charge(
 
     Parameters
     ----------
-    terms : float64[N, N_TERMS]
-        `codes.TAKER` and following.
+    assets : structured array
+        `codes.ASSET_DTYPE`, of which the terms are read.
+    asset
+        Row of it.
     price, quantity, side, liquidity
         The fill: price before costs, positive shares, 1 or -1, `codes.Liquidity`.
     limit
         NaN for an order without one.
     half_spread
-        Fraction of value in force at this event; NaN takes that of `terms`.
+        Fraction of value in force at this event; NaN takes that of the terms.
     quoted
         Half of the quoted spread per share; NaN without a quote.
     sigma, volume
@@ -285,37 +274,33 @@ def charge(
     """
     if liquidity == _MAKER:
         return 0.0, 0.0, 0.0, 0.0
-    value = quantity * price * terms[asset, MULTIPLIER]
-    root, temporary, lasting = (
-        terms[asset, SQUARE_ROOT],
-        terms[asset, TEMPORARY],
-        terms[asset, PERMANENT],
-    )
+    terms = assets[asset]
+    value = quantity * price * terms.multiplier
     scale = 0.0
     share = 0.0
-    charged = root > 0.0 or temporary > 0.0 or lasting > 0.0
+    permanent = 0.0
+    charged = terms.square_root > 0.0 or terms.temporary > 0.0 or terms.permanent > 0.0
     known = charged and volume > 0.0 and sigma >= 0.0
     if known:
-        scale = root * sigma / np.sqrt(price * volume * terms[asset, MULTIPLIER])
+        scale = terms.square_root * sigma / np.sqrt(price * volume * terms.multiplier)
         share = quantity / volume
-    rate = terms[asset, HALF_SPREAD] if np.isnan(half_spread) else half_spread
+    rate = terms.half_spread if np.isnan(half_spread) else half_spread
     spread, impact = spread_and_impact(value, rate, scale)
-    permanent = 0.0
-    if known and temporary > 0.0:
-        impact += value * temporary * sigma * share ** terms[asset, EXPONENT]
-    if known and lasting > 0.0:
-        permanent = lasting * sigma * share
+    if known and terms.temporary > 0.0:
+        impact += value * terms.temporary * sigma * share**terms.exponent
+    if known and terms.permanent > 0.0:
+        permanent = terms.permanent * sigma * share
         impact += 0.5 * permanent * value
     if liquidity == _AUCTION:
         spread = 0.0
     elif not np.isnan(quoted):
-        spread = quoted * quantity * terms[asset, MULTIPLIER]
-    slippage = terms[asset, SLIPPAGE] * value
+        spread = quoted * quantity * terms.multiplier
+    slippage = terms.slippage * value
     adverse = spread + slippage + impact
     if not np.isnan(limit):
-        room = side * (limit - price) * quantity * terms[asset, MULTIPLIER]
-        if adverse > room:
-            cut = max(room, 0.0) / adverse
+        most = side * (limit - price) * quantity * terms.multiplier
+        if adverse > most:
+            cut = max(most, 0.0) / adverse
             spread, slippage, impact = spread * cut, slippage * cut, impact * cut
     if charged and not known:
         impact = np.nan
@@ -323,10 +308,10 @@ def charge(
 
 
 @compiled(codes)
-def commission_rate(terms, tiers, asset, liquidity, traded):
+def commission_rate(assets, tiers, asset, liquidity, traded):
     """Fraction of executed value; by tier of the value traded this month where there are tiers."""
     if tiers.shape[0] == 0:
-        return terms[asset, MAKER] if liquidity == _MAKER else terms[asset, TAKER]
+        return assets[asset].maker if liquidity == _MAKER else assets[asset].taker
     row = 0
     while row + 1 < tiers.shape[0] and traded >= tiers[row + 1, 0]:
         row += 1

@@ -23,13 +23,7 @@ from btq_assets.engine.codes import (
     FLAG_HALTED,
     FLAG_SESSION_CLOSE,
     FLAG_SESSION_OPEN,
-    LOT,
-    MIN_SHARES,
-    MINIMUM,
-    MULTIPLIER,
     NEVER,
-    PARTICIPATION,
-    PER_SHARE,
     EventKind,
     Liquidity,
     Moment,
@@ -39,7 +33,7 @@ from btq_assets.engine.codes import (
     TimeInForce,
 )
 from btq_assets.engine.errors import EngineError
-from btq_assets.engine.terms import Instruments, OrderCosts, terms_table
+from btq_assets.engine.terms import Instruments, OrderCosts, asset_table
 
 __all__ = [
     "Bar",
@@ -201,7 +195,7 @@ class FillTerms:
     def __post_init__(self) -> None:
         if self.limit_fills not in ("touch", "through"):
             raise EngineError(f"limit_fills = {self.limit_fills!r}: touch or through")
-        object.__setattr__(self, "table", terms_table(1, self.costs, self.instrument))
+        object.__setattr__(self, "table", asset_table(1, self.costs, self.instrument))
         object.__setattr__(self, "tiers", self.costs.tier_table())
 
 
@@ -328,9 +322,9 @@ def execute(
         raise EngineError(f"the order has ended: {order.status.name}")
     kind, start, first, second, low, close, flags, for_buys, for_sells = _flat(event)
     volume = for_buys if order.side > 0 else for_sells
-    table = terms.table
+    row = terms.table[0]
     if available is None:
-        available = compiled.room(kind, volume, table[0, PARTICIPATION])
+        available = compiled.room(kind, volume, float(row["participation"]))
     level = order.stop
     if order.kind == OrderKind.TRAILING_STOP and np.isnan(level) and event.time > order.active_at:
         seen = second if kind == EventKind.QUOTE and order.side > 0 else first
@@ -360,8 +354,8 @@ def execute(
         flags,
         event.session,
         available,
-        table[0, LOT],
-        table[0, MIN_SHARES],
+        float(row["lot"]),
+        float(row["min_shares"]),
         terms.limit_fills == "through",
         allow_fill_on_deciding_bar_DANGER,
     )
@@ -387,7 +381,7 @@ def execute(
     if np.isnan(daily) and isinstance(event, Bar):
         daily = event.volume
     spread, slippage, impact, permanent = compiled.charge(
-        table,
+        terms.table,
         0,
         price,
         quantity,
@@ -426,13 +420,14 @@ def _book(
 
     spread, slippage, impact, permanent = charged
     liquidity, moment, ends = how
-    multiplier = terms.table[0, MULTIPLIER]
+    row = terms.table[0]
+    multiplier = float(row["multiplier"])
     adverse = spread + slippage + float(np.nan_to_num(impact, nan=0.0))
     executed = quantity * price * multiplier + order.side * adverse
     due, order.commission_accrued = compiled.commission_due(
         compiled.commission_rate(terms.table, terms.tiers, 0, liquidity, month_value),
-        terms.table[0, PER_SHARE],
-        terms.table[0, MINIMUM],
+        float(row["per_share"]),
+        float(row["minimum"]),
         executed,
         quantity,
         order.commission_accrued,

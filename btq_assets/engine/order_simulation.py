@@ -12,12 +12,20 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from btq_assets.engine import codes
-from btq_assets.engine.codes import ORDER_FILL_DTYPE, ORDER_STATE_DTYPE, TRADE_DTYPE
+from btq_assets.engine.codes import (
+    ACCOUNT_DTYPE,
+    EVENT_DTYPE,
+    N_COSTS,
+    ORDER_FILL_DTYPE,
+    ORDER_STATE_DTYPE,
+    TRADE_DTYPE,
+    ActionKind,
+    EventKind,
+)
 from btq_assets.engine.errors import EngineError
 from btq_assets.engine.orders import ActionTable, OrderTable, action_table
 from btq_assets.engine.stream import MarketStream
-from btq_assets.engine.terms import Account, Instruments, OrderCosts, terms_table
+from btq_assets.engine.terms import Account, Instruments, OrderCosts, asset_table
 
 __all__ = ["OrderSimulation", "simulate_orders"]
 
@@ -49,7 +57,8 @@ class OrderSimulation:
         (dividends less funding and borrow fees), ``mae`` and ``mfe`` as fractions of the mean
         entry price.
     initial_cash : float
-    terms : float64[N, N_TERMS]
+    multiplier : float64[N]
+        Shares per contract.
     actions : ActionTable
     symbols : tuple of str
     n_events, n_ticks : int
@@ -69,7 +78,7 @@ class OrderSimulation:
     fills: np.ndarray
     trades: np.ndarray
     initial_cash: float
-    terms: np.ndarray
+    multiplier: np.ndarray
     actions: ActionTable
     symbols: tuple[str, ...]
     n_events: int
@@ -127,8 +136,8 @@ def simulate_orders(
         An order or action names an asset the market does not have, settings have another number of
         assets, an asset has prices after its delisting, times fall.
     """
-    from btq_assets.engine.order_kernel import run_events
-    from btq_assets.engine.queue_kernel import Actions, Market, Orders
+    from btq_assets.engine.order_kernel import Actions, Books, Market, run_events
+    from btq_assets.engine.queue_kernel import Orders
 
     if limit_fills not in ("touch", "through"):
         raise EngineError(f"limit_fills = {limit_fills!r}: touch or through")
@@ -137,61 +146,72 @@ def simulate_orders(
     costs = costs or OrderCosts()
     actions = actions if actions is not None else action_table([])
     n_assets = len(market.symbols)
-    terms = terms_table(n_assets, costs, instruments, account)
-    _check(market, orders, actions, terms)
-    times = market.snapshots if snapshots is None else np.asarray(snapshots, dtype=np.int64)
+    assets = asset_table(n_assets, costs, instruments, account)
+    _check(market, orders, actions, assets["currency"])
+    assets["rate"] = np.asarray(market.currency_rates, dtype=float)[assets["currency"]]
+    times = np.ascontiguousarray(market.snapshots if snapshots is None else snapshots, np.int64)
     if np.any(np.diff(times) < 0):
         raise EngineError("snapshots must not fall")
     view = Market(*(getattr(market, name) for name in Market._fields))
     given = Orders(*(getattr(orders, name) for name in Orders._fields))
     happened = Actions(actions.time, actions.asset, actions.kind, actions.value)
-    capacity = 2 * len(orders) + 2 * n_assets + 16
+    money = np.zeros(1, dtype=ACCOUNT_DTYPE)
+    money["cash"] = account.initial_cash
+    for name in ("cash_rate", "debit_rate", "day_count"):
+        money[name] = getattr(account, name)
+    money["latency"], money["through"] = latency, limit_fills == "through"
+    money["cut"] = account.on_short_cash == "cut"
+    capacity = len(orders) + 2 * n_assets + 16
     while True:
-        desk = _desk(orders, n_assets, costs, latency, limit_fills, account)
-        books = _books(market, account, terms, capacity)
-        paths = _paths(times.size, n_assets, record_positions)
-        n_ticks = run_events(
-            view,
-            given,
-            desk,
-            books,
-            happened,
-            float(account.cash_rate),
-            float(account.debit_rate),
-            float(account.day_count),
-            bool(allow_fill_on_deciding_bar_DANGER),
-            np.ascontiguousarray(times),
-            *paths,
+        kept = times.size if record_positions else 0
+        books = Books(
+            states=np.zeros(len(orders), dtype=ORDER_STATE_DTYPE),
+            assets=assets.copy(),
+            account=money.copy(),
+            event=np.zeros(1, dtype=EVENT_DTYPE),
+            gathered=np.empty(len(orders), dtype=np.int32),
+            tiers=costs.tier_table(),
+            fills=np.empty(capacity, dtype=ORDER_FILL_DTYPE),
+            trades=np.empty(capacity, dtype=TRADE_DTYPE),
+            times=times,
+            equity=np.empty(times.size),
+            cash=np.empty(times.size),
+            gross=np.empty(times.size),
+            net=np.empty(times.size),
+            costs=np.empty((times.size, N_COSTS)),
+            shares=np.empty((kept, n_assets)),
+            values=np.empty((kept, n_assets)),
         )
-        n_fills, n_trades = int(books.counts[0]), int(books.counts[1])
+        n_ticks = run_events(view, given, books, happened, bool(allow_fill_on_deciding_bar_DANGER))
+        n_fills, n_trades = int(books.account[0]["n_fills"]), int(books.account[0]["n_trades"])
         if max(n_fills, n_trades) <= capacity:
             break
         capacity = max(n_fills, n_trades)  # many partial fills: once more, with room for all
-    equity, cash, gross, net, totals, shares, values = paths
+    fills = books.fills[:n_fills]
     return OrderSimulation(
         times=times,
-        equity=equity,
-        cash=cash,
-        gross=gross,
-        net=net,
-        costs=totals,
-        shares=shares,
-        values=values,
-        orders=desk.states,
-        fills=books.fills[:n_fills],
+        equity=books.equity,
+        cash=books.cash,
+        gross=books.gross,
+        net=books.net,
+        costs=books.costs,
+        shares=books.shares,
+        values=books.values,
+        orders=books.states,
+        fills=fills,
         trades=books.trades[:n_trades],
         initial_cash=float(account.initial_cash),
-        terms=terms,
+        multiplier=assets["multiplier"],
         actions=actions,
         symbols=market.symbols,
         n_events=len(market),
         n_ticks=int(n_ticks),
-        notes=_notes(books.fills[:n_fills], terms),
+        notes=_notes(fills, assets),
     )
 
 
 def _check(
-    market: MarketStream, orders: OrderTable, actions: ActionTable, terms: np.ndarray
+    market: MarketStream, orders: OrderTable, actions: ActionTable, currencies: np.ndarray
 ) -> None:
     """Assets exist, currencies exist, nothing trades after its delisting."""
     n_assets = len(market.symbols)
@@ -201,81 +221,23 @@ def _check(
             raise EngineError(
                 f"{name} {bad[0]} names asset {assets[bad[0]]}; the market has {n_assets}"
             )
-    currencies = terms[:, codes.CURRENCY]
     if currencies.max(initial=0) >= market.currency_rates.size:
         raise EngineError(
             f"currency {int(currencies.max())} has no row in currency_rates "
             f"({market.currency_rates.size} given)"
         )
-    ended = actions.kind == codes.ActionKind.DELISTING
+    ended = actions.kind == ActionKind.DELISTING
     for asset, time in zip(actions.asset[ended], actions.time[ended], strict=True):
-        later = (market.asset == asset) & (market.time > time) & (market.kind != codes.EventKind.FX)
+        later = (market.asset == asset) & (market.time > time) & (market.kind != EventKind.FX)
         if np.any(later & ~np.isnan(market.close)):
             raise EngineError(
                 f"{market.symbols[asset]} has prices after {time}, where it is said to have ended"
             )
 
 
-def _desk(
-    orders: OrderTable,
-    n_assets: int,
-    costs: OrderCosts,
-    latency: int,
-    limit_fills: str,
-    account: Account,
-) -> Any:
-    from btq_assets.engine.queue_kernel import Desk
-
-    return Desk(
-        states=np.zeros(len(orders), dtype=ORDER_STATE_DTYPE),
-        first=np.full(n_assets, -1, dtype=np.int32),
-        last=np.full(n_assets, -1, dtype=np.int32),
-        event_of=np.zeros(n_assets, dtype=np.int64),
-        gathered=np.empty(len(orders), dtype=np.int32),
-        tiers=costs.tier_table(),
-        latency=int(latency),
-        through=limit_fills == "through",
-        cut=account.on_short_cash == "cut",
-    )
-
-
-def _books(market: MarketStream, account: Account, terms: np.ndarray, capacity: int) -> Any:
-    from btq_assets.engine.account_kernel import CASH, FACTOR, MARK, N_ACCOUNT, N_HOLDING, Books
-
-    n_assets = terms.shape[0]
-    holdings = np.zeros((n_assets, N_HOLDING))
-    holdings[:, MARK] = np.nan
-    holdings[:, FACTOR] = 1.0
-    money = np.zeros(N_ACCOUNT)
-    money[CASH] = account.initial_cash
-    return Books(
-        holdings=holdings,
-        opened_at=np.zeros(n_assets, dtype=np.int64),
-        account=money,
-        totals=np.zeros(codes.N_COSTS),
-        fx=np.array(market.currency_rates, dtype=float),
-        terms=terms,
-        fills=np.empty(capacity, dtype=ORDER_FILL_DTYPE),
-        trades=np.empty(capacity, dtype=TRADE_DTYPE),
-        counts=np.zeros(3, dtype=np.int64),
-        liquidating=np.zeros(n_assets, dtype=np.int8),
-        delisted=np.zeros(n_assets, dtype=np.int8),
-    )
-
-
-def _paths(n: int, n_assets: int, positions: bool) -> tuple[np.ndarray, ...]:
-    kept = n if positions else 0
-    return (
-        *(np.empty(n) for _ in range(4)),
-        np.empty((n, codes.N_COSTS)),
-        np.empty((kept, n_assets)),
-        np.empty((kept, n_assets)),
-    )
-
-
-def _notes(fills: np.ndarray, terms: np.ndarray) -> tuple[str, ...]:
-    impact = terms[:, [codes.SQUARE_ROOT, codes.TEMPORARY, codes.PERMANENT]]
-    unknown = int(np.isnan(fills["impact"]).sum()) if np.any(impact > 0) else 0
+def _notes(fills: np.ndarray, assets: np.ndarray) -> tuple[str, ...]:
+    charged = any(np.any(assets[name] > 0) for name in ("square_root", "temporary", "permanent"))
+    unknown = int(np.isnan(fills["impact"]).sum()) if charged else 0
     if unknown:
         return (f"impact not charged on {unknown} fill(s): volume or volatility unknown",)
     return ()

@@ -1,7 +1,7 @@
 """Compiled life of orders before and after the market: sizing, queues, splits, cancels.
 
-Belongs here: the arrays an event run works on, and every change of an order that is not a fill.
-Does not belong here: fills (`settle_kernel`), the walk over events (`order_kernel`).
+Belongs here: the arrays of orders and every change of an order that is not a fill. Does not belong
+here: fills (`settle_kernel`), the walk over events (`order_kernel`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from btq_assets.engine import account_kernel, codes, fill_kernel
-from btq_assets.engine.account_kernel import CASH, MARK, NET, SHARES, unit_value
-from btq_assets.engine.codes import CURRENCY, LOT, MIN_SHARES, MIN_VALUE, MULTIPLIER
+from btq_assets.engine import account_kernel, codes, fill_kernel, kernel
 from btq_assets.engine.compiled import compiled
 from btq_assets.engine.fill_kernel import trailing_level
 from btq_assets.engine.kernel import DUST
@@ -21,29 +19,11 @@ _TRAILING = 4
 _WORKING, _FILLED, _CANCELLED, _REJECTED = 1, 3, 4, 5
 _NO_SIZE, _BELOW_MINIMUM, _DELISTED, _NO_PRICE, _RUINED = 1, 2, 4, 5, 6
 _REPLACED, _LIQUIDATION, _NO_RATE = 7, 10, 11
-
-
-class Market(NamedTuple):
-    """The arrays of a `stream.MarketStream`."""
-
-    time: np.ndarray
-    start: np.ndarray
-    asset: np.ndarray
-    kind: np.ndarray
-    flags: np.ndarray
-    session: np.ndarray
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    volume: np.ndarray
-    half_spread: np.ndarray
-    volatility: np.ndarray
-    daily_volume: np.ndarray
+_EVERYTHING = (codes, kernel, account_kernel, fill_kernel)
 
 
 class Orders(NamedTuple):
-    """The arrays of an `orders.OrderTable`, with the latency already in `active_at`."""
+    """The arrays of an `orders.OrderTable`."""
 
     time: np.ndarray
     asset: np.ndarray
@@ -59,29 +39,6 @@ class Orders(NamedTuple):
     cancel_at: np.ndarray
 
 
-class Desk(NamedTuple):
-    """Orders on their way: states, the queue of each asset, and rules of the run."""
-
-    states: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    event_of: np.ndarray
-    gathered: np.ndarray
-    tiers: np.ndarray
-    latency: int
-    through: bool
-    cut: bool
-
-
-class Actions(NamedTuple):
-    """The arrays of an `orders.ActionTable`."""
-
-    time: np.ndarray
-    asset: np.ndarray
-    kind: np.ndarray
-    value: np.ndarray
-
-
 @compiled(codes, from_python=False)
 def finish(state, status, reason, time):
     """An order ends."""
@@ -90,57 +47,94 @@ def finish(state, status, reason, time):
     state.done_at = time
 
 
-@compiled(codes, account_kernel, from_python=False)
-def sized(orders, books, number, asset):
+@compiled(*_EVERYTHING, from_python=False)
+def sized(held, money, size, kind):
     """Signed shares an order asks for, and the reason when it asks for none."""
-    held = books.holdings[asset]
-    mark = held[MARK]
-    size = orders.size[number]
-    kind = 0 if orders.size_kind.size == 0 else orders.size_kind[number]
-    terms = books.terms[asset]
-    if books.delisted[asset] == 1:
+    if held.delisted != 0:
         return 0.0, _DELISTED
-    if books.counts[2] > 0:
+    if money.n_liquidating > 0:
         return 0.0, _LIQUIDATION
-    if np.isnan(books.fx[int(terms[CURRENCY])]):
+    if np.isnan(held.rate):
         return 0.0, _NO_RATE
-    if books.account[CASH] + books.account[NET] <= 0.0:
+    equity = money.cash + money.net
+    if equity <= 0.0:
         return 0.0, _RUINED
     quantity = size
     if kind == 2 and size != 0.0:
-        if np.isnan(mark):
+        if np.isnan(held.mark):
             return 0.0, _NO_PRICE
-        equity = books.account[CASH] + books.account[NET]
-        quantity = size * equity / (mark * unit_value(books, asset))
+        quantity = size * equity / (held.mark * held.multiplier * held.rate)
     if kind != 0:
         wanted = quantity
-        quantity = wanted - held[SHARES]
-        if abs(quantity) <= DUST * max(abs(wanted), abs(held[SHARES])):
+        quantity = wanted - held.shares
+        if abs(quantity) <= DUST * max(abs(wanted), abs(held.shares)):
             return 0.0, _NO_SIZE
-    if kind != 0 and size == 0.0:
-        return quantity, 0
-    if terms[LOT] > 0.0:
-        quantity = np.trunc(quantity / terms[LOT] * (1.0 + DUST)) * terms[LOT]
+        if size == 0.0:
+            return quantity, 0
+    if held.lot > 0.0:
+        quantity = np.trunc(quantity / held.lot * (1.0 + DUST)) * held.lot
     if quantity == 0.0:
         return 0.0, _NO_SIZE
-    too_little = not np.isnan(mark) and abs(quantity) * mark * terms[MULTIPLIER] < terms[MIN_VALUE]
-    if abs(quantity) < terms[MIN_SHARES] or too_little:
+    value = abs(quantity) * held.mark * held.multiplier
+    if abs(quantity) < held.min_shares or value < held.min_value:
         return 0.0, _BELOW_MINIMUM
     return quantity, 0
 
 
-@compiled(codes, account_kernel, from_python=False)
-def replace_targets(orders, desk, number, asset):
+@compiled(codes, from_python=False)
+def end_orders(held, states, status, reason, time):
+    """End every working order of an asset."""
+    number = held.first
+    while number >= 0:
+        if states[number].status < _FILLED:
+            finish(states[number], status, reason, time)
+        number = states[number].following
+    held.first = -1
+    held.last = -1
+
+
+@compiled(codes, from_python=False)
+def end_targets(held, states, size_kind, time):
     """A new target of an asset ends what is left of its earlier one."""
-    other = desk.first[asset]
-    while other >= 0:
-        state = desk.states[other]
-        if orders.size_kind[other] != 0 and state.status < _FILLED:
-            finish(state, _CANCELLED, _REPLACED, orders.time[number])
-        other = state.following
+    number = held.first
+    while number >= 0:
+        if size_kind[number] != 0 and states[number].status < _FILLED:
+            finish(states[number], _CANCELLED, _REPLACED, time)
+        number = states[number].following
 
 
-@compiled(codes, fill_kernel, from_python=False)
+@compiled(codes, from_python=False)
+def split_orders(held, states, ratio):
+    """Working orders of an asset keep their value: more shares, lower prices."""
+    number = held.first
+    while number >= 0:
+        state = states[number]
+        state.quantity *= ratio
+        state.filled *= ratio
+        state.limit /= ratio
+        state.stop /= ratio
+        number = state.following
+
+
+@compiled(codes, from_python=False)
+def forget(held, states):
+    """Take ended orders out of the queue of an asset."""
+    previous = -1
+    number = held.first
+    while number >= 0:
+        following = states[number].following
+        if states[number].status >= _FILLED:
+            if previous < 0:
+                held.first = following
+            else:
+                states[previous].following = following
+        else:
+            previous = number
+        number = following
+    held.last = previous
+
+
+@compiled(*_EVERYTHING, from_python=False)
 def trail(orders, number, state, price):
     """Level of a trailing stop after `price`."""
     amount = np.nan if orders.trail_amount.size == 0 else orders.trail_amount[number]
@@ -149,72 +143,30 @@ def trail(orders, number, state, price):
     return trailing_level(side, state.stop, price, amount, fraction)
 
 
-@compiled(codes, account_kernel, fill_kernel, from_python=False)
-def accept(orders, desk, books, number):
+@compiled(*_EVERYTHING, from_python=False)
+def accept(orders, states, assets, money, number):
     """Size a new order by what is known at its decision, and queue it behind the others."""
-    asset = orders.asset[number]
-    state = desk.states[number]
-    state.accepted_at = orders.time[number]
+    held = assets[orders.asset[number]]
+    state = states[number]
+    time = orders.time[number]
+    kind = 0 if orders.size_kind.size == 0 else orders.size_kind[number]
+    state.accepted_at = time
     state.following = -1
     state.session = -1
-    if orders.size_kind.size > 0 and orders.size_kind[number] != 0:
-        replace_targets(orders, desk, number, asset)
-    quantity, reason = sized(orders, books, number, asset)
+    if kind != 0:
+        end_targets(held, states, orders.size_kind, time)
+    quantity, reason = sized(held, money, orders.size[number], kind)
     state.quantity = quantity
     if reason != 0:
-        finish(state, _CANCELLED if reason == _NO_SIZE else _REJECTED, reason, orders.time[number])
+        finish(state, _CANCELLED if reason == _NO_SIZE else _REJECTED, reason, time)
         return
     state.status = _WORKING
     state.limit = np.nan if orders.limit.size == 0 else orders.limit[number]
     state.stop = np.nan if orders.stop.size == 0 else orders.stop[number]
     if orders.kind.size > 0 and orders.kind[number] == _TRAILING and np.isnan(state.stop):
-        state.stop = trail(orders, number, state, books.holdings[asset, MARK])
-    if desk.first[asset] < 0:
-        desk.first[asset] = number
+        state.stop = trail(orders, number, state, held.mark)
+    if held.first < 0:
+        held.first = number
     else:
-        desk.states[desk.last[asset]].following = number
-    desk.last[asset] = number
-
-
-@compiled(codes, from_python=False)
-def forget(desk, asset):
-    """Take ended orders out of the queue of an asset."""
-    previous = -1
-    number = desk.first[asset]
-    while number >= 0:
-        following = desk.states[number].following
-        if desk.states[number].status >= _FILLED:
-            if previous < 0:
-                desk.first[asset] = following
-            else:
-                desk.states[previous].following = following
-        else:
-            previous = number
-        number = following
-    desk.last[asset] = previous
-
-
-@compiled(codes, from_python=False)
-def end_orders(desk, asset, status, reason, time):
-    """End every working order of an asset."""
-    number = desk.first[asset]
-    while number >= 0:
-        state = desk.states[number]
-        if state.status < _FILLED:
-            finish(state, status, reason, time)
-        number = state.following
-    desk.first[asset] = -1
-    desk.last[asset] = -1
-
-
-@compiled(codes, from_python=False)
-def split_orders(desk, asset, ratio):
-    """Working orders of an asset keep their value: more shares, lower prices."""
-    number = desk.first[asset]
-    while number >= 0:
-        state = desk.states[number]
-        state.quantity *= ratio
-        state.filled *= ratio
-        state.limit /= ratio
-        state.stop /= ratio
-        number = state.following
+        states[held.last].following = number
+    held.last = number

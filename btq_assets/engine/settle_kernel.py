@@ -9,134 +9,163 @@ from __future__ import annotations
 import numpy as np
 
 from btq_assets.engine import account_kernel, codes, fill_kernel, kernel, queue_kernel
-from btq_assets.engine.account_kernel import (
-    FACTOR,
-    FOR_BUYS,
-    FOR_SELLS,
-    MARK,
-    MONTH_VALUE,
-    SHARES,
-    book,
-    covered,
-    remark,
-    unit_value,
-)
-from btq_assets.engine.codes import (
-    CURRENCY,
-    FX_COST,
-    LOT,
-    MIN_SHARES,
-    MINIMUM,
-    MULTIPLIER,
-    PER_SHARE,
-)
+from btq_assets.engine.account_kernel import book, covered, remark
 from btq_assets.engine.compiled import compiled
 from btq_assets.engine.fill_kernel import charge, commission_due, commission_rate
 from btq_assets.engine.queue_kernel import finish
 
-_BAR, _QUOTE = 0, 1
+_QUOTE = 1
 _PARTIAL, _FILLED, _CANCELLED, _REJECTED, _EXPIRED = 2, 3, 4, 5, 6
-_SHORT_OF_CASH, _TIME_IN_FORCE = 3, 9
+_SHORT_OF_CASH, _TIME_IN_FORCE, _LIQUIDATION = 3, 9, 10
+_EVERYTHING = (codes, kernel, account_kernel, fill_kernel, queue_kernel)
 
 
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
-def priced(market, desk, books, event, asset, price, quantity, side, liquidity, limit, quoted):
-    """Costs of a fill apart from commission, and its permanent impact."""
-    half_spread = np.nan if market.half_spread.size == 0 else market.half_spread[event]
-    sigma = np.nan if market.volatility.size == 0 else market.volatility[event]
-    if market.daily_volume.size > 0:
-        volume = market.daily_volume[event]
-    else:
-        volume = market.volume[event] if market.kind[event] == _BAR else np.nan
-    return charge(
-        books.terms,
+@compiled(*_EVERYTHING, from_python=False)
+def all_costs(
+    event,
+    assets,
+    asset,
+    money,
+    tiers,
+    price,
+    quantity,
+    side,
+    liquidity,
+    limit,
+    quoted,
+    accrued,
+    charged,
+):
+    """Every cost of a fill, in the currency of the asset.
+
+    Returns
+    -------
+    spread, slippage, impact, permanent, commission, accrued, conversion, all : float
+    """
+    held = assets[asset]
+    spread, slippage, impact, permanent = charge(
+        assets,
         asset,
         price,
         quantity,
         side,
         liquidity,
         limit,
-        half_spread,
+        event.half_spread,
         quoted,
-        sigma,
-        volume,
+        event.volatility,
+        event.daily_volume,
     )
-
-
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
-def all_costs(market, desk, books, event, state, asset, price, quantity, side, liquidity, quoted):
-    """Every cost of a fill of an order, in the currency of the asset."""
-    spread, slippage, impact, permanent = priced(
-        market, desk, books, event, asset, price, quantity, side, liquidity, state.limit, quoted
-    )
-    terms = books.terms
-    value = quantity * price * terms[asset, MULTIPLIER]
+    value = quantity * price * held.multiplier
     adverse = spread + slippage + (0.0 if np.isnan(impact) else impact)
     due, accrued = commission_due(
-        commission_rate(terms, desk.tiers, asset, liquidity, books.account[MONTH_VALUE]),
-        terms[asset, PER_SHARE],
-        terms[asset, MINIMUM],
+        commission_rate(assets, tiers, asset, liquidity, money.month_value),
+        held.per_share,
+        held.minimum,
         value + side * adverse,
         quantity,
-        state.accrued,
-        state.charged,
+        accrued,
+        charged,
     )
-    conversion = value * terms[asset, FX_COST] if terms[asset, CURRENCY] > 0.0 else 0.0
+    conversion = value * held.fx_cost if held.currency > 0 else 0.0
     return spread, slippage, impact, permanent, due, accrued, conversion, adverse + due + conversion
 
 
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
-def affordable(market, desk, books, event, state, asset, price, most, side, liquidity, quoted):
+@compiled(*_EVERYTHING, from_python=False)
+def affordable(event, assets, asset, money, tiers, state, price, most, side, liquidity, quoted):
     """Largest quantity up to `most` whose fill the account covers, by bisection, in whole lots."""
-    held = books.holdings[asset, SHARES]
-    unit = unit_value(books, asset) / books.terms[asset, MULTIPLIER]
-    low = min(most, abs(held)) if held * side < 0.0 else 0.0
+    held = assets[asset]
+    low = min(most, abs(held.shares)) if held.shares * side < 0.0 else 0.0
     high = most
     for _ in range(60):
         middle = 0.5 * (low + high)
         cost = all_costs(
-            market, desk, books, event, state, asset, price, middle, side, liquidity, quoted
+            event,
+            assets,
+            asset,
+            money,
+            tiers,
+            price,
+            middle,
+            side,
+            liquidity,
+            state.limit,
+            quoted,
+            state.accrued,
+            state.charged,
         )[7]
-        if covered(books, asset, side * middle, price, cost * unit):
+        if covered(held, money, side * middle, price, cost * held.rate):
             low = middle
         else:
             high = middle
-    lot = books.terms[asset, LOT]
-    if lot > 0.0:
-        low = np.floor(low / lot * (1.0 + 1e-12)) * lot
-    return low if low >= max(books.terms[asset, MIN_SHARES], 1e-12 * most) else 0.0
+    if held.lot > 0.0:
+        low = np.floor(low / held.lot * (1.0 + 1e-12)) * held.lot
+    return low if low >= max(held.min_shares, 1e-12 * most) else 0.0
 
 
-@compiled(codes, kernel, account_kernel, fill_kernel, queue_kernel, from_python=False)
-def settle(market, desk, books, event, number, price, quantity, liquidity, moment, quoted, ends):
+@compiled(*_EVERYTHING, from_python=False)
+def settle(
+    event,
+    assets,
+    asset,
+    money,
+    fills,
+    trades,
+    tiers,
+    state,
+    number,
+    price,
+    quantity,
+    liquidity,
+    moment,
+    quoted,
+    ends,
+):
     """Check margin, book a fill of an order, move the order on."""
-    state = desk.states[number]
-    asset = market.asset[event]
-    time = market.time[event]
+    held = assets[asset]
     side = 1.0 if state.quantity > 0.0 else -1.0
-    rate = books.fx[int(books.terms[asset, CURRENCY])]
-    spread, slippage, impact, permanent, due, accrued, conversion, cost = all_costs(
-        market, desk, books, event, state, asset, price, quantity, side, liquidity, quoted
-    )
-    short = not covered(books, asset, side * quantity, price, cost * rate)
-    if short and desk.cut:
-        quantity = affordable(
-            market, desk, books, event, state, asset, price, quantity, side, liquidity, quoted
-        )
+    short = False
+    while True:
         spread, slippage, impact, permanent, due, accrued, conversion, cost = all_costs(
-            market, desk, books, event, state, asset, price, quantity, side, liquidity, quoted
+            event,
+            assets,
+            asset,
+            money,
+            tiers,
+            price,
+            quantity,
+            side,
+            liquidity,
+            state.limit,
+            quoted,
+            state.accrued,
+            state.charged,
         )
-    if short and (quantity <= 0.0 or not desk.cut):
-        finish(state, _REJECTED if state.filled == 0.0 else _CANCELLED, _SHORT_OF_CASH, time)
-        return
+        if short or covered(held, money, side * quantity, price, cost * held.rate):
+            break
+        short = True
+        quantity = (
+            affordable(
+                event, assets, asset, money, tiers, state, price, quantity, side, liquidity, quoted
+            )
+            if money.cut != 0
+            else 0.0
+        )
+        if quantity <= 0.0:
+            status = _REJECTED if state.filled == 0.0 else _CANCELLED
+            finish(state, status, _SHORT_OF_CASH, event.time)
+            return
     before = state.quantity - state.filled
     done = quantity >= abs(before)
     traded = before if done else side * quantity
     book(
-        books,
-        time,
-        number,
+        held,
         asset,
+        money,
+        fills,
+        trades,
+        event.time,
+        number,
         traded,
         price,
         liquidity,
@@ -154,16 +183,74 @@ def settle(market, desk, books, event, number, price, quantity, liquidity, momen
     state.accrued = accrued
     state.charged += due
     state.status = _PARTIAL
-    held = books.holdings[asset]
-    held[FOR_BUYS if side > 0.0 else FOR_SELLS] -= quantity
-    if market.kind[event] != _QUOTE:
-        held[FOR_SELLS if side > 0.0 else FOR_BUYS] -= quantity
+    if side > 0.0 or event.kind != _QUOTE:
+        held.for_buys -= quantity
+    if side < 0.0 or event.kind != _QUOTE:
+        held.for_sells -= quantity
     if permanent > 0.0:
-        held[FACTOR] *= 1.0 + side * permanent
-        remark(books, asset, held[MARK] * (1.0 + side * permanent))
+        moved = 1.0 + side * permanent
+        held.factor *= moved
+        event.open *= moved
+        event.high *= moved
+        event.low *= moved
+        event.close *= moved
+        remark(held, money, held.mark * moved)
     if done:
-        finish(state, _FILLED, 0, time)
+        finish(state, _FILLED, 0, event.time)
     elif short:
-        finish(state, _CANCELLED, _SHORT_OF_CASH, time)
+        finish(state, _CANCELLED, _SHORT_OF_CASH, event.time)
     elif ends:
-        finish(state, _EXPIRED, _TIME_IN_FORCE, time)
+        finish(state, _EXPIRED, _TIME_IN_FORCE, event.time)
+
+
+@compiled(*_EVERYTHING, from_python=False)
+def liquidate(event, assets, asset, money, fills, trades, tiers):
+    """Forced fill of a whole holding at the first price of an event."""
+    held = assets[asset]
+    price = event.open
+    quoted = np.nan
+    if event.kind == _QUOTE:
+        price, quoted = 0.5 * (event.open + event.high), 0.5 * (event.high - event.open)
+    if np.isnan(price):
+        return
+    shares = -held.shares
+    side = 1.0 if shares > 0.0 else -1.0
+    spread, slippage, impact, permanent, due, _, conversion, _ = all_costs(
+        event,
+        assets,
+        asset,
+        money,
+        tiers,
+        price,
+        abs(shares),
+        side,
+        0,
+        np.nan,
+        quoted,
+        0.0,
+        0.0,
+    )
+    fee = abs(shares) * price * held.multiplier * held.liquidation_fee
+    book(
+        held,
+        asset,
+        money,
+        fills,
+        trades,
+        event.time,
+        -1,
+        shares,
+        price,
+        0,
+        0,
+        _LIQUIDATION,
+        due,
+        spread,
+        slippage,
+        impact,
+        conversion,
+        fee,
+    )
+    held.factor *= 1.0 + side * permanent
+    held.liquidating = 0
+    money.n_liquidating -= 1

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from btq_assets.engine import codes
+from btq_assets.engine.codes import ASSET_DTYPE
 from btq_assets.engine.costs import BPS, CostModel
 from btq_assets.engine.errors import EngineError
 
@@ -195,55 +195,60 @@ class Account:
             raise EngineError("maintenance_margin must not be above initial_margin")
 
 
-def terms_table(
+#: Field of a row of terms: the setting it comes from, and its unit.
+_FIELDS = {
+    "taker": ("taker_bps", BPS),
+    "maker": ("maker_bps", BPS),
+    "per_share": ("per_share", 1.0),
+    "minimum": ("minimum_commission", 1.0),
+    "half_spread": ("half_spread_bps", BPS),
+    "slippage": ("slippage_bps", BPS),
+    "square_root": ("impact_coefficient", 1.0),
+    "temporary": ("temporary_impact", 1.0),
+    "exponent": ("temporary_exponent", 1.0),
+    "permanent": ("permanent_impact", 1.0),
+    "fx_cost": ("fx_bps", BPS),
+    "liquidation_fee": ("liquidation_bps", BPS),
+    "lot": ("lot_size", 1.0),
+    "min_shares": ("min_shares", 1.0),
+    "min_value": ("min_value", 1.0),
+    "multiplier": ("multiplier", 1.0),
+    "margined": ("margined", 1.0),
+    "currency": ("currency", 1.0),
+    "participation": ("participation", 1.0),
+    "initial_margin": ("initial_margin", 1.0),
+    "maintenance": ("maintenance_margin", 1.0),
+    "borrow": ("borrow_rate", 1.0),
+}
+
+
+def asset_table(
     n_assets: int,
     costs: OrderCosts | None = None,
     instruments: Instruments | None = None,
     account: Account | None = None,
 ) -> np.ndarray:
-    """All per-asset settings as the compiled functions read them, ``float64[N, N_TERMS]``.
+    """All per-asset settings as the compiled functions read them, and empty holdings.
+
+    Returns
+    -------
+    structured array
+        `codes.ASSET_DTYPE`, one row per asset.
 
     Raises
     ------
     EngineError
         A setting has another number of assets.
     """
-    costs, instruments = costs or OrderCosts(), instruments or Instruments()
-    account = account or Account(1.0)
-    columns = {
-        codes.TAKER: ("taker_bps", np.asarray(costs.taker_bps, dtype=float) * BPS),
-        codes.MAKER: ("maker_bps", np.asarray(costs.maker_bps, dtype=float) * BPS),
-        codes.PER_SHARE: ("per_share", costs.per_share),
-        codes.MINIMUM: ("minimum_commission", costs.minimum_commission),
-        codes.HALF_SPREAD: (
-            "half_spread_bps",
-            np.asarray(costs.half_spread_bps, dtype=float) * BPS,
-        ),
-        codes.SLIPPAGE: ("slippage_bps", np.asarray(costs.slippage_bps, dtype=float) * BPS),
-        codes.SQUARE_ROOT: ("impact_coefficient", costs.impact_coefficient),
-        codes.TEMPORARY: ("temporary_impact", costs.temporary_impact),
-        codes.EXPONENT: ("temporary_exponent", costs.temporary_exponent),
-        codes.PERMANENT: ("permanent_impact", costs.permanent_impact),
-        codes.FX_COST: ("fx_bps", np.asarray(costs.fx_bps, dtype=float) * BPS),
-        codes.LIQUIDATION_FEE: (
-            "liquidation_bps",
-            np.asarray(costs.liquidation_bps, dtype=float) * BPS,
-        ),
-        codes.LOT: ("lot_size", instruments.lot_size),
-        codes.MIN_SHARES: ("min_shares", instruments.min_shares),
-        codes.MIN_VALUE: ("min_value", instruments.min_value),
-        codes.MULTIPLIER: ("multiplier", instruments.multiplier),
-        codes.MARGINED: ("margined", instruments.margined),
-        codes.CURRENCY: ("currency", instruments.currency),
-        codes.PARTICIPATION: ("participation", instruments.participation),
-        codes.INITIAL_MARGIN: ("initial_margin", account.initial_margin),
-        codes.MAINTENANCE: ("maintenance_margin", account.maintenance_margin),
-        codes.BORROW: ("borrow_rate", account.borrow_rate),
-    }
-    table = np.empty((n_assets, codes.N_TERMS))
-    for column, (name, given) in columns.items():
-        values = np.asarray(given, dtype=float)
+    sources = (costs or OrderCosts(), instruments or Instruments(), account or Account(1.0))
+    table = np.zeros(n_assets, dtype=ASSET_DTYPE)
+    for column, (name, unit) in _FIELDS.items():
+        given = next(getattr(source, name) for source in sources if hasattr(source, name))
+        values = np.asarray(given, dtype=float) * unit
         if values.ndim and values.shape != (n_assets,):
             raise EngineError(f"{name} has shape {values.shape}; there are {n_assets} assets")
-        table[:, column] = values
+        table[column] = values
+    table["rate"] = table["factor"] = 1.0
+    table["mark"] = np.nan
+    table["first"] = table["last"] = -1
     return table
