@@ -16,6 +16,12 @@ One row per feature, made from the definitions in `btq_assets/features` by
 `python -m btq_assets.features > docs/features.md`; a test keeps this page true. The same rows are
 in the table `features.catalogue`.
 
+**Plots.** Each image shows every feature of its family on the bundled data: the median over all
+symbols and the band between the 10 % and the 90 % quantile over time, the ends of the axis and the
+years below, and a histogram beside it. After `make run`, `python -m btq_assets.feature_sheets` draws
+them from `report.feature_plots`; the run itself writes the same plots, with search, quality and
+importances, to `data/reports/features.html`.
+
 **Notation.** `p` adjusted close, `r` its log return, `R` its simple return; `O H L C` adjusted prices,
 `V` traded value in millions (raw close times raw volume); `[t-n]` n sessions ago; `mean21(x)`,
 `std21(x)` over the last 21 values, this session's included, divisor n - 1 unless said otherwise.
@@ -36,6 +42,7 @@ def markdown() -> str:
     for family in FAMILIES:
         contract = family.contract
         parts.append(f"\n## {contract.table}\n\n{contract.description} {family.note}\n")
+        parts.append(f"\n![{family.name}](images/features/{family.name}.svg)\n")
         parts.append(
             "\n| feature | formula | source | unit | look-back | needs |\n|---|---|---|---|---|---|\n"
         )

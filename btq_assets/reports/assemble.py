@@ -16,7 +16,15 @@ from btq_assets.evidence.gates import DEFLATED_SHARPE_THRESHOLD
 from btq_assets.reports import formatting as fmt
 from btq_assets.reports.caveats import banner, caveats
 from btq_assets.reports.frames import REFERENCE, ReportContext, ReportFrames, label
-from btq_assets.reports.parts import data, forecasts, performance, provenance, regimes, risk
+from btq_assets.reports.parts import (
+    data,
+    features,
+    forecasts,
+    performance,
+    provenance,
+    regimes,
+    risk,
+)
 from btq_assets.reports.view import ReportView, VerdictBox
 
 
@@ -56,6 +64,7 @@ def assemble(frames: ReportFrames, context: ReportContext) -> ReportView:
         risk.section(frames, context),
         forecasts.section(frames, context),
         regimes.section(frames, context),
+        features.section(frames, context),
         data.section(frames, context),
         provenance.section(frames, context),
     )

@@ -21,7 +21,7 @@ from markupsafe import escape
 
 from btq_assets.plots import PALETTE
 from btq_assets.reports import formatting
-from btq_assets.reports.view import CellChart, Line, LineChart, Unit
+from btq_assets.reports.view import Band, CellChart, Line, LineChart, Unit
 
 #: Steps of the y axis: finer than any screen, coarse enough for short numbers.
 PLOT_HEIGHT = 5_000
@@ -43,7 +43,7 @@ def line_chart(chart: LineChart) -> str:
         raise ValueError(f"chart {chart.key!r} has {len(chart.x)} dates; a line needs two")
     days = np.array([(day - chart.x[0]).days for day in chart.x])
     bottom, top = _bounds(chart)
-    body, keys = [], []
+    body, keys = [_shade(chart, band) for band in chart.bands], []
     colours = _colours(chart.lines)
     # Faint lines first, so that the coloured ones lie on top.
     order = sorted(range(len(chart.lines)), key=lambda i: chart.lines[i].emphasis)
@@ -74,6 +74,11 @@ def line_chart(chart: LineChart) -> str:
     keys.extend(
         f'<span class="key fixed"><i class="dot"></i>{escape(label)}</span>'
         for label in chart.points
+    )
+    keys.extend(
+        f'<span class="key fixed"><i class="shade" style="background:{band.colour}"></i>'
+        f"{escape(band.label)}</span>"
+        for band in chart.bands
     )
     scale = "log" if chart.log else "linear"
     return (
@@ -233,6 +238,20 @@ def _steps(values: np.ndarray, bottom: float, top: float, *, log: bool) -> np.nd
 
 def _zero(bottom: float, top: float) -> int:
     return round(top / (top - bottom) * PLOT_HEIGHT)
+
+
+def _shade(chart: LineChart, band: Band) -> str:
+    """One path of full-height rectangles, as far beyond the axis as zooming may reach."""
+    first, last = chart.x[0], chart.x[-1]
+    drawn = "".join(
+        f"M{(max(start, first) - first).days} {-PLOT_HEIGHT}"
+        f"V{2 * PLOT_HEIGHT}H{(min(stop, last) - first).days}V{-PLOT_HEIGHT}z"
+        for start, stop in band.spans
+        if start < last and stop > first
+    )
+    return (
+        f'<path class="shade" data-label="{escape(band.label)}" d="{drawn}" fill="{band.colour}"/>'
+    )
 
 
 def _path(days: np.ndarray, steps: np.ndarray) -> str:

@@ -19,6 +19,7 @@ _FETCHING = {
 }  # fmt: skip
 _FETCHING_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:|#)", re.IGNORECASE)
 _FETCHING_SCRIPT = re.compile(r"\bfetch\(|XMLHttpRequest|\bimport\(|WebSocket|sendBeacon")
+_PAGE_BESIDE = re.compile(r"[\w-]+\.html(#[\w=.-]*)?")
 _LOOSE_END = re.compile(
     r"\{\{|\}\}|\{%|%\}|(?<![\w.-])(?:nan|NaN|None(?! of)|NaT|-?inf|-?Infinity|\[object)(?![\w{-])"
 )
@@ -61,15 +62,21 @@ def examine(html: str, view: ReportView, null_families: Iterable[str]) -> list[C
     list of CheckOutcome
         One per entry of `CHECKS`.
     """
-    page = _Page()
-    page.feed(html)
-    page.close()
+    page = parsed(html)
     return [
         _opens_with_verdict(page, view),
         _names_caveats(page, view, null_families),
-        _finished(page),
-        _offline(page),
+        finished(page),
+        offline(page),
     ]
+
+
+def parsed(html: str) -> _Page:
+    """Read a page for its checks."""
+    page = _Page()
+    page.feed(html)
+    page.close()
+    return page
 
 
 class _Page(HTMLParser):
@@ -145,7 +152,8 @@ def _names_caveats(page: _Page, view: ReportView, null_families: Iterable[str]) 
     return CheckOutcome(NAMES_CAVEATS, False, message, {"n_caveats": n})
 
 
-def _finished(page: _Page) -> CheckOutcome:
+def finished(page: _Page) -> CheckOutcome:
+    """No text of the page holds a value that is none."""
     drawn = [value for _, name, value in page.attributes if name in ("d", "style", "title")]
     found = [text for text in (*page.texts, *drawn) if _LOOSE_END.search(text)]
     shown = [text[:120] for text in found[:_MAX_SHOWN]]
@@ -156,11 +164,14 @@ def _finished(page: _Page) -> CheckOutcome:
     )
 
 
-def _offline(page: _Page) -> CheckOutcome:
+def offline(page: _Page) -> CheckOutcome:
+    """A browser loads nothing for the page; a link to a page beside it is followed, not loaded."""
     found = [
         f"<{tag} {name}={value[:80]!r}>"
         for tag, name, value in page.attributes
-        if name in _FETCHING and not value.startswith(("#", "data:"))
+        if name in _FETCHING
+        and not value.startswith(("#", "data:"))
+        and not (tag == "a" and _PAGE_BESIDE.fullmatch(value))
     ]
     found += [f"style: {s[:80]!r}" for s in page.styles if _FETCHING_STYLE.search(s)]
     found += [f"script: {m.group()!r}" for s in page.scripts if (m := _FETCHING_SCRIPT.search(s))]

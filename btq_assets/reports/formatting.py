@@ -11,7 +11,7 @@ from btq_assets.reports.view import MISSING, Cell, Interval
 
 _MINUS = "−"
 _WHOLE = re.compile(r"(?<![\w.-])\d+(?![\w.-])")
-_THIN = " "  # narrow no-break space between number and unit
+_THIN = "\u202f"  # narrow no-break space between number and unit
 
 
 def is_missing(value: float | None) -> bool:

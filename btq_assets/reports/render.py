@@ -19,6 +19,7 @@ from btq_assets.reports.view import (
     CellChart,
     Interval,
     LineChart,
+    Link,
     ReportView,
     Table,
 )
@@ -50,18 +51,19 @@ def render(view: ReportView) -> str:
     jinja2.UndefinedError
         The template names something the view does not have.
     """
-    environment = _environment()
+    environment = page_environment()
     page = environment.get_template("report.html.j2")
     return page.render(
         view=view,
-        style=Markup(_source(environment, "style.css.j2")),  # noqa: S704 - our own file
-        script=Markup(_source(environment, "charts.js.j2")),  # noqa: S704 - our own file
+        style=Markup(source_of(environment, "style.css.j2")),  # noqa: S704 - our own file
+        script=Markup(source_of(environment, "charts.js.j2")),  # noqa: S704 - our own file
         footer=FOOTER,
     )
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates of the room, every text escaped, every unknown name an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -82,14 +84,16 @@ def _environment() -> Environment:
     return environment
 
 
-def _source(environment: Environment, name: str) -> str:
+def source_of(environment: Environment, name: str) -> str:
+    """Text of a template that is put into a page as it is."""
     if environment.loader is None:
         raise ValueError("the report environment has no template loader")
     return environment.loader.get_source(environment, name)[0]
 
 
 def _kind_of(block: Block) -> str:
-    return "text" if isinstance(block, str) else "table" if isinstance(block, Table) else "chart"
+    kinds = {str: "text", Table: "table", Link: "link"}
+    return kinds.get(type(block), "chart")
 
 
 def _drawn(chart: LineChart | CellChart) -> Markup:

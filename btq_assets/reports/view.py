@@ -50,6 +50,8 @@ class Cell:
         Background from -1 (bad) over 0 (none) to 1 (good).
     interval
         Draws a whisker below the text, on the common scale of the column.
+    link
+        Page beside this one that the text leads to, with an anchor.
     """
 
     text: str
@@ -57,6 +59,7 @@ class Cell:
     title: str = ""
     tint: float = 0.0
     interval: Interval | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,25 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Stretches of time a chart shades, such as those under a market state.
+
+    Parameters
+    ----------
+    label
+        Name in the legend.
+    colour
+        Hexadecimal, drawn faintly.
+    spans
+        (first day, first day after) of each stretch, ascending.
+    """
+
+    label: str
+    colour: str
+    spans: tuple[tuple[date, date], ...]
+
+
+@dataclass(frozen=True)
 class LineChart:
     """Lines over dates.
 
@@ -148,6 +170,8 @@ class LineChart:
         Logarithmic y axis; tinted area between line and zero.
     points
         Marks on top: label → (dates, values).
+    bands
+        Shaded behind the lines.
     source
         Tables and data versions behind the numbers.
     """
@@ -161,6 +185,7 @@ class LineChart:
     log: bool = False
     filled: bool = False
     points: Mapping[str, tuple[Sequence[date], np.ndarray]] = field(default_factory=dict)
+    bands: tuple[Band, ...] = ()
     source: str = ""
 
 
@@ -193,7 +218,26 @@ class CellChart:
     source: str = ""
 
 
-Block = Table | LineChart | CellChart | str
+@dataclass(frozen=True)
+class Link:
+    """A line that leads to a page beside this one.
+
+    Parameters
+    ----------
+    page
+        File name, in the same folder.
+    text
+        What is clicked.
+    note
+        What is found there.
+    """
+
+    page: str
+    text: str
+    note: str = ""
+
+
+Block = Table | LineChart | CellChart | Link | str
 
 
 @dataclass(frozen=True)

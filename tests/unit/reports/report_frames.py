@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from regime_frames import add_bars, add_feature_quality, add_regimes
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import features, models
@@ -227,11 +228,9 @@ def _add_the_rest(tables: dict, stamps: list, random: Any) -> None:
             ("benchmark", "^SP500", "price_index", "price index without dividends"),
         )
     ]  # fmt: skip
-    tables["bars"] = [
-        {"universe": "us20", "symbol": SYMBOLS[2], "ts": stamp, "session": stamp.date(),
-         "known_at": stamp, "revised_at": stamps[n + 9] if n < 2 else None}
-        for n, stamp in enumerate(stamps[:5])
-    ]  # fmt: skip
+    add_bars(tables, stamps, (SYMBOLS[2], SYMBOLS[3]), random)
+    add_regimes(tables, stamps, random)
+    add_feature_quality(tables, stamps)
     tables["macro"] = [
         {"series_id": series, "period": period, "known_at": NOW, "value": 1.0, "unit": "index",
          "revision": revision}
@@ -257,10 +256,6 @@ def _add_the_rest(tables: dict, stamps: list, random: Any) -> None:
          "to_ts": stamps[9], "n_bars": 10, "confidence": 0.85, "evidence": "made up",
          "evidence_known_at": NOW, "proposed_at": NOW, "applied": False}
     ]  # fmt: skip
-    tables["catalogue"] = [
-        {"name": "hidden", "family": "quantum", "enabled": False, "lookback_sessions": 1},
-        {"name": "seen", "family": "technical", "enabled": True, "lookback_sessions": 1},
-    ]
     tables["gates"] = [
         {"subject": "ridge", "gate": "deflated_sharpe", "run_id": "a", "passed": False,
          "recorded_at": NOW}

@@ -35,7 +35,7 @@ def charts_of(view: ReportView) -> dict[str, LineChart]:
 
 def test_parts_come_in_order(report_view: ReportView) -> None:
     assert [section.key for section in report_view.sections] == [
-        "strategies", "charts", "risk", "forecasts", "regimes", "data", "provenance",
+        "strategies", "charts", "risk", "forecasts", "regimes", "features", "data", "provenance",
     ]  # fmt: skip
 
 
@@ -179,11 +179,22 @@ CHANGES = {
     "splits": pl.col("test_start").dt.offset_by("-3mo"),
     "training_set": pl.col("label") * -1,
     "states": pl.col("p_turbulent") * 0.3,
+    "market_states": pl.col("p_bull") * 0.3,
+    "hidden_states": pl.col("p_bear") * 0.3,
+    "volatility_states": pl.col("volatility_forecast_annual") * 2,
+    "change_points": pl.lit(0.9).alias("p_recent_change"),
+    "stress_index": pl.lit(True).alias("is_crisis"),
+    "correlation_breaks": pl.lit(True).alias("is_break"),
+    "regime_parameters": pl.col("exposure_multiplier") * 0.5,
     "instruments": pl.col("caveat") + "!",
     "bars": pl.col("symbol") + "X",
     "macro": pl.col("series_id") + "X",
     "documents": pl.lit("REAL").alias("label"),
     "catalogue": pl.lit(True).alias("enabled"),
+    "feature_quality": pl.col("psi") * 3,
+    "feature_plots": pl.lit(0).cast(pl.Int64).alias("n_values"),
+    "importances_ridge": pl.col("importance") * 0.5,
+    "importances_lightgbm": pl.col("importance") * 0.5,
     "gates": pl.lit(True).alias("passed"),
     "quarantine": pl.col("reason") + "!",
     "repairs": pl.lit(True).alias("applied"),

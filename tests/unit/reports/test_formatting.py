@@ -15,7 +15,7 @@ from btq_assets.reports import formatting as fmt
         (fmt.number(float("inf")), "–"),
         (fmt.number(-0.001), "0.00"),
         (fmt.number(-1234.5, 1), "−1,234.5"),
-        (fmt.percent(0.1234), "12.3 %"),
+        (fmt.percent(0.1234), "12.3\u202f%"),
         (fmt.percent(None), "–"),
         (fmt.probability(0.0000001), "< 0.001"),
         (fmt.probability(0.99999), "> 0.999"),
