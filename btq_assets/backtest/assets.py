@@ -39,6 +39,7 @@ SHOWN_METRICS = (
         "hrp": portfolio.TARGETS_HRP,
         "ppo": portfolio.TARGETS_PPO,
         "baselines": portfolio.TARGETS_BASELINES,
+        "regime": portfolio.TARGETS_REGIME,
     },
     config=("backtest", "trading", "portfolio.max_gross_exposure", "universe", "models.seeds"),
     code=("btq_assets.backtest", "btq_assets.engine", "btq_assets.evidence"),
@@ -53,12 +54,20 @@ def strategies(
     hrp: pl.DataFrame,
     ppo: pl.DataFrame,
     baselines: pl.DataFrame,
+    regime: pl.DataFrame,
 ) -> TableOutput:
     """Every strategy and baseline through the engine: same bars, same cash, same costs."""
     from btq_assets.backtest.run import run_strategies, trial_inputs, union_of_targets
     from btq_assets.evidence.trials import trial_rows
 
-    tables = {"rank": rank, "kelly": kelly, "hrp": hrp, "ppo": ppo, "baselines": baselines}
+    tables = {
+        "rank": rank,
+        "kelly": kelly,
+        "hrp": hrp,
+        "ppo": ppo,
+        "baselines": baselines,
+        "regime": regime,
+    }
     done = run_strategies(
         bars,
         union_of_targets(tables),

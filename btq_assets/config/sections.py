@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from btq_assets.config.base import Device, Executor, Section
 from btq_assets.config.feature_families import DEFAULT_FAMILIES
@@ -225,6 +225,18 @@ class PortfolioSection(Section):
     )
     turbulent_scale: float = Field(0.5, gt=0, le=1, description="Exposure in the turbulent state.")
     kelly_fraction: float = Field(0.25, gt=0, le=1)
+    regime_strategies: tuple[str, ...] = Field(
+        ("one_over_n",),
+        description="Strategies that are also run under the parameters of the regime in force "
+        "(regimes.parameters), as candidates called <strategy>_regime; each is one more trial.",
+    )
+
+    @field_validator("regime_strategies")
+    @classmethod
+    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"regime_strategies names a strategy twice: {list(value)}")
+        return value
 
 
 class CostEra(Section):

@@ -45,3 +45,7 @@ TARGETS_BASELINES = targets_contract(
     "baselines",
     "1/N, buy and hold, 12-1 momentum, 60 % 1/N + 40 % cash and risk parity, on the strategies' decision dates.",
 )
+TARGETS_REGIME = targets_contract(
+    "regime",
+    "Other strategies under the exposure, largest position and rebalance threshold of the regime in force at each decision; one strategy per name configured.",
+)

@@ -6,7 +6,7 @@ here: any weighting rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -16,8 +16,10 @@ import polars as pl
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core, models, regimes
 from btq_assets.contracts import portfolio as tables
+from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome
 from btq_assets.evidence.truncation import truncation_check
 from btq_assets.portfolio.gates import forecast_matters_check, limits_check, returns_matter_check
+from btq_assets.portfolio.regime_gates import parameters_matter_check, regime_limits_check
 from btq_assets.warehouse import Step, TableOutput, table_asset
 
 Frames = Mapping[str, pl.DataFrame]
@@ -228,3 +230,81 @@ def targets_hrp(step: Step, bars: pl.DataFrame, splits: pl.DataFrame) -> TableOu
 def targets_baselines(step: Step, bars: pl.DataFrame, splits: pl.DataFrame) -> TableOutput:
     """1/N, buy and hold, 12-1 momentum, 60 % 1/N with 40 % cash, and equal risk contributions."""
     return _output(_baselines({"bars": bars, "splits": splits}, step.config))
+
+
+_BASES = {
+    "rank": tables.TARGETS_RANK,
+    "kelly": tables.TARGETS_KELLY,
+    "hrp": tables.TARGETS_HRP,
+    "baselines": tables.TARGETS_BASELINES,
+}
+
+
+def _regime(inputs: Frames, config: TradingConfig) -> pl.DataFrame:
+    from btq_assets.portfolio.regime_aware import regime_targets
+
+    bases = {name: inputs[name] for name in _BASES}
+    return regime_targets(bases, inputs["parameters"], inputs["bars"], config)
+
+
+def _unless_empty(gate: CheckGroup) -> CheckGroup:
+    """`gate`, which a table passes that is empty because no strategy reads regimes."""
+
+    def run(context: CheckContext) -> Iterable[CheckOutcome]:
+        if context.frame.is_empty():
+            message = "no strategy reads regimes"
+            return [CheckOutcome(spec.name, True, message) for spec in gate.specs]
+        return gate.run(context)
+
+    return CheckGroup(gate.specs, run)
+
+
+@table_asset(
+    outputs=(tables.TARGETS_REGIME,),
+    inputs={**_BASES, "parameters": regimes.PARAMETERS, "bars": core.BARS_1D},
+    config=(
+        "portfolio",
+        "trading.max_position_size",
+        "universe.main",
+        "regimes.enable",
+        "regimes.parameters.enable",
+        "features.truncation_dates",
+    ),
+    code=CODE,
+    checks=(
+        limits_check(),
+        regime_limits_check(),
+        parameters_matter_check(_regime, tuple(_BASES)),
+        _unless_empty(truncation_check(tables.TARGETS_REGIME, _regime)),
+    ),
+    group="portfolio",
+)
+def targets_regime(
+    step: Step,
+    rank: pl.DataFrame,
+    kelly: pl.DataFrame,
+    hrp: pl.DataFrame,
+    baselines: pl.DataFrame,
+    parameters: pl.DataFrame,
+    bars: pl.DataFrame,
+) -> TableOutput:
+    """Chosen strategies under the exposure, largest position and threshold of the regime in force."""
+    inputs = {
+        "rank": rank,
+        "kelly": kelly,
+        "hrp": hrp,
+        "baselines": baselines,
+        "parameters": parameters,
+        "bars": bars,
+    }
+    frame = _regime(inputs, step.config)
+    if frame.is_empty():
+        step.log("no strategy reads regimes: none is configured, or regimes are switched off")
+        return TableOutput(frame)
+    known = parameters["ts"].min()
+    before = (
+        frame["ts"].n_unique()
+        if known is None
+        else frame.filter(pl.col("ts") < known)["ts"].n_unique()
+    )
+    return _output(frame, n_decisions_before_parameters=before)

@@ -117,7 +117,8 @@
     "targets_hrp",
     "targets_kelly",
     "targets_ppo",
-    "targets_rank"
+    "targets_rank",
+    "targets_regime"
 ]) }}
 {% endmacro %}
 
@@ -240,6 +241,7 @@
     {"layer": "portfolio", "name": "targets_kelly", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"], "vintages": none, "rhythm": none},
     {"layer": "portfolio", "name": "targets_ppo", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"], "vintages": none, "rhythm": none},
     {"layer": "portfolio", "name": "targets_rank", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"], "vintages": none, "rhythm": none},
+    {"layer": "portfolio", "name": "targets_regime", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"], "vintages": none, "rhythm": none},
     {"layer": "quality", "name": "feeds", "is_model": false, "time_column": "as_of", "columns": ["table_name", "enabled", "kept_up", "as_of"], "vintages": none, "rhythm": none},
     {"layer": "quality", "name": "repairs", "is_model": false, "time_column": "from_ts", "columns": ["table_name", "key_json", "column_name", "kind", "before", "after", "factor", "source", "dataset", "symbol", "freq", "from_ts", "to_ts", "n_bars", "confidence", "evidence", "evidence_known_at", "proposed_at", "applied"], "vintages": none, "rhythm": "dataset"},
     {"layer": "quality", "name": "sessions", "is_model": false, "time_column": "session", "columns": ["calendar", "session", "closes_at"], "vintages": none, "rhythm": none},

@@ -22,6 +22,7 @@ NAMES = {
     "hrp": ["hrp"],
     "ppo": ["ppo"],
     "baselines": ["one_over_n", "buy_and_hold"],
+    "regime": ["one_over_n_regime"],
 }
 ALL_NAMES = [name for names in NAMES.values() for name in names]
 
@@ -37,7 +38,7 @@ def inputs(close_only_bars) -> dict[str, pl.DataFrame]:
     decisions = decision_times(close_only_bars["ts"], "week")
     tables = {"bars": close_only_bars}
     weights = iter([[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4], [0.2, 0.2, 0.0, 0.0], [0.3] * 3 + [0],
-                    [0.5, 0, 0, 0.5], [0.25] * 4, [0.25] * 4])  # fmt: skip
+                    [0.5, 0, 0, 0.5], [0.25] * 4, [0.25] * 4, [0.15] * 4])  # fmt: skip
     for table, names in NAMES.items():
         rows = [
             (name, "test", symbol, ts, float(weight))

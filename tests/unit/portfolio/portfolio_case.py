@@ -18,7 +18,7 @@ FIRST_TEST_SESSION = 260
 
 
 def make_case(bars: pl.DataFrame, *, seed: int = 3) -> SimpleNamespace:
-    """Config, splits, forecasts and states that fit `bars` (universe "test")."""
+    """Config, splits, forecasts, states and parameters that fit `bars` (universe "test")."""
     random = np.random.default_rng(seed)
     sessions = bars["ts"].unique().sort()
     decisions = decision_times(sessions, "week")
@@ -62,12 +62,32 @@ def make_case(bars: pl.DataFrame, *, seed: int = 3) -> SimpleNamespace:
         },
         schema=regimes.STATES.schema,
     )
+    # Spells of 23 sessions; the first parameters come 12 sessions after the first decision.
+    values = {"bull": (1.0, 0.5, 0.02), "bear": (0.5, 0.2, 0.02), "crisis": (0.2, 0.1, 0.01)}
+    known = sessions[FIRST_TEST_SESSION + 12 :]
+    words = np.array(["bull", "bear", "bull", "crisis"])[(np.arange(len(known)) // 23) % 4]
+    parameters = pl.DataFrame(
+        {
+            "scope": "test",
+            "ts": known,
+            "regime": words,
+            "sessions_in_regime": np.arange(len(known)) % 23 + 1,
+            "exposure_multiplier": [values[word][0] for word in words],
+            "max_position": [values[word][1] for word in words],
+            "rebalance_threshold": [values[word][2] for word in words],
+        },
+        schema=regimes.PARAMETERS.schema,
+    )
     return SimpleNamespace(
         config=TradingConfig(
             universe={"main": "test"},
             trading={"max_position_size": 0.5},
-            portfolio={"covariance_window_sessions": 60},
+            portfolio={
+                "covariance_window_sessions": 60,
+                "regime_strategies": ("one_over_n", "hrp", "blend", "kelly_ridge"),
+            },
         ),
+        parameters=parameters,
         bars=bars,
         splits=splits,
         states=states,
