@@ -23,7 +23,10 @@ from btq_assets.contracts import (
     risk,
 )
 from btq_assets.reports.checks import CHECKS
-from btq_assets.warehouse import DataPaths, Step, TableOutput, table_asset
+from btq_assets.reports.gallery.assets import feature_plots
+from btq_assets.warehouse import DataPaths, Step, TableAsset, TableOutput
+
+__all__ = ["feature_plots", "risk_report"]
 
 REPORT_NAME = "risk_report"
 
@@ -58,11 +61,22 @@ _INPUTS = {
     "splits": models.SPLITS,
     "training_set": models.TRAINING_SET,
     "states": regimes.STATES,
+    "market_states": regimes.MARKET_STATES,
+    "hidden_states": regimes.HIDDEN_STATES,
+    "volatility_states": regimes.VOLATILITY_STATES,
+    "change_points": regimes.CHANGE_POINTS,
+    "stress_index": regimes.STRESS_INDEX,
+    "correlation_breaks": regimes.CORRELATION_BREAKS,
+    "regime_parameters": regimes.PARAMETERS,
     "instruments": core.INSTRUMENTS,
     "bars": core.BARS_1D,
     "macro": core.MACRO_VINTAGES,
     "documents": core.DOCUMENTS,
     "catalogue": features.CATALOGUE,
+    "feature_quality": features.QUALITY,
+    "feature_plots": report.FEATURE_PLOTS,
+    "importances_ridge": models.IMPORTANCES_RIDGE,
+    "importances_lightgbm": models.IMPORTANCES_LIGHTGBM,
     "repairs": quality.REPAIRS,
     **_FORECASTS,
     **_TARGETS,
@@ -80,61 +94,13 @@ def _is_written(paths: DataPaths) -> bool:
     return (paths.reports / f"{REPORT_NAME}.html").is_file()
 
 
-@table_asset(
-    outputs=(report.RISK_REPORT,),
-    inputs=_INPUTS,
-    config=("profile", "universe", "sources", "regimes", "models", "backtest", "risk"),
-    code=(
-        "btq_assets.reports",
-        "btq_assets.plots",
-        "btq_assets.evidence.verdict",
-        "btq_assets.sources.credits",
-    ),
-    checks=CHECKS,
-    group="report",
-    source_version=_library_versions,
-    # The house's books are read too, but say nothing that the versions of the inputs do not.
-    ledgers=(evidence.TRIALS, evidence.GATES, quarantine.ROWS),
-    reuse=_is_written,
-)
-def risk_report(
-    step: Step,
-    runs: pl.DataFrame,
-    equity: pl.DataFrame,
-    metrics: pl.DataFrame,
-    comparisons: pl.DataFrame,
-    positions: pl.DataFrame,
-    deflated_sharpe: pl.DataFrame,
-    measures: pl.DataFrame,
-    exceedances: pl.DataFrame,
-    drawdowns: pl.DataFrame,
-    stress: pl.DataFrame,
-    simulations: pl.DataFrame,
-    splits: pl.DataFrame,
-    training_set: pl.DataFrame,
-    states: pl.DataFrame,
-    instruments: pl.DataFrame,
-    bars: pl.DataFrame,
-    macro: pl.DataFrame,
-    documents: pl.DataFrame,
-    catalogue: pl.DataFrame,
-    repairs: pl.DataFrame,
-    ridge: pl.DataFrame,
-    lightgbm: pl.DataFrame,
-    transformer_gnn: pl.DataFrame,
-    targets_rank: pl.DataFrame,
-    targets_kelly: pl.DataFrame,
-    targets_hrp: pl.DataFrame,
-    targets_ppo: pl.DataFrame,
-    targets_baselines: pl.DataFrame,
-    targets_regime: pl.DataFrame,
-) -> TableOutput:
+def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
     """Write the self-contained HTML report; a page that fails a check replaces no earlier one."""
     from btq_assets.evidence.verdict import verdict
     from btq_assets.reports.assemble import assemble, results_hash
     from btq_assets.reports.caveats import null_families
     from btq_assets.reports.checks import examine
-    from btq_assets.reports.frames import ReportContext, ReportFrames
+    from btq_assets.reports.frames import CONTRACTS, ReportContext, ReportFrames
     from btq_assets.reports.images import images
     from btq_assets.reports.render import render
     from btq_assets.sources.credits import attributions
@@ -142,35 +108,16 @@ def risk_report(
 
     frames = ReportFrames(
         {
-            "runs": runs,
-            "equity": equity,
-            "metrics": metrics,
-            "comparisons": comparisons,
-            "positions": positions,
-            "deflated_sharpe": deflated_sharpe,
-            "measures": measures,
-            "exceedances": exceedances,
-            "drawdowns": drawdowns,
-            "stress": stress,
-            "simulations": simulations,
-            "splits": splits,
-            "training_set": training_set,
-            "states": states,
-            "instruments": instruments,
-            "bars": bars,
-            "macro": macro,
-            "documents": documents,
-            "catalogue": catalogue,
-            "repairs": repairs,
+            **{name: frame for name, frame in tables.items() if name in CONTRACTS},
             "trials": step.read_ledger(evidence.TRIALS),
             "gates": step.read_ledger(evidence.GATES),
             "quarantine": step.read_ledger(quarantine.ROWS),
             "provenance": step.read_ledger(house.PROVENANCE),
         },
-        {"ridge": ridge, "lightgbm": lightgbm, "transformer_gnn": transformer_gnn},
+        {name: tables[name] for name in _FORECASTS},
     )
     versions = {_INPUTS[name].table: version for name, version in step.data_versions.items()}
-    judged = verdict(comparisons, deflated_sharpe, runs)
+    judged = verdict(frames["comparisons"], frames["deflated_sharpe"], frames["runs"])
     computed = results_hash(versions)
     view = assemble(
         frames,
@@ -211,3 +158,25 @@ def risk_report(
         plots=images(frames),
         answers=answers,
     )
+
+
+risk_report = TableAsset(
+    compute=_risk_report,
+    outputs=(report.RISK_REPORT,),
+    inputs=_INPUTS,
+    config=("profile", "universe", "sources", "regimes", "models", "backtest", "risk"),
+    code=(
+        "btq_assets.reports",
+        "btq_assets.plots",
+        "btq_assets.evidence.verdict",
+        "btq_assets.regimes.panel",
+        "btq_assets.sources.credits",
+        __name__,
+    ),
+    checks=CHECKS,
+    group="report",
+    source_version=_library_versions,
+    # The house's books are read too, but say nothing that the versions of the inputs do not.
+    ledgers=(evidence.TRIALS, evidence.GATES, quarantine.ROWS),
+    reuse=_is_written,
+)
