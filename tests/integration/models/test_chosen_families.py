@@ -169,6 +169,7 @@ def test_alpha158_feeds_ridge_and_lightgbm_and_stands_in_the_report(bars, tmp_pa
     assert not ridge["forecast"].equals(before[models.FORECASTS_RIDGE]["forecast"])
 
 
+@pytest.mark.slow
 def test_a_users_features_feed_the_models(bars, own_module, tmp_path):
     config = configuration("volatility", "custom", custom_modules=(own_module,))
     folder = tmp_path / "data"
@@ -177,12 +178,9 @@ def test_a_users_features_feed_the_models(bars, own_module, tmp_path):
     (row,) = _report(folder).filter(feature="own_body").to_dicts()
     assert row["family"] == "custom"
     assert row["importance_ridge"] > 0
-    assert custom_family(config).contract in _inputs_of(config, "models.training_set")
-
-
-def _inputs_of(config: TradingConfig, table: str) -> list[Any]:
-    (asset,) = [a for a in configured_assets(config) if a.outputs[0].table == table]
-    return list(asset.inputs.values())
+    for table in ("models.training_set", "features.quality"):
+        (asset,) = [a for a in configured_assets(config) if a.outputs[0].table == table]
+        assert asset.inputs["custom"].column_names == custom_family(config).contract.column_names
 
 
 def _fit(config: TradingConfig, bars: pl.DataFrame, plan: Any, **changed: Any) -> Any:
