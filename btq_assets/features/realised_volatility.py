@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -289,7 +290,11 @@ def features_for(window: int) -> tuple[Feature, ...]:
 
 
 def compute(
-    bars: pl.DataFrame, five_minutes: pl.DataFrame | None = None, *, har_window: int = 1000
+    bars: pl.DataFrame,
+    five_minutes: pl.DataFrame | None = None,
+    *,
+    har_window: int = 1000,
+    since: datetime | None = None,
 ) -> pl.DataFrame:
     """Compute the family.
 
@@ -301,6 +306,8 @@ def compute(
         Rows of `core.bars_5m`; without any, columns named for them are null.
     har_window
         Pairs a HAR regression is fitted on.
+    since
+        Sessions before it are left without regressions, for those who will not read them.
 
     Returns
     -------
@@ -325,25 +332,30 @@ def compute(
         "har_rv_5m_forecast_1_annual": ("_s5", 1),
     }
     found = found.with_columns(
-        pl.Series(name, _forecast(frame, column, har_window, horizon))
+        pl.Series(name, _forecast(frame, column, har_window, horizon, since))
         for name, (column, horizon) in forecasts.items()
     )
     return undefined_to_null(found.select(*KEY, *(feature.name for feature in features)))
 
 
-def _forecast(frame: pl.DataFrame, column: str, window: int, horizon: int) -> np.ndarray:
+def _forecast(
+    frame: pl.DataFrame, column: str, window: int, horizon: int, since: datetime | None = None
+) -> np.ndarray:
     """Annualised HAR forecasts of a session's volatility, NaN where there is none.
 
     Sessions without a value are left out, so that one missing range does not undo a window.
     """
-    from btq_assets.features.kernels.regression import har
+    from btq_assets.features.kernels.regression import MONTH, har
 
     out = np.full(frame.height, np.nan)
     values = frame[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
     histories = frame[HISTORY].to_numpy()
     places = np.flatnonzero(np.isfinite(values))
     starts = np.flatnonzero(np.diff(histories[places], prepend=-1)) if places.size else places
+    new = np.ones(frame.height, bool) if since is None else (frame["ts"] >= since).to_numpy()
     for rows in np.split(places, starts[1:]):
+        # A regression reads so many values, and each is made of its own.
+        rows = rows[-(int(new[rows].sum()) + MONTH + window + horizon) :]
         out[rows] = _YEAR * har(values[rows], window, horizon)
     return out
 
@@ -358,3 +370,11 @@ def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> p
     return compute(
         inputs["bars"], inputs.get("bars_5m"), har_window=config.features.har_window_sessions
     )
+
+
+def compute_since(
+    inputs: Mapping[str, pl.DataFrame], config: TradingConfig, since: datetime
+) -> pl.DataFrame:
+    """The same, for those who will read rows at or after `since` only."""
+    window = config.features.har_window_sessions
+    return compute(inputs["bars"], inputs.get("bars_5m"), har_window=window, since=since)

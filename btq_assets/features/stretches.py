@@ -73,13 +73,15 @@ class Bars:
         days = fields.keys["ts"].dt.epoch("d").cast(pl.Int64).to_numpy()
         return cls(fields.keys, {n: fields.arrays[n] for n in OHLCV}, fields.starts, days)
 
-    def stretches(self, days_before: int) -> Iterator[pl.DataFrame]:
+    def stretches(self, days_before: int, since_day: int | None = None) -> Iterator[pl.DataFrame]:
         """Frames of whole stretches, in the order of the rows.
 
         Parameters
         ----------
         days_before
             Days of the calendar before each start that are read as well.
+        since_day
+            Stretches that end before this day since 1970 are left out.
 
         Yields
         ------
@@ -92,7 +94,7 @@ class Bars:
         """
         batch: list[tuple[int, int, int]] = []
         rows = 0
-        for begin, first, end in self._bounds(days_before):
+        for begin, first, end in self._bounds(days_before, since_day):
             if batch and rows + end - begin > ROWS_AT_A_TIME:
                 yield self._frame(batch)
                 batch, rows = [], 0
@@ -101,12 +103,21 @@ class Bars:
         if batch:
             yield self._frame(batch)
 
-    def _bounds(self, days_before: int) -> Iterator[tuple[int, int, int]]:
+    def rows_since(self, since_day: int | None) -> pl.DataFrame:
+        """Keys of the rows that stretches since a day belong to; see `stretches`."""
+        ranges = [self.keys[first:end] for _, first, end in self._bounds(0, since_day)]
+        return pl.concat(ranges) if ranges else self.keys.clear()
+
+    def _bounds(
+        self, days_before: int, since_day: int | None = None
+    ) -> Iterator[tuple[int, int, int]]:
         for low, high in zip(self.starts[:-1], self.starts[1:], strict=True):
             days = self.days[low:high]
             periods = days // PERIOD_DAYS
             firsts = np.flatnonzero(np.diff(periods, prepend=periods[:1] - 1))
             for first, end in zip(firsts, [*firsts[1:], days.size], strict=True):
+                if since_day is not None and days[end - 1] < since_day:
+                    continue
                 begin = np.searchsorted(days, periods[first] * PERIOD_DAYS - days_before)
                 yield int(low + begin), int(low + first), int(low + end)
 

@@ -12,6 +12,7 @@ years alone: recomputing a tail gives the same bits, wherever a history begins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -90,13 +91,15 @@ def memory_sessions() -> int:
     return PERIOD_DAYS + LONG_DAYS + 10
 
 
-def compute(bars: pl.DataFrame) -> pl.DataFrame:
+def compute(bars: pl.DataFrame, since: datetime | None = None) -> pl.DataFrame:
     """Compute the family.
 
     Parameters
     ----------
     bars
         Rows of `core.bars_1d`, in any order.
+    since
+        Stretches that end before it are left out, for those who will not read them.
 
     Returns
     -------
@@ -105,15 +108,17 @@ def compute(bars: pl.DataFrame) -> pl.DataFrame:
         time; float32, undefined values null.
     """
     prepared = Bars.of(bars)
+    day = None if since is None else int(since.timestamp() // 86_400)
+    keys = prepared.keys if day is None else prepared.rows_since(day)
     columns: dict[str, pl.Series] = {}
     for recursive, days in ((False, SHORT_DAYS), (True, LONG_DAYS)):
         wanted = [feature for feature in FEATURES if feature.recursive is recursive]
-        parts = [_evaluated(stretch, wanted) for stretch in prepared.stretches(days)]
+        parts = [_evaluated(stretch, wanted) for stretch in prepared.stretches(days, day)]
         frame = (
             pl.concat(parts) if parts else pl.DataFrame(schema={f.name: pl.Float32 for f in wanted})
         )
         columns.update({name: frame[name] for name in frame.columns})
-    return prepared.keys.hstack([columns[feature.name] for feature in FEATURES])
+    return keys.hstack([columns[feature.name] for feature in FEATURES])
 
 
 def _evaluated(stretch: pl.DataFrame, features: Iterable[Feature]) -> pl.DataFrame:
@@ -145,3 +150,10 @@ def features_of(config: TradingConfig) -> tuple[Feature, ...]:
 def compute_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """Compute the family from its tables; see `compute`."""
     return compute(inputs["bars"])
+
+
+def compute_since(
+    inputs: Mapping[str, pl.DataFrame], config: TradingConfig, since: datetime
+) -> pl.DataFrame:
+    """The same, for those who will read rows at or after `since` only."""
+    return compute(inputs["bars"], since)

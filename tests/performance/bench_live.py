@@ -26,11 +26,13 @@ DAILY = ("technical", "volatility", "microstructure")
 
 
 def timed(
-    panel: LivePanel, bars: list[pl.DataFrame]
+    panel: LivePanel, bars: list[pl.DataFrame], rest_s: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
     """Wall-clock and processor milliseconds of each update, and all features."""
     wall, processor, found = [], [], []
     for rows in bars:
+        # Bars do not come one on the heels of the other.
+        time.sleep(rest_s)
         starts = time.perf_counter(), time.thread_time()
         found.append(panel.update(rows))
         wall.append(time.perf_counter() - starts[0])
@@ -63,13 +65,14 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=500)
     parser.add_argument("--bars", type=int, default=300)
     parser.add_argument("--slow", action="store_true", help="the families that take long, too")
+    parser.add_argument("--rest-ms", type=float, default=30.0, help="between two bars")
     given = parser.parse_args()
     bars = generated_bars(given.symbols, 900 + given.bars)
     sessions = bars["ts"].unique().sort()
     history = bars.filter(pl.col("ts") < sessions[-given.bars])
     new = bars.filter(pl.col("ts") >= sessions[-given.bars]).partition_by("ts", maintain_order=True)
     panel = LivePanel(history, DAILY)
-    wall, processor, found = timed(panel, new)
+    wall, processor, found = timed(panel, new, given.rest_ms / 1e3)
     print(
         f"{given.symbols} symbols, {given.bars} bars, {len(found.columns) - 3} features, {panel.paths}"
     )
