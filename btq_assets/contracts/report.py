@@ -35,11 +35,18 @@ FEATURE_PLOTS = TableContract(
             "Universe shown, the first of the configured ones that has values; null where none has.",
             nullable=True,
         ),
+        text(
+            "freq",
+            "Bar length shown: daily, or of a family with several the one with most rows.",
+            nullable=True,
+        ),
         flag(
             "in_a_table",
             "Whether the values are those of the family's table; else the family is off in this configuration and was computed from core.bars_1d for the plot alone.",
         ),
-        count("n_symbols", "Symbols of the universe; null for a market-wide family.", nullable=True),
+        count(
+            "n_symbols", "Symbols of the universe; null for a market-wide family.", nullable=True
+        ),
         count("n_values", "Values behind the plot; 0: there is no plot."),
         stamp("first_ts", "Begin of the first stretch.", nullable=True),
         stamp("last_ts", "Begin of the last stretch.", nullable=True),

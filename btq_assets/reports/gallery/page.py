@@ -30,7 +30,7 @@ SHIFTED_ABOVE, STABLE_BELOW = 0.25, 0.1
 #: What the page knows of a feature, in the order of its JSON list.
 FIELDS = (
     "name", "family", "formula", "source", "unit", "lookback_sessions", "requires", "needs",
-    "recursive", "scale_invariant", "enabled", "in_a_table", "universe", "n_symbols", "n_values",
+    "recursive", "scale_invariant", "enabled", "in_a_table", "universe", "freq", "n_symbols", "n_values",
     "first", "last", "stretch", "shown", "lower", "middle", "upper", "axis_low", "axis_high",
     "bars", "bars_low", "bars_high", "minimum", "p10", "median", "p90", "maximum",
     "missing_share", "psi", "ks_statistic", "cluster", "cluster_size", "nearest_feature",
@@ -68,14 +68,14 @@ def joined(frames: GalleryFrames) -> pl.DataFrame:
         first=pl.col("first_ts").dt.strftime("%Y-%m-%d"),
         last=pl.col("last_ts").dt.strftime("%Y-%m-%d"),
     ).drop("family", "first_ts", "last_ts")
-    kept = ["universe", "feature", "missing_share", "psi", "ks_statistic", "cluster",
+    kept = ["universe", "freq", "feature", "missing_share", "psi", "ks_statistic", "cluster",
             "cluster_size", "nearest_feature", "nearest_correlation"]  # fmt: skip
     table = (
         frames.catalogue.join(plots, left_on="name", right_on="feature", how="inner")
         .join(
             frames.quality.select(kept),
-            left_on=["universe", "name"],
-            right_on=["universe", "feature"],
+            left_on=["universe", "freq", "name"],
+            right_on=["universe", "freq", "feature"],
             how="left",
         )
         .sort("place")

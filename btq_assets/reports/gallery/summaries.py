@@ -64,6 +64,7 @@ def plots_of(
     newest_days
         Curves begin so many days before the last session; the histogram is of all values.
     """
+    frame, freq = _one_bar_length(frame)
     waiting = [name for name in features if name in frame.columns]
     found: dict[str, dict[str, Any]] = {}
     for universe in order_of(frame, config):
@@ -74,11 +75,19 @@ def plots_of(
         here = [name for name in waiting if known[name][0]]
         if here:
             n_symbols = mine["symbol"].n_unique() if "symbol" in mine.columns else None
-            told = {"universe": universe, "n_symbols": n_symbols}
+            told = {"universe": universe, "freq": freq, "n_symbols": n_symbols}
             drawn = _of_universe(mine.select("ts", *here).sort("ts"), here, newest_days)
             found |= {name: {**row, **told} for name, row in drawn.items()}
         waiting = [name for name in waiting if name not in found]
     return [found[name] for name in features if name in found]
+
+
+def _one_bar_length(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Rows of the bar length that has most: values of different lengths are not comparable."""
+    if "freq" not in frame.columns or frame.is_empty():
+        return frame, "1d"
+    freq = frame.group_by("freq").len().sort("len", "freq", descending=True)["freq"][0]
+    return frame.filter(pl.col("freq") == freq), freq
 
 
 def _of_universe(

@@ -86,7 +86,7 @@ def add_feature_quality(tables: dict, stamps: list) -> None:
         ):
             absent = family == "volatility" and universe == "us20"
             tables["feature_quality"].append(
-                {"universe": universe, "feature": name, "family": family, "n_rows": 100,
+                {"universe": universe, "freq": "1d", "feature": name, "family": family, "n_rows": 100,
                  "missing_share": 1.0 if absent else 0.1, "reference_start": stamps[0],
                  "reference_end": stamps[9], "n_reference": 300, "n_recent": 252,
                  "psi": None if absent else psi, "ks_statistic": None if absent else psi / 2,
@@ -103,7 +103,7 @@ def add_feature_quality(tables: dict, stamps: list) -> None:
         ]  # fmt: skip
     tables["feature_plots"] += [
         {"feature": name, "place": place, "family": family, "universe": "us20" if n else None,
-         "in_a_table": True, "n_symbols": 8, "n_values": n, "first_ts": stamps[0] if n else None,
+         "in_a_table": True, "freq": "1d", "n_symbols": 8, "n_values": n, "first_ts": stamps[0] if n else None,
          "last_ts": stamps[-1] if n else None, "stretch": "1q" if n else "",
          "shown": "median" if n else "", "lower": "##$" * (n > 0), "middle": "#0$" * (n > 0),
          "upper": "}}}" * (n > 0), "axis_low": -1.0, "axis_high": 1.0, "bars": "#}#" * (n > 0),

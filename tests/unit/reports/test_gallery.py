@@ -132,6 +132,13 @@ def test_the_traded_universe_comes_first_where_it_has_values() -> None:
     assert [row["universe"] for row in rows] == ["us20", "fx"]
 
 
+def test_of_several_bar_lengths_the_one_with_most_rows_is_shown() -> None:
+    long = panel(x=np.ones((3, 400))).with_columns(freq=pl.lit("1h"))
+    short = panel(n_days=500, x=np.zeros((3, 500))).with_columns(freq=pl.lit("5m"))
+    (row,) = summaries.plots_of(pl.concat([long, short]), ["x"], CONFIG)
+    assert (row["freq"], row["n_values"], row["maximum"]) == ("5m", 1_500, 0.0)
+
+
 def test_the_newest_days_alone_are_drawn_where_asked() -> None:
     values = np.random.default_rng(7).normal(size=(3, 400))
     (row,) = summaries.plots_of(panel(x=values), ["x"], CONFIG, newest_days=99)
