@@ -57,14 +57,16 @@ def features_for(window: int) -> tuple[Feature, ...]:
     own = "own definition"
     z = "z returns of the window, standardised (divisor w)"
     leads = "Bennett, Cucuringu and Reinert (2022)"
-    cluster = "clusters: average linkage on d, max(2, round(sqrt(N/2)))"
+    cluster = (
+        "clusters: average linkage on d, max(2, round(sqrt(N/2))), one where all d_ij are equal"
+    )
     rows = (
         ("shrinkage_ledoit_wolf", f"s = min(b, d) / d of {z}, towards the identity", "Ledoit and Wolf (2004), section 3.3", "0 to 1", window),
         ("shrinkage_oas", "the same by the oracle approximation", "Chen, Wiesel, Eldar and Hero (2010), as in scikit-learn", "0 to 1", window),
         ("shrunk_mean_correlation", "mean over j of c_ij, c = (1 - s) C, C correlations over w sessions", "Ledoit and Wolf (2004)", "-1 to 1", window),
         ("network_degree", "share of j with |c_ij| > 2 / sqrt(w)", own, "0 to 1", window),
         ("network_entropy", "-sum(q ln q) / ln(N-1), q_j = |c_ij| / sum over j", "Shannon (1948), of the weighted graph", "0 to 1", window),
-        ("spanning_tree_degree", "edges of i in the minimum spanning tree of d over N-1, d_ij = sqrt((1 - c_ij) / 2)", "Mantegna (1999)", "0 to 1", window),
+        ("spanning_tree_degree", "edges of i in the minimum spanning tree of d over N-1, d_ij = sqrt((1 - c_ij) / 2); null where all d_ij are equal", "Mantegna (1999)", "0 to 1", window),
         ("cluster_distance_own", f"mean d_ij over the rest of i's cluster; {cluster}", own, "0 to 1", window),
         ("cluster_distance_nearest", "smallest mean d_ij over the members of another cluster", own, "0 to 1", window),
         ("cluster_silhouette", "(nearest - own) / max(nearest, own); 0 alone", "Rousseeuw (1987)", "-1 to 1", window),

@@ -104,9 +104,24 @@ def distances(correlation: Floats) -> Floats:
     return found
 
 
-def spanning_tree_degree(distance: Floats) -> Floats:
-    """Share of the others an asset touches in the minimum spanning tree, Mantegna (1999)."""
+def _all_alike(distance: Floats) -> bool:
+    """Whether three assets or more are equally far from one another, as after full shrinkage.
+
+    Any tree is a shortest one then and any split the best: which is found would hang on names.
+    """
     n = distance.shape[0]
+    apart = distance[~np.eye(n, dtype=bool)]
+    return n > 2 and bool(np.ptp(apart) <= 1e-12)
+
+
+def spanning_tree_degree(distance: Floats) -> Floats:
+    """Share of the others an asset touches in the minimum spanning tree, Mantegna (1999).
+
+    NaN where all distances are equal.
+    """
+    n = distance.shape[0]
+    if _all_alike(distance):
+        return np.full(n, np.nan)
     degree = np.zeros(n)
     inside = np.zeros(n, dtype=bool)
     inside[0] = True
@@ -122,11 +137,16 @@ def spanning_tree_degree(distance: Floats) -> Floats:
 
 
 def clusters(distance: Floats) -> NDArray[np.int64]:
-    """Cluster of each asset, 0 first: average linkage, ``max(2, round(sqrt(M / 2)))`` of them."""
+    """Cluster of each asset, 0 first: average linkage, ``max(2, round(sqrt(M / 2)))`` of them.
+
+    One where all distances are equal.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
     n = distance.shape[0]
+    if _all_alike(distance):
+        return np.zeros(n, dtype=np.int64)
     tree = linkage(squareform(distance, checks=False), "average")
     wanted = max(2, round(math.sqrt(n / 2)))
     return np.asarray(fcluster(tree, wanted, "maxclust"), dtype=np.int64) - 1
