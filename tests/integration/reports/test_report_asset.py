@@ -93,7 +93,7 @@ def test_the_results_hash_is_that_of_the_inputs(run: Run) -> None:
         contract.table: f"version of {name}" for name, contract in assets.risk_report.inputs.items()
     }
     counted = [t for t in versions if t.startswith(("models.forecasts_", "portfolio.targets_"))]
-    assert len(counted) == 8
+    assert len(counted) == 9
     assert run().frames["results_hash"][0] == results_hash(versions)  # type: ignore[index]
 
 
