@@ -37,7 +37,7 @@ from btq_assets.warehouse.writing import commit_frames
 
 DAILY = ("technical", "volatility", "microstructure")
 #: Families whose other tables may be empty, or are made of the bars.
-_ALONE = {"bars", "bars_1w", "bars_5m", "bars_15m", "bars_1h", "trade_bars"}
+_ALONE = {"bars", "bars_1w", "bars_1m", "bars_5m", "bars_15m", "bars_1h", "trade_bars"}
 Seconds = tuple[float, float]
 
 
