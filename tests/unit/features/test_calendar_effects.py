@@ -45,6 +45,13 @@ def test_month_quarter_and_expiry_by_hand():
     assert found["sessions_to_option_expiry"] == [10, 4, 0, 19, 15, 12]
 
 
+def test_sessions_left_in_a_quarter_by_hand():
+    # 2024: January had 21 sessions, February and March 20 each; April and May 22 each, June 19.
+    found = _at("2024-01-02", "2024-03-21", "2024-03-22", "2024-03-28", "2024-04-03")
+    assert found["sessions_left_in_quarter"] == [60, 5, 4, 0, 60]
+    assert found["quarter_end"] == [0, 0, 1, 1, 0]
+
+
 def test_a_third_friday_without_a_session_expires_the_day_before():
     # Good Friday 2014 was the third Friday of April.
     assert _at("2014-04-16", "2014-04-17")["sessions_to_option_expiry"] == [1, 0]

@@ -85,6 +85,18 @@ def test_stablecoins_are_added_once_all_of_them_are_known(bitcoin):
     assert _on(frame, 9)["stablecoin_supply_change_7d"] == pytest.approx(math.log(140 / 105))
 
 
+def test_a_restated_stablecoin_replaces_what_it_was(bitcoin):
+    days = range(1, 10)
+    first = [_metrics("circulating", *((d, 60.0) for d in days), asset="USDT", unit="USD")]
+    first += [_metrics("circulating", *((d, 40.0) for d in days), asset="USDC", unit="USD")]
+    # Day 1 of one of them becomes 70 while day 8 is still to come.
+    again = _metrics("circulating", (1, 70.0), asset="USDT", unit="USD", late=100)
+    anything = _metrics("CapMVRVCur", *((d, 1.0) for d in days))
+    frame = onchain.compute(bitcoin, pl.concat([*first, again, anything]))
+    assert _on(frame, 8)["stablecoin_supply_change_7d"] == pytest.approx(math.log(100 / 110))
+    assert _on(frame, 9)["stablecoin_supply_change_7d"] == pytest.approx(0)
+
+
 def test_market_wide_metrics_are_for_configured_symbols_only(bitcoin):
     rows = _metrics("fear_greed", *((day, 10.0 + day) for day in range(1, 12)), asset="crypto")
     frame = onchain.compute(bitcoin, rows)
