@@ -92,7 +92,9 @@ def _instruments(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
         missing = frame[names].isna().to_numpy()
         frame = pl.DataFrame(
             {
-                name: [None if lacks else str(v) for v, lacks in zip(frame[name], gone, strict=True)]
+                name: [
+                    None if lacks else str(v) for v, lacks in zip(frame[name], gone, strict=True)
+                ]
                 for name, gone in zip(names, missing.T, strict=True)
             }
         )
