@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -12,6 +13,8 @@ from btq_assets.contracts.base import cast_to_contract
 from btq_assets.features.definitions import prepare
 from btq_assets.features.families import FAMILIES, FAMILY
 from btq_assets.features.incremental import full_because, tail_of, updated
+from btq_assets.features.kernels import garch
+from btq_assets.features.kernels.garch_paths import NOT_CONVERGED, PREVIOUS, paths
 from btq_assets.sources.sentiment import scored
 
 UPDATED = tuple(family.name for family in FAMILIES if not full_because(family))
@@ -169,3 +172,21 @@ def test_a_family_that_reads_no_sessions_is_not_updated(world, small_config):
     family = FAMILY["tick_microstructure"]
     with pytest.raises(ValueError, match="no daily bars"):
         tail_of({"bars": world["bars"]}, family, small_config, world["bars"]["ts"].max())
+
+
+@pytest.mark.parametrize("iterations", [200, 11, 8])
+@pytest.mark.parametrize("window", [0, 90])
+def test_a_garch_path_from_a_session_on_is_the_end_of_the_whole(iterations, window):
+    # With few iterations some fits do not converge, and an earlier one stays in force.
+    random = np.random.default_rng(5)
+    returns = random.standard_t(5, 330) * 0.01
+    returns[120:200] = 0.0  # nothing to fit in a window of these
+    settings = {"first_fit": 60, "every": 30, "window": window, "max_iterations": iterations}
+    for kind in (garch.GARCH, garch.GJR):
+        values, status = paths(kind, returns, **settings)
+        for shown in (10, 59, 60, 149, 239, 301, 329):
+            found, states = paths(kind, returns, **settings, shown=shown)
+            np.testing.assert_array_equal(found[:, shown:], values[:, shown:])
+            np.testing.assert_array_equal(states[shown:], status[shown:])
+    kinds = set(status.tolist())
+    assert iterations == 200 or kinds & {PREVIOUS, NOT_CONVERGED}
