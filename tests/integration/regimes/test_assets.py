@@ -142,3 +142,23 @@ def test_switched_off_they_are_empty_tables_that_pass(world, config):
         empty[asset.outputs[0].table] = frame
         assert frame.is_empty()
         assert all(o.passed for o in _outcomes(asset, frame, empty, off).values())
+
+
+def test_metadata_say_which_fits_failed(world, config, monkeypatch):
+    from btq_assets.regimes import switching, volatility_states
+
+    for asset, module, name in (
+        (room.market_states, switching, "fit"),
+        (room.volatility_states, volatility_states, "fit_garch"),
+    ):
+        real, calls = getattr(module, name), []
+
+        def second_fails(*given, real=real, calls=calls):
+            calls.append(1)
+            return None if len(calls) == 2 else real(*given)
+
+        monkeypatch.setattr(module, name, second_fails)
+        output, frame = _compute(asset, world, config)
+        assert output.metadata["failed_spans"] == 1
+        failed = output.metadata["fits"].filter(~pl.col("converged"))
+        assert failed["sessions"].to_list() == [frame.filter(~pl.col("converged")).height]

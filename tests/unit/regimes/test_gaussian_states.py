@@ -189,3 +189,12 @@ def test_what_cannot_be_fitted_is_none_or_named():
     assert gaussian_states.fit(noise, few) is None  # ten iterations do not converge
     with pytest.raises(RegimeError, match="NaN"):
         gaussian_states.fit(np.array([[1.0], [np.nan]]), StateModelSection())
+
+
+def test_a_fit_with_a_state_rarer_than_allowed_is_refused():
+    random = np.random.default_rng(7)
+    wild = (np.arange(1_000) // 50) % 5 == 0  # a fifth of the sessions
+    returns = random.normal(0, np.where(wild, 3.0, 0.5))[:, None]
+    assert gaussian_states.fit(returns, StateModelSection(n_states=2)) is not None
+    rare = StateModelSection(n_states=2, min_state_share=0.4)
+    assert gaussian_states.fit(returns, rare) is None

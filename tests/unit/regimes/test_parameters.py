@@ -70,3 +70,16 @@ def test_thresholds_the_wrong_way_round_are_refused():
         RegimesSection(stress={"crisis_enter": 0.5, "crisis_exit": 1.0})
     with pytest.raises(ValidationError, match="must be below high_quantile"):
         RegimesSection(volatility_states={"low_quantile": 0.9, "high_quantile": 0.5})
+
+
+def test_a_regime_still_probable_enough_is_not_left():
+    # Bear reaches 0.5 twice, but only the second time is bull below 0.3.
+    section = RegimeParametersSection(
+        enter_probability=0.5, exit_probability=0.3, min_dwell_sessions=1
+    )
+    given = [
+        {"bull": 0.9, "bear": 0.1, "sideways": 0.0},
+        {"bull": 0.4, "bear": 0.55, "sideways": 0.05},
+        {"bull": 0.2, "bear": 0.55, "sideways": 0.25},
+    ]
+    assert in_force(given, section) == ["bull", "bull", "bear"]

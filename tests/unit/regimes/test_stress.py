@@ -132,3 +132,34 @@ def _no_macro() -> pl.DataFrame:
             "credit_spread_baa_aaa": pl.Float64,
         }
     )
+
+
+def test_each_of_the_six_components_is_its_definition_over_its_window(market):
+    # numpy and the functions tested above, over the last rows of each configured window.
+    moves = np.random.default_rng(9).normal(0, 0.01, (260, 6))
+    section = StressSection(
+        volatility_window_sessions=10,
+        correlation_window_sessions=20,
+        drawdown_window_sessions=30,
+        turbulence_window_sessions=60,
+        turbulence_mean_sessions=7,
+        absorption_window_sessions=80,
+        absorption_half_life_sessions=40,
+    )
+    given = panel.panel_of(market(moves), "us20")
+    spread = np.linspace(1, 2, 260)
+    found = {name: v[-1] for name, v in stress.components(given, spread, section).items()}
+    equal = np.log1p(np.expm1(moves).mean(axis=1))
+    level = np.exp(np.cumsum(equal))
+    pairs = np.corrcoef(moves[-20:], rowvar=False)[np.triu_indices(6, 1)]
+    assert found == pytest.approx(
+        {
+            "volatility": np.sqrt(252 * (equal[-10:] ** 2).mean()),
+            "spread": 2.0,
+            "correlation": pairs.mean(),
+            "drawdown": 1 - level[-1] / level[-30:].max(),
+            "turbulence": stress.turbulence(given.log_returns, 60, 5)[-7:].mean(),
+            "absorption": stress.absorption_ratio(given.log_returns[-80:], 80, 40)[-1],
+        }
+    )
+    assert tuple(found) == tuple(STRESS_COMPONENTS)

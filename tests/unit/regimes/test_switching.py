@@ -91,3 +91,20 @@ def test_inputs_of_the_hidden_model_by_hand(market):
     assert inputs[79] == pytest.approx(
         [equal[79], 0.5 * np.log(252 * (equal[70:] ** 2).mean()), np.arctanh(correlation)]
     )
+
+
+def test_every_refit_is_named_by_the_fit_before(market_bars, small, monkeypatch):
+    real, given = switching.naming.assign, []
+
+    def assign(places, previous=None, weight=0.0):
+        given.append((previous, weight))
+        return real(places, previous, weight)
+
+    monkeypatch.setattr(switching.naming, "assign", assign)
+    switching.market_states(market_bars, "us20", small)
+    assert given[0][0] is None
+    assert len(given) > 2
+    for previous, weight in given[1:]:
+        assert weight == small.market_states.label_weight > 0
+        assert set(previous) <= {"bull", "bear", "sideways", "volatile"}
+        assert all(0 <= overlap.max() <= 1 + 1e-9 for overlap in previous.values())

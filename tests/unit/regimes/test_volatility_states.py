@@ -95,3 +95,8 @@ def test_a_failed_fit_is_handled_as_configured(policy, market_bars, small, monke
         shown = ("volatility_forecast_annual", "state", "fitted_until")
         assert all(second[name].null_count() == 90 for name in shown)
     assert rows["volatility_forecast_annual"][180:].null_count() == 0
+
+
+def test_an_optimiser_that_does_not_converge_gives_no_fit(sp500_returns):
+    assert room.fit_garch(sp500_returns[:800], max_iterations=1) is None
+    assert room.fit_garch(np.full(500, 1e-3)) is None
