@@ -13,7 +13,7 @@ import pytest
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `local_server`
+sys.path.insert(0, str(Path(__file__).parent))  # for `local_server`, `order_cases`
 
 
 @pytest.fixture

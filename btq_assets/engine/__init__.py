@@ -1,7 +1,7 @@
 """Accounting, costs, fills and performance figures.
 
-The engine takes target weights and prices and knows no model, no strategy and no Dagster. Public
-names are loaded on first use, so that importing the package compiles nothing.
+The engine takes target weights or orders, and prices; it knows no model, no strategy and no
+Dagster. Public names are loaded on first use, so that importing the package compiles nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,26 @@ _PUBLIC = {
     "EngineError": "errors",
     "CostModel": "costs",
     "half_spread_by_era": "costs",
+    "Account": "terms",
+    "Instruments": "terms",
+    "OrderCosts": "terms",
+    "OrderSimulation": "order_simulation",
+    "simulate_orders": "order_simulation",
+    "book_gaps": "books",
+    "check_books": "books",
+    "action_table": "orders",
+    "order_table": "orders",
+    "orders_from_targets": "orders",
+    "stream_from_bars": "stream",
+    "stream_from_panels": "stream",
+    "stream_from_ticks": "ticks",
+    "with_currency_rates": "ticks",
+    "ActionKind": "codes",
+    "OrderKind": "codes",
+    "SizeKind": "codes",
+    "TimeInForce": "codes",
+    "LiveOrder": "fills",
+    "execute": "fills",
     "Simulation": "simulation",
     "simulate": "simulation",
     "rebalance": "kernel",

@@ -32,7 +32,7 @@ def compiled(
     stamp = tuple(sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in callees)
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(
+        dispatcher: Any = njit(  # type: ignore[call-overload]
             cache=True,
             nogil=True,
             error_model="numpy",

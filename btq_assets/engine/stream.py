@@ -16,7 +16,7 @@ import polars as pl
 from btq_assets.engine.codes import FLAG_SESSION_CLOSE, FLAG_SESSION_OPEN, EventKind
 from btq_assets.engine.errors import EngineError
 
-_DAY = 86_400_000_000_000
+DAY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def stream_from_panels(
     if close.ndim != 2 or close.size == 0:
         raise EngineError(f"close has shape {close.shape}; it must be [bars, assets]")
     n_bars, n_assets = close.shape
-    times = _nanoseconds(time)
+    times = nanoseconds(time)
     if times.shape != (n_bars,) or np.any(np.diff(times) <= 0):
         raise EngineError(f"time must have {n_bars} rising values, one per bar")
     panels: dict[str, np.ndarray] = {"close": close}
@@ -145,7 +145,7 @@ def stream_from_panels(
         step = int(np.median(np.diff(times))) if n_bars > 1 else 1
         starts = np.r_[times[0] - step, times[:-1]]
     else:
-        starts = _nanoseconds(start)
+        starts = nanoseconds(start)
         if starts.shape != (n_bars,) or np.any(starts >= times):
             raise EngineError("start must be one time per bar, before its end")
     return MarketStream(
@@ -161,7 +161,8 @@ def stream_from_panels(
     )
 
 
-def _nanoseconds(values: Any) -> np.ndarray:
+def nanoseconds(values: Any) -> np.ndarray:
+    """Times as ``int64``; dates and datetimes become nanoseconds since 1970."""
     array = np.asarray(values)
     if array.dtype.kind == "M":
         array = array.astype("datetime64[ns]")
@@ -242,7 +243,7 @@ def stream_from_bars(
         )
     ends = pl.col("ts").dt.epoch("ns")
     before = ends.shift(1).over("asset")
-    typical = (ends - before).median().over("asset").fill_null(float(_DAY)).cast(pl.Int64)
+    typical = (ends - before).median().over("asset").fill_null(float(DAY_NS)).cast(pl.Int64)
     frame = frame.with_columns(
         time=ends,
         begin=pl.col("start").dt.epoch("ns")
@@ -255,10 +256,12 @@ def stream_from_bars(
     if "halted" in frame.columns:
         flags = flags + 4 * pl.col("halted").fill_null(False).cast(pl.Int8)
     frame = frame.with_columns(flags=flags.cast(pl.Int8))
-    columns = {name: _floats(frame, name) for name in ("open", "high", "low", "close", "volume")}
+    columns = {
+        name: float_column(frame, name) for name in ("open", "high", "low", "close", "volume")
+    }
     _check_bars(columns)
     extra = {
-        name: _floats(frame, name)
+        name: float_column(frame, name)
         for name in ("half_spread", "volatility", "daily_volume")
         if name in frame.columns
     }
@@ -277,7 +280,8 @@ def stream_from_bars(
     )
 
 
-def _floats(frame: pl.DataFrame, name: str) -> np.ndarray:
+def float_column(frame: pl.DataFrame, name: str) -> np.ndarray:
+    """A column as ``float64``, null as NaN."""
     return np.ascontiguousarray(
         frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64
     )
