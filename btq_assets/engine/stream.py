@@ -172,7 +172,9 @@ def nanoseconds(values: Any) -> np.ndarray:
 def _check_bars(columns: Mapping[str, np.ndarray]) -> None:
     """Prices are positive, highs and lows enclose the others, volumes are not negative."""
     open_, high, low, close = (columns[name] for name in ("open", "high", "low", "close"))
-    distinct = {id(p): (n, p) for n, p in columns.items() if n in ("open", "high", "low", "close")}
+    distinct: dict[int, tuple[str, np.ndarray]] = {}
+    for name in ("close", "open", "high", "low"):
+        distinct.setdefault(id(columns[name]), (name, columns[name]))
     for name, prices in distinct.values():
         bad = np.flatnonzero((prices <= 0).ravel() | np.isinf(prices).ravel())
         if bad.size:
