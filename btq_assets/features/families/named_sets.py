@@ -88,7 +88,8 @@ FAMILIES: tuple[Family, ...] = (
         "of the calendar, 300 days earlier for what has a finite window and 1,095 days for what is "
         "recursive, so that sums and averages carry nothing along from further back; the parabolic "
         "stop and the supertrend, which depend on the whole path, are those of that stretch. A "
-        "window without any change is null where TA-Lib says 0. A pattern is 1, -1 or 0.",
+        "window without any change is null where TA-Lib says 0, and so is what an earlier price or "
+        "volume a million times as large has swallowed in a running sum. A pattern is 1, -1 or 0.",
         memory_sessions=_talib_memory,
         symbols=1,
         requires="ohlcv",
