@@ -16,7 +16,7 @@ from btq_assets.engine.compiled import compiled
 _DAY_NS = 86_400_000_000_000
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def remark(held, money, price):
     """Value the holding of one asset at `price` from now on."""
     shares = held.shares
@@ -29,7 +29,7 @@ def remark(held, money, price):
     held.mark = price
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def worth(held):
     """Value of a holding in account currency."""
     return held.shares * held.mark * held.multiplier * held.rate if held.shares != 0.0 else 0.0
@@ -53,7 +53,7 @@ def revalue(assets, money):
     money.maintained = maintained
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def excursion(held, price):
     """Widen the excursions of the open trade to `price`, as fractions of its mean entry price."""
     entry = held.entry_value / held.entered
@@ -88,7 +88,7 @@ def write_trade(held, asset, money, trades, time, exit_value, left, flow, side, 
     row.mfe = held.mfe
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def into_trade(held, asset, money, trades, time, shares, price, cost, fresh):
     """A fill, or the part of one that does not cross zero, into the open trade of its asset."""
     before = held.shares
@@ -126,7 +126,7 @@ def into_trade(held, asset, money, trades, time, shares, price, cost, fresh):
         )
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def book(
     held,
     asset,
@@ -200,7 +200,7 @@ def book(
     row.liquidation = liquidation * rate
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def covered(held, money, shares, price, cost):
     """Whether equity after a fill would cover the initial margin; a smaller position always may."""
     after = held.shares + shares

@@ -60,11 +60,9 @@ def book_gaps(done: OrderSimulation) -> dict[str, float]:
             1.0, float(np.abs(done.shares).max(initial=0.0))
         )
     trades = done.trades
-    interest = done.costs[-1, codes.COST_NAMES.index("interest")] if n_times else 0.0
-    earned = trades["gross"].sum() - trades["costs"].sum() + trades["carry"].sum() - interest
-    gaps["trades"] = (
-        float(abs(done.initial_cash + earned - done.equity[-1]) / size[-1]) if n_times else 0.0
-    )
+    earned = trades["gross"].sum() - trades["costs"].sum() + trades["carry"].sum()
+    change = done.final_equity - done.initial_cash + done.final_interest
+    gaps["trades"] = float(abs(earned - change) / max(abs(done.final_equity), done.initial_cash))
     if not np.any(done.actions.kind == ActionKind.SPLIT):
         of_orders = fills["order"] >= 0
         summed = np.bincount(
@@ -157,7 +155,7 @@ def result_frames(done: OrderSimulation) -> dict[str, pl.DataFrame]:
         "costs": pl.DataFrame(
             {"ts": ts} | {name: done.costs[:, k] for k, name in enumerate(codes.COST_NAMES)}
         ).unpivot(index="ts", variable_name="kind", value_name="paid"),
-        "orders": _orders_frame(done.orders),
+        "orders": _orders_frame(done.orders, done.accepted_at),
         "fills": _named(done.fills, symbols, ("time",)).rename({"time": "ts"}),
         "trades": _named(done.trades, symbols, ("opened_at", "closed_at")),
     }
@@ -199,7 +197,7 @@ def _named(records: np.ndarray, symbols: np.ndarray, times: tuple[str, ...]) -> 
     return pl.DataFrame(columns)
 
 
-def _orders_frame(orders: np.ndarray) -> pl.DataFrame:
+def _orders_frame(orders: np.ndarray, accepted_at: np.ndarray) -> pl.DataFrame:
     open_ = orders["status"] < Status.FILLED
     return pl.DataFrame(
         {
@@ -214,7 +212,7 @@ def _orders_frame(orders: np.ndarray) -> pl.DataFrame:
             "commission": orders["charged"],
             "status": _words("status", orders["status"], Status),
             "reason": _words("reason", orders["reason"], Reason),
-            "accepted_at": _stamps("accepted_at", orders["accepted_at"]),
+            "accepted_at": _stamps("accepted_at", accepted_at),
             "done_at": _stamps("done_at", np.where(open_, 0, orders["done_at"])).set(
                 pl.Series(open_), None
             ),

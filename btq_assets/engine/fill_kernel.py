@@ -25,7 +25,7 @@ _OPEN, _INSIDE, _CLOSE = 0, 1, 2
 WAIT, FILL, FILL_AND_EXPIRE, EXPIRE, CANCEL = 0, 1, 2, 3, 4
 
 
-@compiled(codes)
+@compiled(codes, build_in=True)
 def match(kind, side, limit, stop, triggered, rested, at_once, through, open_, high, low, close):
     """Price of an order within one bar; times inside the bar are unknown, so the worse is assumed.
 
@@ -83,7 +83,7 @@ def match(kind, side, limit, stop, triggered, rested, at_once, through, open_, h
     return np.nan, _MAKER, _INSIDE, triggered
 
 
-@compiled(codes)
+@compiled(codes, build_in=True)
 def fillable(remaining, available, lot, minimum):
     """Shares that trade now: within what is available, in whole lots unless it is the rest."""
     if available >= remaining:
@@ -94,7 +94,7 @@ def fillable(remaining, available, lot, minimum):
     return quantity if quantity >= minimum else 0.0
 
 
-@compiled(codes)
+@compiled(codes, build_in=True)
 def room(kind, volume, participation):
     """Shares that orders may take of an event whose volume (or quoted size) is `volume`.
 
@@ -110,7 +110,7 @@ def room(kind, volume, participation):
     return 0.0 if np.isnan(volume) else participation * volume
 
 
-@compiled(codes)
+@compiled(codes, build_in=True)
 def attempt(
     kind,
     force,
@@ -239,7 +239,7 @@ def trailing_level(side, level, reference, amount, fraction):
     return min(level, wanted) if side > 0 else max(level, wanted)
 
 
-@compiled(codes, kernel)
+@compiled(codes, kernel, build_in=True)
 def charge(
     assets, asset, price, quantity, side, liquidity, limit, half_spread, quoted, sigma, volume
 ):
@@ -307,7 +307,7 @@ def charge(
     return spread, slippage, impact, permanent
 
 
-@compiled(codes)
+@compiled(codes, build_in=True)
 def commission_rate(assets, tiers, asset, liquidity, traded):
     """Fraction of executed value; by tier of the value traded this month where there are tiers."""
     if tiers.shape[0] == 0:
@@ -318,7 +318,7 @@ def commission_rate(assets, tiers, asset, liquidity, traded):
     return tiers[row, 2] if liquidity == _MAKER else tiers[row, 1]
 
 
-@compiled(codes)
+@compiled(codes, build_in=True)
 def commission_due(rate, per_share, minimum, executed, quantity, accrued, charged):
     """Commission of one fill of an order, given what earlier fills accrued and were charged.
 

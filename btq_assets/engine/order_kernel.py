@@ -79,6 +79,7 @@ class Books(NamedTuple):
     """What a run changes in place: records of `codes`, and the paths of its snapshots."""
 
     states: np.ndarray
+    prices: np.ndarray
     assets: np.ndarray
     account: np.ndarray
     event: np.ndarray
@@ -186,17 +187,18 @@ def trade(market, orders, books, begin, end, on_deciding_bar):
         load(market, books, held.event)
         side = 1 if state.quantity > 0.0 else -1
         kind = 0 if orders.kind.size == 0 else orders.kind[number]
-        if kind == _TRAILING and np.isnan(state.stop):
+        if kind == _TRAILING and np.isnan(books.prices[number, 1]):
             seen = event.high if event.kind == _QUOTE and side > 0 else event.open
-            state.stop = trail(orders, number, state, seen)
+            trail(orders, books.prices, number, state.quantity, seen)
+        limit = np.nan if books.prices.shape[0] == 0 else books.prices[number, 0]
         cancel_at = NEVER if orders.cancel_at.size == 0 else orders.cancel_at[number]
         verdict, quantity, price, liquidity, moment, quoted, triggered, session = attempt(
             kind,
             0 if orders.force.size == 0 else orders.force[number],
             side,
             abs(state.quantity - state.filled),
-            state.limit,
-            state.stop,
+            limit,
+            np.nan if books.prices.shape[0] == 0 else books.prices[number, 1],
             state.triggered != 0,
             state.rested != 0,
             state.session,
@@ -236,6 +238,7 @@ def trade(market, orders, books, begin, end, on_deciding_bar):
                 books.tiers,
                 state,
                 number,
+                limit,
                 price,
                 quantity,
                 liquidity,
@@ -280,19 +283,20 @@ def mark_events(market, orders, books, begin, end):
         while number >= 0:
             state = books.states[number]
             if orders.kind[number] == _TRAILING and state.rested != 0 and state.triggered == 0:
-                state.stop = trail(orders, number, state, low if state.quantity > 0.0 else high)
+                best = low if state.quantity > 0.0 else high
+                trail(orders, books.prices, number, state.quantity, best)
             number = state.following
 
 
 @compiled(*_EVERYTHING, from_python=False)
-def take_action(assets, asset, money, states, fills, trades, time, kind, value):
+def take_action(assets, asset, money, states, prices, fills, trades, time, kind, value):
     """One row of the table of actions."""
     held = assets[asset]
     if held.delisted != 0:
         return
     act(held, asset, money, fills, trades, time, kind, value)
     if kind == _SPLIT:
-        split_orders(held, states, value)
+        split_orders(held, states, prices, value)
     elif kind == _DELISTING:
         end_orders(held, states, _CANCELLED, _DELISTED, time)
 
@@ -357,6 +361,7 @@ def between_ticks(orders, books, actions, until, last_kind, next_order, next_act
                 actions.asset[next_action],
                 money,
                 books.states,
+                books.prices,
                 books.fills,
                 books.trades,
                 action_at,
@@ -365,7 +370,7 @@ def between_ticks(orders, books, actions, until, last_kind, next_order, next_act
             )
             next_action += 1
         elif order_at < until:
-            accept(orders, books.states, books.assets, money, next_order)
+            accept(orders, books.states, books.prices, books.assets, money, next_order)
             next_order += 1
         else:
             return next_order, next_action
@@ -380,8 +385,10 @@ def new_rate(assets, currency, rate):
 
 
 @compiled(*_EVERYTHING)
-def run_events(market, orders, books, actions, on_deciding_bar):
+def run_events(market, orders, books, actions, passes):
     """Walk all events; see `order_simulation.simulate_orders` for the meaning of the arguments.
+
+    There is a second of `passes` where orders may trade on the bar of their decision.
 
     Returns
     -------
@@ -438,13 +445,14 @@ def run_events(market, orders, books, actions, on_deciding_bar):
                     books.tiers,
                 )
             end += 1
-        trade(market, orders, books, begin, end, False)
-        mark_events(market, orders, books, begin, end)
-        if on_deciding_bar:
-            while next_order < orders.time.size and orders.time[next_order] <= now:
-                accept(orders, states, assets, money, next_order)
-                next_order += 1
-            trade(market, orders, books, begin, end, True)
+        for on_deciding_bar in range(passes):
+            if on_deciding_bar == 1:
+                while next_order < orders.time.size and orders.time[next_order] <= now:
+                    accept(orders, states, books.prices, assets, money, next_order)
+                    next_order += 1
+            trade(market, orders, books, begin, end, on_deciding_bar == 1)
+            if on_deciding_bar == 0:
+                mark_events(market, orders, books, begin, end)
         if end == n_events or market.time[end] != now:
             next_order, next_action = between_ticks(
                 orders, books, actions, now, _DELISTING + 1, next_order, next_action
@@ -455,6 +463,7 @@ def run_events(market, orders, books, actions, on_deciding_bar):
     while next_snapshot < books.times.size:
         record(books, next_snapshot)
         next_snapshot += 1
+    revalue(assets, money)
     for asset in range(assets.size):
         held = assets[asset]
         if held.shares != 0.0:

@@ -46,8 +46,8 @@ class OrderSimulation:
         Holdings, and their value in account currency.
     orders : structured array
         State of every order, in the order of the table: ``quantity`` (signed, as sized),
-        ``filled``, ``value`` (at prices before costs), ``status``, ``reason``, ``accepted_at``,
-        ``done_at`` and the commission charged.
+        ``filled``, ``value`` (at prices before costs), ``status``, ``reason``, ``done_at`` and the
+        commission ``charged`` (currency of the asset).
     fills : structured array
         ``time``, ``order`` (-1: none), ``asset``, ``shares`` (signed), ``price`` (before costs,
         currency of the asset), ``fx_rate``, costs by kind in account currency (``impact`` NaN where
@@ -56,7 +56,10 @@ class OrderSimulation:
         From flat to flat, open ones last: ``gross`` (before costs), ``costs``, ``carry``
         (dividends less funding and borrow fees), ``mae`` and ``mfe`` as fractions of the mean
         entry price.
-    initial_cash : float
+    initial_cash, final_equity, final_interest : float
+        Before the first and after the last event; interest paid in all.
+    accepted_at : int64[M]
+        Decision time of each order.
     multiplier : float64[N]
         Shares per contract.
     actions : ActionTable
@@ -78,6 +81,9 @@ class OrderSimulation:
     fills: np.ndarray
     trades: np.ndarray
     initial_cash: float
+    final_equity: float
+    final_interest: float
+    accepted_at: np.ndarray
     multiplier: np.ndarray
     actions: ActionTable
     symbols: tuple[str, ...]
@@ -166,6 +172,7 @@ def simulate_orders(
         kept = times.size if record_positions else 0
         books = Books(
             states=np.zeros(len(orders), dtype=ORDER_STATE_DTYPE),
+            prices=np.empty((len(orders) if orders.kind.size else 0, 2)),
             assets=assets.copy(),
             account=money.copy(),
             event=np.zeros(1, dtype=EVENT_DTYPE),
@@ -182,7 +189,9 @@ def simulate_orders(
             shares=np.empty((kept, n_assets)),
             values=np.empty((kept, n_assets)),
         )
-        n_ticks = run_events(view, given, books, happened, bool(allow_fill_on_deciding_bar_DANGER))
+        n_ticks = run_events(
+            view, given, books, happened, 2 if allow_fill_on_deciding_bar_DANGER else 1
+        )
         n_fills, n_trades = int(books.account[0]["n_fills"]), int(books.account[0]["n_trades"])
         if max(n_fills, n_trades) <= capacity:
             break
@@ -201,6 +210,9 @@ def simulate_orders(
         fills=fills,
         trades=books.trades[:n_trades],
         initial_cash=float(account.initial_cash),
+        final_equity=float(books.account[0]["cash"] + books.account[0]["net"]),
+        final_interest=float(books.account[0]["interest"]),
+        accepted_at=orders.time,
         multiplier=assets["multiplier"],
         actions=actions,
         symbols=market.symbols,

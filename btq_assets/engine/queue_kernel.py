@@ -39,7 +39,7 @@ class Orders(NamedTuple):
     cancel_at: np.ndarray
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def finish(state, status, reason, time):
     """An order ends."""
     state.status = status
@@ -47,7 +47,7 @@ def finish(state, status, reason, time):
     state.done_at = time
 
 
-@compiled(*_EVERYTHING, from_python=False)
+@compiled(*_EVERYTHING, from_python=False, build_in=True)
 def sized(held, money, size, kind):
     """Signed shares an order asks for, and the reason when it asks for none."""
     if held.delisted != 0:
@@ -104,19 +104,20 @@ def end_targets(held, states, size_kind, time):
 
 
 @compiled(codes, from_python=False)
-def split_orders(held, states, ratio):
+def split_orders(held, states, prices, ratio):
     """Working orders of an asset keep their value: more shares, lower prices."""
     number = held.first
     while number >= 0:
         state = states[number]
         state.quantity *= ratio
         state.filled *= ratio
-        state.limit /= ratio
-        state.stop /= ratio
+        if prices.shape[0] > 0:
+            prices[number, 0] /= ratio
+            prices[number, 1] /= ratio
         number = state.following
 
 
-@compiled(codes, from_python=False)
+@compiled(codes, from_python=False, build_in=True)
 def forget(held, states):
     """Take ended orders out of the queue of an asset."""
     previous = -1
@@ -135,22 +136,21 @@ def forget(held, states):
 
 
 @compiled(*_EVERYTHING, from_python=False)
-def trail(orders, number, state, price):
-    """Level of a trailing stop after `price`."""
+def trail(orders, prices, number, quantity, price):
+    """Move the level of a trailing stop after `price`."""
     amount = np.nan if orders.trail_amount.size == 0 else orders.trail_amount[number]
     fraction = np.nan if orders.trail_fraction.size == 0 else orders.trail_fraction[number]
-    side = 1 if state.quantity > 0.0 else -1
-    return trailing_level(side, state.stop, price, amount, fraction)
+    side = 1 if quantity > 0.0 else -1
+    prices[number, 1] = trailing_level(side, prices[number, 1], price, amount, fraction)
 
 
-@compiled(*_EVERYTHING, from_python=False)
-def accept(orders, states, assets, money, number):
+@compiled(*_EVERYTHING, from_python=False, build_in=True)
+def accept(orders, states, prices, assets, money, number):
     """Size a new order by what is known at its decision, and queue it behind the others."""
     held = assets[orders.asset[number]]
     state = states[number]
     time = orders.time[number]
     kind = 0 if orders.size_kind.size == 0 else orders.size_kind[number]
-    state.accepted_at = time
     state.following = -1
     state.session = -1
     if kind != 0:
@@ -161,10 +161,11 @@ def accept(orders, states, assets, money, number):
         finish(state, _CANCELLED if reason == _NO_SIZE else _REJECTED, reason, time)
         return
     state.status = _WORKING
-    state.limit = np.nan if orders.limit.size == 0 else orders.limit[number]
-    state.stop = np.nan if orders.stop.size == 0 else orders.stop[number]
-    if orders.kind.size > 0 and orders.kind[number] == _TRAILING and np.isnan(state.stop):
-        state.stop = trail(orders, number, state, held.mark)
+    if prices.shape[0] > 0:
+        prices[number, 0] = np.nan if orders.limit.size == 0 else orders.limit[number]
+        prices[number, 1] = np.nan if orders.stop.size == 0 else orders.stop[number]
+        if orders.kind[number] == _TRAILING and np.isnan(prices[number, 1]):
+            trail(orders, prices, number, quantity, held.mark)
     if held.first < 0:
         held.first = number
     else:

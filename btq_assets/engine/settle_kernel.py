@@ -20,7 +20,7 @@ _SHORT_OF_CASH, _TIME_IN_FORCE, _LIQUIDATION = 3, 9, 10
 _EVERYTHING = (codes, kernel, account_kernel, fill_kernel, queue_kernel)
 
 
-@compiled(*_EVERYTHING, from_python=False)
+@compiled(*_EVERYTHING, from_python=False, build_in=True)
 def all_costs(
     event,
     assets,
@@ -72,7 +72,9 @@ def all_costs(
 
 
 @compiled(*_EVERYTHING, from_python=False)
-def affordable(event, assets, asset, money, tiers, state, price, most, side, liquidity, quoted):
+def affordable(
+    event, assets, asset, money, tiers, state, limit, price, most, side, liquidity, quoted
+):
     """Largest quantity up to `most` whose fill the account covers, by bisection, in whole lots."""
     held = assets[asset]
     low = min(most, abs(held.shares)) if held.shares * side < 0.0 else 0.0
@@ -89,7 +91,7 @@ def affordable(event, assets, asset, money, tiers, state, price, most, side, liq
             middle,
             side,
             liquidity,
-            state.limit,
+            limit,
             quoted,
             state.accrued,
             state.charged,
@@ -103,7 +105,7 @@ def affordable(event, assets, asset, money, tiers, state, price, most, side, liq
     return low if low >= max(held.min_shares, 1e-12 * most) else 0.0
 
 
-@compiled(*_EVERYTHING, from_python=False)
+@compiled(*_EVERYTHING, from_python=False, build_in=True)
 def settle(
     event,
     assets,
@@ -114,6 +116,7 @@ def settle(
     tiers,
     state,
     number,
+    limit,
     price,
     quantity,
     liquidity,
@@ -136,7 +139,7 @@ def settle(
             quantity,
             side,
             liquidity,
-            state.limit,
+            limit,
             quoted,
             state.accrued,
             state.charged,
@@ -146,7 +149,18 @@ def settle(
         short = True
         quantity = (
             affordable(
-                event, assets, asset, money, tiers, state, price, quantity, side, liquidity, quoted
+                event,
+                assets,
+                asset,
+                money,
+                tiers,
+                state,
+                limit,
+                price,
+                quantity,
+                side,
+                liquidity,
+                quoted,
             )
             if money.cut != 0
             else 0.0
