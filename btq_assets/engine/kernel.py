@@ -238,7 +238,7 @@ def rebalance(
     )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def run_bars(
     fill_prices,
     mark_prices,

@@ -158,9 +158,9 @@ def simulate_orders(
     times = np.ascontiguousarray(market.snapshots if snapshots is None else snapshots, np.int64)
     if np.any(np.diff(times) < 0):
         raise EngineError("snapshots must not fall")
-    view = Market(*(getattr(market, name) for name in Market._fields))
-    given = Orders(*(getattr(orders, name) for name in Orders._fields))
-    happened = Actions(actions.time, actions.asset, actions.kind, actions.value)
+    view = Market(*(_plain(getattr(market, name)) for name in Market._fields))
+    given = Orders(*(_plain(getattr(orders, name)) for name in Orders._fields))
+    happened = Actions(*(_plain(getattr(actions, name)) for name in Actions._fields))
     money = np.zeros(1, dtype=ACCOUNT_DTYPE)
     money["cash"] = account.initial_cash
     for name in ("cash_rate", "debit_rate", "day_count"):
@@ -245,6 +245,12 @@ def _check(
             raise EngineError(
                 f"{market.symbols[asset]} has prices after {time}, where it is said to have ended"
             )
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array as compiled code knows it: every other layout would be compiled once more."""
+    usual = array.flags.c_contiguous and array.flags.writeable and array.flags.aligned
+    return array if usual else np.array(array, order="C")
 
 
 def _notes(fills: np.ndarray, assets: np.ndarray) -> tuple[str, ...]:
