@@ -54,14 +54,17 @@ def revalue(assets, money):
 
 
 @compiled(codes, from_python=False, build_in=True)
-def excursion(held, price):
-    """Widen the excursions of the open trade to `price`, as fractions of its mean entry price."""
+def excursion(held, low, high):
+    """Widen the excursions of the open trade to a range, as fractions of its mean entry price."""
     entry = held.entry_value / held.entered
-    gain = (price - entry) / entry
-    if held.shares < 0.0:
-        gain = -gain
-    held.mae = max(held.mae, -gain)
-    held.mfe = max(held.mfe, gain)
+    up = high / entry - 1.0
+    down = up if low == high else low / entry - 1.0
+    if held.shares > 0.0:
+        held.mae = max(held.mae, -down)
+        held.mfe = max(held.mfe, up)
+    else:
+        held.mae = max(held.mae, up)
+        held.mfe = max(held.mfe, -down)
 
 
 @compiled(codes, from_python=False)
@@ -116,7 +119,7 @@ def into_trade(held, asset, money, trades, time, shares, price, cost, fresh):
         return
     held.left += amount
     held.exit_value += amount * price
-    excursion(held, price)
+    excursion(held, price, price)
     held.shares = before + shares
     if abs(held.shares) <= 1e-12 * abs(before):
         held.shares = 0.0

@@ -221,7 +221,7 @@ EVENT_DTYPE = np.dtype(
 ORDER_FILL_DTYPE = np.dtype(
     [
         ("time", np.int64),
-        ("order", np.int64),
+        ("order", np.int32),
         ("asset", np.int32),
         ("liquidity", np.int8),
         ("moment", np.int8),

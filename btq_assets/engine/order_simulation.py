@@ -142,8 +142,9 @@ def simulate_orders(
         An order or action names an asset the market does not have, settings have another number of
         assets, an asset has prices after its delisting, times fall.
     """
-    from btq_assets.engine.order_kernel import Actions, Books, Market, run_events
+    from btq_assets.engine.order_kernel import Actions, run_events
     from btq_assets.engine.queue_kernel import Orders
+    from btq_assets.engine.tick_kernel import Books, Market
 
     if limit_fills not in ("touch", "through"):
         raise EngineError(f"limit_fills = {limit_fills!r}: touch or through")
