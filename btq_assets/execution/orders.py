@@ -1,4 +1,4 @@
-"""Orders as a fold over what happened to them: terms, events, states, and the blotter.
+"""Orders as a fold over what happened to them: states, transitions, and the blotter.
 
 Belongs here: which event may follow which, and what an order is after it. Pure: an order is
 whatever its events make of it, so a journal that replays them has it back. Does not belong here:
@@ -29,43 +29,61 @@ Examples
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
-from btq_assets.engine.codes import NEVER, OrderKind, TimeInForce
-from btq_assets.engine.fills import LiveOrder, OrderFill, check_prices
+from btq_assets.execution.events import (
+    NAMES,
+    Accepted,
+    Cancelled,
+    ConflictingOrderError,
+    Event,
+    Expired,
+    FillBeyondLimitError,
+    Filled,
+    IllegalTransitionError,
+    OrderError,
+    OrderTerms,
+    OverFillError,
+    Rejected,
+    Submitted,
+    UnknownOrderError,
+    client_order_id,
+    from_record,
+    to_record,
+)
+
+__all__ = [
+    "ENDED",
+    "TRANSITIONS",
+    "Accepted",
+    "Blotter",
+    "Cancelled",
+    "ConflictingOrderError",
+    "Event",
+    "Expired",
+    "FillBeyondLimitError",
+    "Filled",
+    "IllegalTransitionError",
+    "Order",
+    "OrderError",
+    "OrderState",
+    "OrderTerms",
+    "OverFillError",
+    "Rejected",
+    "Submitted",
+    "UnknownOrderError",
+    "apply",
+    "client_order_id",
+    "from_record",
+    "replay",
+    "to_record",
+]
 
 #: Relative excess of a fill over its order that counts as rounding.
 QUANTITY_TOLERANCE = 1e-9
-
-
-class OrderError(ValueError):
-    """An order or an event that cannot be."""
-
-
-class IllegalTransitionError(OrderError):
-    """An event that may not follow the state its order is in."""
-
-
-class UnknownOrderError(OrderError):
-    """An event of an order that was never submitted."""
-
-
-class ConflictingOrderError(OrderError):
-    """One client id, or one fill id, with two contents."""
-
-
-class OverFillError(OrderError):
-    """A fill larger than what its order has left."""
-
-
-class FillBeyondLimitError(OrderError):
-    """A fill at a price worse than the limit of its order."""
 
 
 class OrderState(StrEnum):
@@ -100,236 +118,6 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
 }
 
 
-def client_order_id(
-    account: str,
-    strategy: str,
-    universe: str,
-    symbol: str,
-    decided_at: int,
-    *,
-    child: int = 0,
-    venue: str = "",
-) -> str:
-    """Name of the order that a decision leads to: the same decision, the same name.
-
-    The quantity is not part of it. A restart that decides the same bar again and finds another
-    quantity has found a fault, and `ConflictingOrderError` says so instead of trading twice.
-
-    Parameters
-    ----------
-    account
-        Such as ``"paper"``; two accounts never share a name.
-    decided_at
-        Bar whose data the decision read, nanoseconds UTC.
-    child, venue
-        Which slice of a schedule, and where it was routed.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits of SHA-256.
-    """
-    parts = json.dumps([account, strategy, universe, symbol, int(decided_at), int(child), venue])
-    return hashlib.sha256(parts.encode()).hexdigest()[:32]
-
-
-@dataclass(frozen=True)
-class OrderTerms:
-    """What is asked for; never changes.
-
-    Attributes
-    ----------
-    client_id
-        See `client_order_id`.
-    quantity
-        Signed shares, sells negative.
-    decided_at, active_at, expire_at
-        Nanoseconds UTC: bar the decision read; time from which it may trade; time at which it ends.
-        `active_at` is never before `decided_at`, which is what it is by default.
-    kind, force
-        As the engine has them.
-    limit, stop, trail_amount, trail_fraction
-        Prices and distances; ``None`` where the kind needs none.
-    reference_price
-        Price the decision saw: the arrival price of cost analysis, and the middle of the collar.
-    parent_id, venue
-        Order it is a slice of, place it is routed to; empty for none.
-    """
-
-    client_id: str
-    strategy: str
-    universe: str
-    symbol: str
-    quantity: float
-    decided_at: int
-    kind: OrderKind = OrderKind.MARKET
-    force: TimeInForce = TimeInForce.GTC
-    limit: float | None = None
-    stop: float | None = None
-    trail_amount: float | None = None
-    trail_fraction: float | None = None
-    active_at: int | None = None
-    expire_at: int | None = None
-    reference_price: float | None = None
-    parent_id: str = ""
-    venue: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.client_id or not self.symbol:
-            raise OrderError("an order needs a client_id and a symbol")
-        if not math.isfinite(self.quantity) or self.quantity == 0:
-            raise OrderError(
-                f"{self.symbol}: quantity = {self.quantity!r}; needs signed shares, not zero"
-            )
-        if self.active_at is not None and self.active_at < self.decided_at:
-            raise OrderError(f"{self.symbol}: active_at lies before decided_at")
-        try:
-            check_prices(
-                self.kind,
-                self.force,
-                _nan(self.limit),
-                _nan(self.stop),
-                _nan(self.trail_amount),
-                _nan(self.trail_fraction),
-            )
-        except ValueError as error:
-            raise OrderError(f"{self.symbol}: {error}") from error
-
-    @property
-    def side(self) -> int:
-        """1 buys, -1 sells."""
-        return 1 if self.quantity > 0 else -1
-
-    def live(self) -> LiveOrder:
-        """A fresh order for the fill model, `engine.fills.execute`."""
-        return LiveOrder(
-            quantity=self.quantity,
-            kind=self.kind,
-            force=self.force,
-            limit=_nan(self.limit),
-            stop=_nan(self.stop),
-            trail_amount=_nan(self.trail_amount),
-            trail_fraction=_nan(self.trail_fraction),
-            active_at=self.decided_at if self.active_at is None else self.active_at,
-            expire_at=NEVER if self.expire_at is None else self.expire_at,
-        )
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """We sent it, at time `at` (nanoseconds UTC). Written before it is sent."""
-
-    at: int
-    terms: OrderTerms
-
-    @property
-    def client_id(self) -> str:
-        """Client id of the terms."""
-        return self.terms.client_id
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """The broker has it."""
-
-    at: int
-    client_id: str
-    broker_id: str = ""
-
-
-@dataclass(frozen=True)
-class Filled:
-    """Some or all of it traded.
-
-    Attributes
-    ----------
-    fill_id
-        Unique within the order; the same one twice is one fill.
-    quantity
-        Signed like its order.
-    price
-        Before costs; the four costs are in currency, an unknown impact ``None``.
-    """
-
-    at: int
-    client_id: str
-    fill_id: str
-    quantity: float
-    price: float
-    commission: float = 0.0
-    spread: float = 0.0
-    slippage: float = 0.0
-    impact: float | None = 0.0
-    venue: str = ""
-    liquidity: str = ""
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.price) and self.price > 0):
-            raise OrderError(f"fill {self.fill_id}: price = {self.price!r} must be positive")
-        if not math.isfinite(self.quantity) or self.quantity == 0:
-            raise OrderError(f"fill {self.fill_id}: quantity = {self.quantity!r}: not zero")
-
-    @classmethod
-    def of(cls, fill: OrderFill, client_id: str, fill_id: str, *, venue: str = "") -> Filled:
-        """The event that a fill of the engine is."""
-        return cls(
-            at=fill.time,
-            client_id=client_id,
-            fill_id=fill_id,
-            quantity=fill.quantity,
-            price=fill.price,
-            commission=fill.commission,
-            spread=fill.spread,
-            slippage=fill.slippage,
-            impact=None if math.isnan(fill.impact) else fill.impact,
-            venue=venue,
-            liquidity=fill.liquidity.name.lower(),
-        )
-
-    @property
-    def cost(self) -> float:
-        """All costs, an unknown impact counted as none."""
-        return self.commission + self.spread + self.slippage + (self.impact or 0.0)
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """Its owner, or the broker on the owner's behalf, took it back."""
-
-    at: int
-    client_id: str
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A limit or the broker refused it."""
-
-    at: int
-    client_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Expired:
-    """Its time in force ran out."""
-
-    at: int
-    client_id: str
-    reason: str = ""
-
-
-Event = Submitted | Accepted | Filled | Cancelled | Rejected | Expired
-
-_EVENTS: dict[str, type[Any]] = {
-    "submitted": Submitted,
-    "accepted": Accepted,
-    "filled": Filled,
-    "cancelled": Cancelled,
-    "rejected": Rejected,
-    "expired": Expired,
-}
-_NAMES = {kind: name for name, kind in _EVENTS.items()}
 _PLAIN = {
     Accepted: OrderState.ACCEPTED,
     Cancelled: OrderState.CANCELLED,
@@ -414,7 +202,7 @@ def apply(order: Order | None, event: Event) -> Order:
     """
     if order is None:
         if not isinstance(event, Submitted):
-            raise UnknownOrderError(f"{_NAMES[type(event)]} of {event.client_id}: never submitted")
+            raise UnknownOrderError(f"{NAMES[type(event)]} of {event.client_id}: never submitted")
         return Order(event.terms, OrderState.NEW, (event,))
     if event.client_id != order.client_id:
         raise UnknownOrderError(f"event of {event.client_id} given to order {order.client_id}")
@@ -532,50 +320,9 @@ def replay(events: Iterable[Event]) -> Blotter:
     return Blotter(events)
 
 
-def to_record(event: Event) -> dict[str, Any]:
-    """An event as plain values for a line of JSON, with its name under ``event``."""
-    record = {"event": _NAMES[type(event)], **_plain(event)}
-    if isinstance(event, Submitted):
-        record["terms"] = _plain(event.terms)
-    return record
-
-
-def from_record(record: Mapping[str, Any]) -> Event:
-    """The event of `to_record`.
-
-    Raises
-    ------
-    OrderError
-        The name or a field is unknown, or a field is missing.
-    """
-    values = dict(record)
-    name = values.pop("event", None)
-    if name not in _EVENTS:
-        raise OrderError(f"event {name!r} is not known; there are {sorted(_EVENTS)}")
-    try:
-        if name == "submitted":
-            terms = dict(values["terms"])
-            terms["kind"] = OrderKind[terms["kind"]]
-            terms["force"] = TimeInForce[terms["force"]]
-            values["terms"] = OrderTerms(**terms)
-        event: Event = _EVENTS[name](**values)
-    except (KeyError, TypeError) as error:
-        raise OrderError(f"record of {name}: {error}") from error
-    return event
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    found = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: v.name if isinstance(v, IntEnum) else v for name, v in found.items()}
-
-
 def _differences(old: Any, new: Any) -> str:
     return ", ".join(
         f"{field.name} {getattr(old, field.name)!r} and {getattr(new, field.name)!r}"
         for field in fields(old)
         if getattr(old, field.name) != getattr(new, field.name)
     )
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else value
