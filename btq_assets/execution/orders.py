@@ -274,7 +274,7 @@ class Blotter(Mapping[str, Order]):
     >>> Blotter().record(Accepted(1, "x"))
     Traceback (most recent call last):
         ...
-    btq_assets.execution.orders.UnknownOrderError: accepted of x: never submitted
+    btq_assets.execution.events.UnknownOrderError: accepted of x: never submitted
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
