@@ -22,7 +22,7 @@ from btq_assets.engine import (
 from btq_assets.engine.account_kernel import accrue, act, month_of, revalue, worth, write_trade
 from btq_assets.engine.codes import NEVER
 from btq_assets.engine.compiled import compiled
-from btq_assets.engine.queue_kernel import accept, end_orders, split_orders
+from btq_assets.engine.queue_kernel import accept, clear, end_orders, split_orders
 from btq_assets.engine.settle_kernel import liquidate
 from btq_assets.engine.tick_kernel import load, mark_events, trade
 
@@ -230,6 +230,8 @@ def run_events(market, orders, books, actions, passes):
     while next_snapshot < books.times.size:
         record(books, next_snapshot)
         next_snapshot += 1
+    for number in range(next_order, states.size):
+        clear(states[number])
     revalue(assets, money)
     for asset in range(assets.size):
         held = assets[asset]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from btq_assets.engine.buffers import records
 from btq_assets.engine.codes import (
     ACCOUNT_DTYPE,
     EVENT_DTYPE,
@@ -172,15 +173,15 @@ def simulate_orders(
     while True:
         kept = times.size if record_positions else 0
         books = Books(
-            states=np.zeros(len(orders), dtype=ORDER_STATE_DTYPE),
+            states=records("orders", len(orders), ORDER_STATE_DTYPE),
             prices=np.empty((len(orders) if orders.kind.size else 0, 2)),
             assets=assets.copy(),
             account=money.copy(),
             event=np.zeros(1, dtype=EVENT_DTYPE),
             gathered=np.empty(len(orders), dtype=np.int32),
             tiers=costs.tier_table(),
-            fills=np.empty(capacity, dtype=ORDER_FILL_DTYPE),
-            trades=np.empty(capacity, dtype=TRADE_DTYPE),
+            fills=records("fills", capacity, ORDER_FILL_DTYPE),
+            trades=records("trades", capacity, TRADE_DTYPE),
             times=times,
             equity=np.empty(times.size),
             cash=np.empty(times.size),

@@ -144,6 +144,23 @@ def trail(orders, prices, number, quantity, price):
     prices[number, 1] = trailing_level(side, prices[number, 1], price, amount, fraction)
 
 
+@compiled(codes, from_python=False, build_in=True)
+def clear(state):
+    """An order of which nothing is known yet; its memory held another one."""
+    state.quantity = 0.0
+    state.filled = 0.0
+    state.value = 0.0
+    state.accrued = 0.0
+    state.charged = 0.0
+    state.done_at = 0
+    state.session = -1
+    state.following = -1
+    state.status = 0
+    state.reason = 0
+    state.triggered = 0
+    state.rested = 0
+
+
 @compiled(*_EVERYTHING, from_python=False, build_in=True)
 def accept(orders, states, prices, assets, money, number):
     """Size a new order by what is known at its decision, and queue it behind the others."""
@@ -151,8 +168,7 @@ def accept(orders, states, prices, assets, money, number):
     state = states[number]
     time = orders.time[number]
     kind = 0 if orders.size_kind.size == 0 else orders.size_kind[number]
-    state.following = -1
-    state.session = -1
+    clear(state)
     if kind != 0:
         end_targets(held, states, orders.size_kind, time)
     quantity, reason = sized(held, money, orders.size[number], kind)

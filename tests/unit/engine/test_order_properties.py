@@ -175,6 +175,34 @@ def test_later_events_change_nothing_before(seed, cut):
         assert np.array_equal(before[name], part.fills[name], equal_nan=name == "impact"), name
 
 
+def test_a_later_run_leaves_earlier_results_alone():
+    """Memory is lent again only once nobody holds a result: a view of it counts."""
+    random = np.random.default_rng(4)
+    days, panels, sigma = market(random)
+    one = order_table(**with_fraction(draw_orders(random, days, panels["close"])))
+    two = order_table(**with_fraction(draw_orders(random, days, panels["close"])))
+    flow = stream(days, panels, sigma)
+    first = simulate_orders(flow, one, RICH, costs=COSTS)
+    kept = {name: getattr(first, name).copy() for name in ("orders", "fills", "trades")}
+    view = first.fills["price"][1:]
+    orders, trades = first.orders, first.trades
+    del first
+    for _ in range(3):
+        simulate_orders(flow, two, RICH, costs=COSTS)
+    assert np.array_equal(view, kept["fills"]["price"][1:])
+    again = simulate_orders(flow, one, RICH, costs=COSTS)
+    for name, found in (
+        ("orders", orders),
+        ("trades", trades),
+        ("orders", again.orders),
+        ("trades", again.trades),
+        ("fills", again.fills),
+    ):
+        for field in found.dtype.names:
+            nan = found[field].dtype.kind == "f"
+            assert np.array_equal(found[field], kept[name][field], equal_nan=nan), field
+
+
 def test_no_order_no_change():
     random = np.random.default_rng(2)
     days, panels, sigma = market(random)
