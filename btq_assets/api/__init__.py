@@ -17,6 +17,7 @@ PUBLIC_NAMES = {
     "ModelEnsemble": "btq_assets.models.ensemble",
     "AdvancedTradingEnv": "btq_assets.agents.environment",
     "AdvancedBacktester": "btq_assets.backtest.backtester",
+    "QuantumTransformerStrategy": "btq_assets.backtest.cerebro",
     "RiskAnalyzer": "btq_assets.risk.analyzer",
     "calculate_sharpe": "btq_assets.engine.metrics",
     "calculate_sortino": "btq_assets.engine.metrics",

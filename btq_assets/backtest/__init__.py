@@ -1,7 +1,8 @@
 """Strategies through the engine: tables of runs, scenarios, and the notebook backtester.
 
 Order of reading: `market` (bars as arrays), `run` (all strategies over the same bars), `figures`
-(metrics and paired comparisons), `checks`, `assets`; `backtester` is the way in from a notebook.
+(metrics and paired comparisons), `checks`, `assets`; `backtester` is the way in from a notebook,
+`online` decides from bars as they come, `cerebro` trades that on Backtrader.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ _PUBLIC = {
     "BacktestError": "market",
     "BacktestTables": "run",
     "Market": "market",
+    "OnlineDecisions": "online",
+    "QuantumTransformerStrategy": "cerebro",
     "run_strategies": "run",
 }
 

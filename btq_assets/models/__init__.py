@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
     from btq_assets.models.registry import model_at
     from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
+    from btq_assets.models.saved import load_forecaster
     from btq_assets.models.trainer import train_transformer_model
     from btq_assets.models.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 
@@ -40,6 +41,7 @@ _HOME = {
     "TransformerGNNForecaster": "transformer_gnn",
     "TransformerGNNSpec": "transformer_gnn",
     "blend_forecasts": "ensemble",
+    "load_forecaster": "saved",
     "model_at": "registry",
     "train_transformer_model": "trainer",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "TransformerGNNForecaster",
     "TransformerGNNSpec",
     "blend_forecasts",
+    "load_forecaster",
     "model_at",
     "train_transformer_model",
 ]
