@@ -25,7 +25,7 @@ from btq_assets.engine.codes import (
 )
 from btq_assets.engine.errors import EngineError
 from btq_assets.engine.orders import ActionTable, OrderTable, action_table
-from btq_assets.engine.stream import MarketStream
+from btq_assets.engine.stream import MarketStream, nanoseconds
 from btq_assets.engine.terms import Account, Instruments, OrderCosts, asset_table
 
 __all__ = ["OrderSimulation", "simulate_orders"]
@@ -157,7 +157,7 @@ def simulate_orders(
     assets = asset_table(n_assets, costs, instruments, account)
     _check(market, orders, actions, assets["currency"])
     assets["rate"] = np.asarray(market.currency_rates, dtype=float)[assets["currency"]]
-    times = np.ascontiguousarray(market.snapshots if snapshots is None else snapshots, np.int64)
+    times = nanoseconds(market.snapshots if snapshots is None else snapshots)
     if np.any(np.diff(times) < 0):
         raise EngineError("snapshots must not fall")
     view = Market(*(_plain(getattr(market, name)) for name in Market._fields))

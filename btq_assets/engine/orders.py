@@ -15,6 +15,7 @@ import numpy as np
 from btq_assets.engine.codes import ActionKind, OrderKind, SizeKind, TimeInForce
 from btq_assets.engine.errors import EngineError
 from btq_assets.engine.inputs import checked_targets
+from btq_assets.engine.stream import nanoseconds
 
 _EMPTY = np.empty(0)
 
@@ -75,6 +76,7 @@ def order_table(
     """Check orders and put them in the order of their decisions (rows of equal time stay in turn).
 
     Every column may be one value for all rows. `asset` may name symbols when `symbols` is given.
+    Times are ``int64`` in the unit of the stream, or datetimes; `codes.NEVER` is no time.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def order_table(
         An unknown symbol, a size that is not a number, a price that does not fit the kind, an
         expiry without good-till-time; the message names the row.
     """
-    times = np.atleast_1d(np.asarray(time, dtype=np.int64))
+    times = np.atleast_1d(nanoseconds(time))
     n = times.size
     assets = _asset_numbers(asset, symbols, n)
     order = np.argsort(times, kind="stable") if np.any(np.diff(times) < 0) else None
@@ -115,7 +117,7 @@ def _codes(given: Any, default: int) -> Any:
 def _column(name: str, given: Any, dtype: Any, n: int) -> np.ndarray:
     if given is None:
         return np.empty(0, dtype)
-    values = np.asarray(given, dtype=dtype)
+    values = nanoseconds(given) if dtype is np.int64 else np.asarray(given, dtype=dtype)
     if values.ndim == 0:
         values = np.full(n, values)
     if values.shape != (n,):
@@ -218,7 +220,7 @@ def orders_from_targets(
         A row is partly NaN, its weights exceed `max_gross`, or a symbol is not known.
     """
     targets = np.ascontiguousarray(targets, dtype=np.float64)
-    times = np.atleast_1d(np.asarray(time, dtype=np.int64))
+    times = np.atleast_1d(nanoseconds(time))
     if targets.ndim != 2 or targets.shape[0] != times.size:
         raise EngineError(f"targets have shape {targets.shape}; there are {times.size} times")
     if sizes == SizeKind.SHARES:
@@ -283,7 +285,7 @@ def action_table(rows: Sequence[tuple[int, int, ActionKind, float]] | Mapping[st
         time, asset, kind, value = (rows[name] for name in ("time", "asset", "kind", "value"))
     else:
         time, asset, kind, value = zip(*rows, strict=True) if rows else ((), (), (), ())
-    times = np.asarray(time, dtype=np.int64)
+    times = nanoseconds(time)
     assets, kinds = np.asarray(asset, dtype=np.int32), np.asarray(kind, dtype=np.int8)
     values = np.asarray(value, dtype=np.float64)
     if len({a.shape for a in (times, assets, kinds, values)}) != 1:

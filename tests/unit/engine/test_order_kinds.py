@@ -368,3 +368,11 @@ def test_target_weights_agree_with_the_target_weight_engine():
 def test_order_table_sorts_by_time_and_keeps_turns():
     table = order_table([2, 1, 1], 0, [1.0, 2, 3])
     assert table.size.tolist() == [2, 3, 1]
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_datetimes_of_any_unit_are_nanoseconds(unit):
+    days = np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype=f"datetime64[{unit}]")
+    market = stream_from_panels(days, np.array([[1.0], [2], [3]]))
+    done = run(market, 1, time=days[1], force=T.GTT, expire_at=days[2])
+    assert fills(done) == [(1_578_009_600_000_000_000, 1, 3)]
