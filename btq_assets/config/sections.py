@@ -288,10 +288,23 @@ class RiskSection(Section):
 
 
 class ExecutionSection(Section):
-    """How steps are run."""
+    """How steps are run, and what orders must obey besides `trading` and `portfolio`."""
 
     executor: Executor = "in_process"
     max_concurrent: int = Field(2, ge=1, le=256)
+    max_net_exposure: float = Field(
+        1.0, gt=0, le=4, description="Largest absolute sum of weights after an order."
+    )
+    max_turnover_per_session: float = Field(
+        2.0, gt=0, le=100, description="Largest value traded in a session, as share of equity."
+    )
+    price_collar: float = Field(
+        0.10,
+        gt=0,
+        lt=1,
+        description="Largest distance of an order's price from the price of its decision.",
+    )
+    max_orders_per_minute: int = Field(300, ge=1, le=100_000)
 
 
 class AutomationSection(Section):

@@ -1,7 +1,7 @@
 """Checks of the target tables: limits, completeness, and that inputs matter.
 
 Belongs here: what a table of target weights must satisfy before it is committed. Does not belong
-here: making weights obey limits (`limits`).
+here: what a limit is, and making weights obey them (`risk.limits`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, CheckSpec
+from btq_assets.risk.limits import exceeds
 from btq_assets.timeline import truncate
 
 #: Slack for rounding.
@@ -55,8 +56,8 @@ def _limits(frame: pl.DataFrame, config: Any) -> CheckOutcome:
     sums = frame.group_by("strategy", "ts").agg(gross=pl.col("weight").abs().sum())
     largest = float(frame["weight"].abs().max() or 0.0)  # type: ignore[arg-type]
     largest_gross = float(sums["gross"].max() or 0.0)  # type: ignore[arg-type]
-    over = frame.filter(pl.col("weight").abs() > position + WEIGHT_TOLERANCE)
-    over_gross = sums.filter(pl.col("gross") > gross + WEIGHT_TOLERANCE)
+    over = frame.filter(exceeds(pl.col("weight").abs(), position))
+    over_gross = sums.filter(exceeds(pl.col("gross"), gross))
     wrong = [
         *(f"weight {r['weight']:.6g} of {r['symbol']} ({r['strategy']}, {r['ts']}) exceeds "
           f"trading.max_position_size = {position:g}" for r in over.head(1).iter_rows(named=True)),

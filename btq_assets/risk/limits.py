@@ -1,19 +1,34 @@
 """Limits of the trading configuration: making weights obey them, and saying which are breached.
 
-Belongs here: the one implementation of every limit. Does not belong here: choosing weights (the
-portfolio room), stopping to trade (the execution room), judging a whole table of weights
-(`portfolio.gates`).
+Belongs here: the one implementation of every limit, on weights held, on tables of targets and on
+orders before they are sent. Does not belong here: choosing weights (the portfolio room), stopping
+to trade (the execution room), the messages of a gate (`portfolio.gates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from btq_assets.config import TradingSection
+from btq_assets.config import TradingConfig, TradingSection
+
+#: Excess over a limit that counts as rounding.
+LIMIT_TOLERANCE = 1e-9
+
+MINUTE_NS = 60_000_000_000
+
+
+class LimitError(ValueError):
+    """Limits, or a state they are asked about, that cannot be."""
+
+
+def exceeds(value: Any, allowed: float, tolerance: float = LIMIT_TOLERANCE) -> Any:
+    """Whether a value, an array or a polars expression is above its limit."""
+    return value > allowed + tolerance
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,7 @@ def breaches(
     wealth: Mapping[str, np.ndarray],
     trading: TradingSection,
     *,
-    tolerance: float = 1e-9,
+    tolerance: float = LIMIT_TOLERANCE,
 ) -> list[Breach]:
     """Breaches of position and drawdown limits by the weights held last.
 
@@ -72,11 +87,11 @@ def breaches(
             row["symbol"],
         )
         for row in weights.sort("strategy", "symbol").iter_rows(named=True)
-        if abs(row["weight"]) > trading.max_position_size + tolerance
+        if exceeds(abs(row["weight"]), trading.max_position_size, tolerance)
     ]
     for strategy, values in wealth.items():
-        now = 1 - float(values[-1]) / float(np.max(values))
-        if now > trading.max_drawdown_threshold + tolerance:
+        now = drawdown_now(float(values[-1]), float(np.max(values)))
+        if exceeds(now, trading.max_drawdown_threshold, tolerance):
             found.append(
                 Breach(
                     strategy,
@@ -139,3 +154,186 @@ def limit_weights(weights: np.ndarray, max_position: float, max_gross: float) ->
     clipped = np.clip(weights, -max_position, max_position)
     gross = np.abs(clipped).sum()
     return clipped * (max_gross / gross) if gross > max_gross else clipped
+
+
+def drawdown_now(equity: float, peak: float) -> float:
+    """Fraction of the highest equity so far that is lost now."""
+    return 1.0 - equity / peak
+
+
+@dataclass(frozen=True)
+class OrderLimits:
+    """What an order must obey before it is sent. Fractions of equity where not said otherwise.
+
+    Attributes
+    ----------
+    max_position, max_gross, max_net
+        Largest absolute weight of one asset, sum of absolute weights, absolute sum of weights,
+        with all orders that still work counted as filled.
+    max_drawdown
+        Beyond this drawdown nothing may grow any more.
+    max_turnover
+        Value traded in a session.
+    price_collar
+        Largest distance of an order's price from the price it was decided on, as a fraction.
+    max_orders_per_minute
+        Orders sent in any 60 seconds.
+    """
+
+    max_position: float = 0.25
+    max_drawdown: float = 0.15
+    max_gross: float = 1.0
+    max_net: float = 1.0
+    max_turnover: float = 2.0
+    price_collar: float = 0.1
+    max_orders_per_minute: int = 300
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0 or not np.isfinite(value):
+                raise LimitError(f"{name} = {value!r}: needs a positive number")
+
+    @classmethod
+    def of(cls, config: TradingConfig) -> OrderLimits:
+        """The limits of a configuration."""
+        return cls(
+            max_position=config.trading.max_position_size,
+            max_drawdown=config.trading.max_drawdown_threshold,
+            max_gross=config.portfolio.max_gross_exposure,
+            max_net=config.execution.max_net_exposure,
+            max_turnover=config.execution.max_turnover_per_session,
+            price_collar=config.execution.price_collar,
+            max_orders_per_minute=config.execution.max_orders_per_minute,
+        )
+
+
+@dataclass(frozen=True)
+class ProposedOrder:
+    """An order before it is sent.
+
+    Attributes
+    ----------
+    quantity
+        Signed shares.
+    price
+        Its limit, or the last price where it has none.
+    reference_price
+        Price the decision saw.
+    """
+
+    symbol: str
+    quantity: float
+    price: float
+    reference_price: float
+
+
+@dataclass
+class TradingState:
+    """What limits on orders are asked against; `admit` moves it on.
+
+    Attributes
+    ----------
+    equity, peak_equity
+        Now, and the highest so far; currency.
+    holdings
+        Signed value by symbol, orders that still work counted as filled.
+    traded_value
+        Traded and working in this session, currency.
+    sent_at
+        Times at which orders were sent, nanoseconds, ascending.
+    """
+
+    equity: float
+    peak_equity: float
+    holdings: dict[str, float] = field(default_factory=dict)
+    traded_value: float = 0.0
+    sent_at: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.equity) or not self.peak_equity >= self.equity:
+            raise LimitError(
+                f"equity {self.equity!r} and its peak {self.peak_equity!r}: the peak must not be "
+                "below equity, and both must be numbers"
+            )
+
+
+def order_breaches(
+    order: ProposedOrder, state: TradingState, limits: OrderLimits, now: int, *, strategy: str = ""
+) -> list[Breach]:
+    """Limits that one order would break; empty when it may be sent.
+
+    An order that makes its position smaller without turning it over is held to the collar and the
+    rate alone: limits must never keep a book from shrinking. An order that grows its position is
+    refused where it makes a breach, or an existing one larger.
+
+    Parameters
+    ----------
+    now
+        Nanoseconds; the clock is the caller's.
+
+    Returns
+    -------
+    list of Breach
+        In the order rate, collar, position, gross, net, turnover, drawdown.
+    """
+    found: list[Breach] = []
+
+    def note(limit: str, value: float, allowed: float, detail: str = order.symbol) -> None:
+        if np.isnan(value) or exceeds(value, allowed):
+            found.append(Breach(strategy, limit, value, allowed, detail))
+
+    n_sent = 1 + sum(1 for sent in state.sent_at if sent > now - MINUTE_NS)
+    note("max_orders_per_minute", n_sent, limits.max_orders_per_minute, "orders in 60 seconds")
+    if not (order.price > 0 and order.reference_price > 0 and np.isfinite(order.quantity)):
+        return [*found, Breach(strategy, "price_collar", np.nan, limits.price_collar,
+                               f"{order.symbol}: no price to compare with")]  # fmt: skip
+    note("price_collar", abs(order.price / order.reference_price - 1), limits.price_collar)
+    before = state.holdings.get(order.symbol, 0.0)
+    value = order.quantity * order.price
+    after = before + value
+    if abs(after) <= abs(before) and after * before >= 0:
+        return found
+    if state.equity <= 0:
+        return [*found, Breach(strategy, "max_drawdown", drawdown_now(state.equity, state.peak_equity),
+                               limits.max_drawdown, "equity is not positive")]  # fmt: skip
+    equity = state.equity
+    gross = sum(abs(held) for held in state.holdings.values()) - abs(before) + abs(after)
+    net = sum(state.holdings.values()) + value
+    note("max_position", abs(after) / equity, limits.max_position)
+    note("max_gross", gross / equity, limits.max_gross)
+    if abs(net) > abs(net - value):
+        note("max_net", abs(net) / equity, limits.max_net)
+    note("max_turnover", (state.traded_value + abs(value)) / equity, limits.max_turnover)
+    note("max_drawdown", drawdown_now(equity, state.peak_equity), limits.max_drawdown, "equity")
+    return found
+
+
+def admit(
+    orders: Sequence[ProposedOrder],
+    state: TradingState,
+    limits: OrderLimits,
+    now: int,
+    *,
+    strategy: str = "",
+) -> list[list[Breach]]:
+    """Breaches of each order, in turn; an order without any counts as filled for the next ones.
+
+    Returns
+    -------
+    list of list of Breach
+        One entry per order. `state` has moved on by the orders that may be sent.
+    """
+    answers = []
+    for order in orders:
+        found = order_breaches(order, state, limits, now, strategy=strategy)
+        if not found:
+            value = order.quantity * order.price
+            state.holdings[order.symbol] = state.holdings.get(order.symbol, 0.0) + value
+            state.traded_value += abs(value)
+            state.sent_at = [*_recent(state.sent_at, now), now]
+        answers.append(found)
+    return answers
+
+
+def _recent(times: Iterable[int], now: int) -> list[int]:
+    return [time for time in times if time > now - MINUTE_NS]
