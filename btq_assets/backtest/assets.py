@@ -6,7 +6,7 @@ import polars as pl
 
 from btq_assets.backtest import checks
 from btq_assets.contracts import backtest as contracts
-from btq_assets.contracts import core, evidence, portfolio
+from btq_assets.contracts import core, evidence, portfolio, regimes
 from btq_assets.warehouse import Step, TableOutput, table_asset
 
 #: Strategies drawn beside the baselines; more lines cannot be told apart.
@@ -31,6 +31,8 @@ SHOWN_METRICS = (
         contracts.POSITIONS,
         contracts.METRICS,
         contracts.COMPARISONS,
+        contracts.ROUND_TRIPS,
+        contracts.SLICES,
     ),
     inputs={
         "bars": core.BARS_1D,
@@ -40,6 +42,7 @@ SHOWN_METRICS = (
         "ppo": portfolio.TARGETS_PPO,
         "baselines": portfolio.TARGETS_BASELINES,
         "regime": portfolio.TARGETS_REGIME,
+        "states": regimes.STATES,
     },
     config=("backtest", "trading", "portfolio.max_gross_exposure", "universe", "models.seeds"),
     code=("btq_assets.backtest", "btq_assets.engine", "btq_assets.evidence"),
@@ -55,6 +58,7 @@ def strategies(
     ppo: pl.DataFrame,
     baselines: pl.DataFrame,
     regime: pl.DataFrame,
+    states: pl.DataFrame,
 ) -> TableOutput:
     """Every strategy and baseline through the engine: same bars, same cash, same costs."""
     from btq_assets.backtest.run import run_strategies, trial_inputs, union_of_targets
@@ -73,6 +77,7 @@ def strategies(
         union_of_targets(tables),
         step.config,
         baselines=frozenset(baselines["strategy"].unique().to_list()),
+        states=states,
         code_version=step.code_version,
     )
     ledger = [

@@ -40,7 +40,9 @@ def _market(context: CheckContext) -> Market:
 
 
 def _targets(context: CheckContext) -> pl.DataFrame:
-    return union_of_targets({k: v for k, v in context.inputs.items() if k != "bars"})
+    return union_of_targets(
+        {k: v for k, v in context.inputs.items() if k not in ("bars", "states")}
+    )
 
 
 def _outcome(name: str, problems: list[str], good: str) -> CheckOutcome:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from btq_assets.backtest.intervals import Interval, intervals
+from btq_assets.backtest.standard_figures import daily, standard_figures
 from btq_assets.contracts import backtest as contracts
 from btq_assets.engine import metrics
 
@@ -28,21 +30,47 @@ REFERENCE = "one_over_n"
 _TAIL = (0.025, 0.975)
 _DAYS = "daily net returns"
 
-Interval = tuple[float, float]
 
-
-def metric_rows(runs: Sequence[Run], settings: BacktestSection) -> pl.DataFrame:
+def metric_rows(
+    runs: Sequence[Run], trips: Sequence[np.ndarray], settings: BacktestSection
+) -> pl.DataFrame:
     """Rows of `backtest.metrics` of all runs.
 
     Intervals are 95 % percentile intervals of the stationary block bootstrap of daily returns
-    (Politis and Romano, 1994); figures that depend on the order of days have none.
+    (Politis and Romano, 1994); figures of holdings and round trips have none.
+
+    Parameters
+    ----------
+    runs
+        All runs, the reference among them.
+    trips
+        `engine.round_trips.round_trips` of each run.
+    settings
+        Bootstrap settings.
     """
     reference = next((run for run in runs if run.strategy == REFERENCE), None)
+    days = [daily(run, reference) for run in runs]
     rows = []
-    for run in runs:
-        intervals = _intervals(run.simulation.returns[1:], settings)
-        for name, value, unit, note in _figures(run, reference):
-            low, high = intervals.get(name, (np.nan, np.nan))
+    for run, own_trips, day, wide in zip(runs, trips, days, intervals(days, settings), strict=True):
+        known = wide | _intervals(run.simulation.returns[1:], settings)
+        if "capacity_multiple" in known:
+            low, high = known["capacity_multiple"]
+            cash = float(run.simulation.equity[0])
+            known["capacity"] = (low * cash, high * cash)
+        lead = "not comparable; " if run.role == "benchmark" else ""
+        more = (
+            (
+                name,
+                value,
+                unit,
+                lead + ("" if np.isfinite(value) else "undefined for this run; ") + note,
+            )
+            for name, value, unit, note in standard_figures(run, day, own_trips)
+        )
+        for name, value, unit, note in (*_figures(run, reference), *more):
+            low, high = (
+                known.get(name, (np.nan, np.nan)) if np.isfinite(value) else (np.nan, np.nan)
+            )
             rows.append((run.run_id, run.strategy, name, value, low, high, unit, note))
     names = contracts.METRICS.column_names
     frame = pl.DataFrame(rows, schema=dict.fromkeys(names) | {}, orient="row")

@@ -16,9 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from btq_assets.backtest import figures
+from btq_assets.backtest import figures, slices
 from btq_assets.backtest.market import BacktestError, Market
-from btq_assets.backtest.tables import equity_rows, position_rows, runs_row, stack, trade_rows
+from btq_assets.backtest.tables import (
+    equity_rows,
+    position_rows,
+    runs_row,
+    stack,
+    trade_rows,
+    trip_rows,
+)
 from btq_assets.contracts import backtest as contracts
 from btq_assets.engine.costs import CostModel, half_spread_by_era
 
@@ -59,6 +66,8 @@ class BacktestTables:
     positions: pl.DataFrame
     metrics: pl.DataFrame
     comparisons: pl.DataFrame
+    round_trips: pl.DataFrame
+    slices: pl.DataFrame
     details: tuple[Run, ...]
 
     def by_table(self) -> dict[str, pl.DataFrame]:
@@ -70,6 +79,8 @@ class BacktestTables:
             contracts.POSITIONS.table: self.positions,
             contracts.METRICS.table: self.metrics,
             contracts.COMPARISONS.table: self.comparisons,
+            contracts.ROUND_TRIPS.table: self.round_trips,
+            contracts.SLICES.table: self.slices,
         }
 
 
@@ -79,6 +90,7 @@ def run_strategies(
     config: TradingConfig,
     *,
     baselines: Collection[str],
+    states: pl.DataFrame | None = None,
     code_version: str = "notebook",
 ) -> BacktestTables:
     """Run all strategies and baselines over the same bars with the same costs.
@@ -95,6 +107,8 @@ def run_strategies(
         Sections ``backtest``, ``trading``, ``portfolio`` and ``universe`` are read.
     baselines
         Which strategies are baselines.
+    states
+        `regimes.states`, for the slices by regime; without it there are none.
     code_version
         Hash of the code, part of each run's name.
 
@@ -107,6 +121,8 @@ def run_strategies(
     BacktestError
         No targets, targets of another universe, or weights that do not fit the bars.
     """
+    from btq_assets.engine.round_trips import round_trips
+
     universe = config.universe.main
     if targets.is_empty():
         raise BacktestError("there are no targets: nothing to run")
@@ -142,16 +158,20 @@ def run_strategies(
     shown = (*runs, benchmark) if benchmark else tuple(runs)
     traded = [run for run in shown if run.role != "benchmark"]
     returns = {run.strategy: run.simulation.returns[1:] for run in traded}
+    trips = [round_trips(run.simulation) for run in shown]
+    trip_frames = [trip_rows(run, own) for run, own in zip(shown, trips, strict=True)]
     return BacktestTables(
         runs=stack(contracts.RUNS, [runs_row(run, config) for run in shown]),
         equity=stack(contracts.EQUITY, [equity_rows(run) for run in shown]),
         trades=stack(contracts.TRADES, [trade_rows(run) for run in traded]),
         positions=stack(contracts.POSITIONS, [position_rows(run) for run in traded]),
-        metrics=stack(contracts.METRICS, [figures.metric_rows(shown, config.backtest)]),
+        metrics=stack(contracts.METRICS, [figures.metric_rows(shown, trips, config.backtest)]),
         comparisons=stack(
             contracts.COMPARISONS,
             [figures.comparison_rows(returns, baselines, config.backtest)],
         ),
+        round_trips=stack(contracts.ROUND_TRIPS, trip_frames[: len(traded)]),
+        slices=stack(contracts.SLICES, slices.slice_rows(traded, trip_frames, states)),
         details=shown,
     )
 

@@ -115,3 +115,27 @@ def position_rows(run: Run) -> pl.DataFrame:
             "weight": values / simulation.equity[t],
         }
     ).with_columns(run_id=pl.lit(run.run_id), strategy=pl.lit(run.strategy))
+
+
+def trip_rows(run: Run, trips: np.ndarray) -> pl.DataFrame:
+    """Rows of `backtest.round_trips` of one run, out of `engine.round_trips.round_trips`."""
+    names = np.array(run.market.symbols, dtype=object)
+    value = trips["shares"] * trips["entry_price"]
+    first = np.searchsorted(trips["asset"], trips["asset"])
+    return pl.DataFrame(
+        {
+            "symbol": pl.Series(names[trips["asset"]].tolist(), dtype=pl.String),
+            "number": np.arange(trips.size) - first,
+            "side": pl.Series(
+                np.where(trips["side"] > 0, "long", "short").tolist(), dtype=pl.String
+            ),
+            "is_open": trips["is_open"],
+            "opened_at": run.market.ts.gather(trips["entry_bar"]),
+            "closed_at": run.market.ts.gather(trips["exit_bar"]),
+            "sessions": trips["exit_bar"] - trips["entry_bar"],
+            **{name: trips[name] for name in ("shares", "entry_price", "exit_price")},
+            **{name: trips[name] for name in ("cost", "profit")},
+            "trip_return": trips["profit"] / value,
+            **{name: trips[name] for name in ("mae", "mfe")},
+        }
+    ).with_columns(run_id=pl.lit(run.run_id), strategy=pl.lit(run.strategy))

@@ -48,6 +48,17 @@ def inputs(close_only_bars) -> dict[str, pl.DataFrame]:
             for symbol, weight in zip(symbols, row, strict=True)
         ]
         tables[table] = pl.DataFrame(rows, schema=portfolio.TARGETS_RANK.schema, orient="row")
+    sessions = close_only_bars["ts"].unique().sort()
+    tables["states"] = pl.DataFrame(
+        {
+            "scope": "test",
+            "ts": sessions,
+            "state": ["calm" if number % 7 else "turbulent" for number in range(len(sessions))],
+            "trend": [
+                ("bull", "bear", "sideways")[number // 100 % 3] for number in range(len(sessions))
+            ],
+        }
+    )
     return tables
 
 

@@ -34,6 +34,8 @@ TABLES = (
     contracts.POSITIONS,
     contracts.METRICS,
     contracts.COMPARISONS,
+    contracts.ROUND_TRIPS,
+    contracts.SLICES,
 )
 
 
