@@ -7,7 +7,8 @@
 4. The first call in a new process.
 
 Two sides must agree to 1e-9 before anything is timed; the books of every run are proved. Needs the
-extras ``bench`` and ``backtrader``. Nothing passes or fails on speed.
+extras ``bench`` and ``backtrader``, and for vectorbt's second engine the package ``vectorbt-rust``
+of the same version. Nothing passes or fails on speed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import record
 
 N_ASSETS, N_BARS, REPEATS = 1_000, 1_000, 7
 COMMISSION_BPS, SLIPPAGE_BPS, CASH = 10.0, 5.0, 1e6
@@ -111,6 +113,7 @@ def against_vectorbt() -> None:
     check_books(done)
     engines = ["numba"] + (["rust"] if importlib.util.find_spec("vectorbt_rust") else [])
     print(f"{done.fills.size:,} orders, {N_ASSETS} assets x {N_BARS} bars, costs on")
+    ratios = []
     for engine in engines:
         run = vectorbt_side(engine)
         peer = run(prices)
@@ -134,6 +137,8 @@ def against_vectorbt() -> None:
             f"{engine} {min(orders_only):.3f} s orders only, {min(with_value):.3f} s with equity: "
             f"{min(mine) / min(orders_only):.2f} and {min(mine) / min(with_value):.2f} of its time"
         )
+        ratios.append(min(mine) / min(orders_only))
+    record("orders_to_vectorbt", max(ratios))
 
 
 def book_updates() -> tuple[Any, Any]:
@@ -196,6 +201,7 @@ def ticks_per_second() -> None:
     done = run()
     check_books(done)
     seconds = best(run)
+    record("book_events_rate", N_TICKS / seconds)
     print(
         f"{N_TICKS:,} book updates, {len(orders):,} orders, {done.fills.size:,} fills: {seconds:.3f} s,"
         f" {N_TICKS / seconds / 1e6:.2f} M events/s, {(N_TICKS + len(orders)) / seconds / 1e6:.2f} M "
@@ -248,6 +254,7 @@ def against_backtrader() -> None:
         raise SystemExit(f"Backtrader does not agree ({gap:.1e}): nothing is timed")
     mine = best(lambda: ours(prices))
     bars = prices.size
+    record("backtrader_speedup", seconds / mine)
     print(
         f"{bars:,} bars, an order on each: gap {gap:.0e}; engine {bars / mine:,.0f} bars/s, "
         f"Backtrader {bars / seconds:,.0f}: {seconds / mine:.0f}x"
@@ -265,6 +272,7 @@ def first_call() -> None:
         )
         for _ in range(3)
     ]
+    record("engine_first_call", min(answers))
     print(f"first call in a new process, code stored: {min(answers):.2f} s")
 
 

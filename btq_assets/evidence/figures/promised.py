@@ -20,6 +20,7 @@ from btq_assets.contracts.figures import FIGURES
 _STARTUP = "python tests/performance/bench_startup.py"
 _INGEST = "python tests/performance/bench_ingest.py"
 _LIVE = "python tests/performance/bench_live.py"
+_ORDERS = "python tests/performance/bench_orders.py"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,27 @@ PROMISES = (
         "live_update_p99",
         "Features of one new daily bar of 500 symbols in the streaming path, 99th percentile.",
         "ms", "at most", 20.0, _LIVE,
+    ),
+    Promise(
+        "orders_to_vectorbt",
+        "A million orders of 1,000 assets, warm, over the time of vectorbt's fastest engine that is "
+        "installed (orders only on its side).",
+        "ratio", "at most", 0.5, _ORDERS,
+    ),
+    Promise(
+        "book_events_rate",
+        "Book updates with orders among them through the event engine, one core.",
+        "events per second", "at least", 1e6, _ORDERS,
+    ),
+    Promise(
+        "backtrader_speedup",
+        "Bars per second over Backtrader's, the same orders on every bar.",
+        "ratio", "at least", 500.0, _ORDERS,
+    ),
+    Promise(
+        "engine_first_call",
+        "First call of the event engine in a new process, compiled code stored.",
+        "s", "at most", 2.0, _ORDERS,
     ),
     Promise("inference_time", "A forecast of a deep model.", "ms", "at most", 10.0, None),
     Promise(
