@@ -86,23 +86,24 @@ PROMISES = (
     ),
     Promise(
         "orders_to_vectorbt",
-        "A million orders of 1,000 assets, warm, over the time of vectorbt's fastest engine that is "
-        "installed (orders only on its side).",
+        "A million orders of 1,000 assets, warm, over vectorbt's fastest engine that is installed "
+        "(orders only on its side), seconds of the processor.",
         "ratio", "at most", 0.5, _ORDERS,
     ),
     Promise(
         "book_events_rate",
-        "Book updates with orders among them through the event engine, one core.",
+        "Book updates with orders among them through the event engine, per second of one core.",
         "events per second", "at least", 1e6, _ORDERS,
     ),
     Promise(
         "backtrader_speedup",
-        "Bars per second over Backtrader's, the same orders on every bar.",
+        "Bars per second over Backtrader's, the same orders on every bar, seconds of the processor.",
         "ratio", "at least", 500.0, _ORDERS,
     ),
     Promise(
         "engine_first_call",
-        "First call of the event engine in a new process, compiled code stored.",
+        "First call of the event engine in a new process, compiled code stored, seconds of the "
+        "processor.",
         "s", "at most", 2.0, _ORDERS,
     ),
     Promise("inference_time", "A forecast of a deep model.", "ms", "at most", 10.0, None),
