@@ -18,6 +18,7 @@ PUBLIC_NAMES = {
     "AdvancedTradingEnv": "btq_assets.agents.environment",
     "AdvancedBacktester": "btq_assets.backtest.backtester",
     "QuantumTransformerStrategy": "btq_assets.backtest.cerebro",
+    "WalkForwardOptimizer": "btq_assets.backtest.walk_forward",
     "RiskAnalyzer": "btq_assets.risk.analyzer",
     "calculate_sharpe": "btq_assets.engine.metrics",
     "calculate_sortino": "btq_assets.engine.metrics",

@@ -17,6 +17,7 @@ _PUBLIC = {
     "Market": "market",
     "OnlineDecisions": "online",
     "QuantumTransformerStrategy": "cerebro",
+    "WalkForwardOptimizer": "walk_forward",
     "run_strategies": "run",
 }
 

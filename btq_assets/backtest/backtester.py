@@ -9,20 +9,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
-from btq_assets.backtest import frames, scenarios
+from btq_assets.backtest import frames, report, requested, scenarios
 from btq_assets.backtest.market import BacktestError, Market
+from btq_assets.backtest.robustness import crises, stresses
+from btq_assets.backtest.robustness.states import known_states
 from btq_assets.engine import metrics
 from btq_assets.engine.costs import BPS, CostModel
+from btq_assets.evidence.bootstrap import stationary_bootstrap_indices
+from btq_assets.risk.scenarios import Scenario
 
 if TYPE_CHECKING:
     from btq_assets.engine.simulation import Simulation
 
 Decide = Literal["day", "week", "month"]
+
+#: Paths of the bootstrap, and the mean length of their blocks in bars.
+BOOTSTRAP_PATHS, BOOTSTRAP_BLOCK = 1_000, 21
 
 #: What a strategy may be: a function of the history so far, or a frame of weights.
 Strategy = Callable[[Any], Any] | Any
@@ -78,6 +86,10 @@ class AdvancedBacktester:
         Callables are asked on the first bar of each ``week`` or ``month``, or every ``day``.
     max_gross
         Largest sum of absolute weights.
+    market_states, volatility_states
+        ``ts`` and ``state`` as in `regimes.market_states` and `regimes.volatility_states`, of one
+        scope. Without them kinds of market follow from trailing returns of the data
+        (`scenarios.DEFINITIONS`).
 
     Raises
     ------
@@ -104,6 +116,8 @@ class AdvancedBacktester:
         half_spread_bps: float = 0.0,
         decide: Decide = "week",
         max_gross: float = 1.0,
+        market_states: pl.DataFrame | None = None,
+        volatility_states: pl.DataFrame | None = None,
     ) -> None:
         if decide not in ("day", "week", "month"):
             raise BacktestError(f"decide = {decide!r}: day, week or month")
@@ -116,6 +130,11 @@ class AdvancedBacktester:
         self._bars = frames.as_bars(data)
         self._market = Market.from_bars(self._bars, frames.UNIVERSE)
         self._result: BacktestResult | None = None
+        self._states = {
+            dimension: _one_scope(table, dimension)
+            for dimension, table in (("market", market_states), ("volatility", volatility_states))
+            if table is not None
+        }
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -129,27 +148,52 @@ class AdvancedBacktester:
         return self._result
 
     def run_scenarios(
-        self, names: Sequence[str] = tuple(scenarios.DEFINITIONS)
+        self, names: Sequence[str] = ("regimes",)
     ) -> dict[str, scenarios.ScenarioResult]:
-        """Slice the one full path by kind of market.
+        """Ask how the strategy does by kind of market, in crises, and on worse terms.
 
-        The strategy is run once over everything. A day belongs to a scenario by what was known
-        the day before (`scenarios.DEFINITIONS`), so no slice is chosen with hindsight.
+        The strategy is asked once, over everything. Kinds of market and crises are slices of that
+        one path: a day belongs to a kind of market by what was known the day before, so no slice
+        is chosen with hindsight. Stresses take the same decisions through the engine again.
 
         Parameters
         ----------
         names
-            Any of ``bull``, ``bear``, ``sideways``, ``high_volatility``, ``low_volatility``.
+            Kinds of market: ``bull``, ``bear``, ``sideways``, ``high_volatility``,
+            ``low_volatility`` (with ``_market`` behind them, if you like); with states of the
+            regimes room also ``volatile`` and ``normal_volatility``. Crises by name or alias
+            (``covid_2020``, ``2008_crash``, ...). Stresses: ``cost_20bps`` (any number),
+            ``delay_3`` (any number of bars), ``half_liquidity``, ``draw_0`` (a fifth of the
+            symbols left out; the number seeds the draw), ``bootstrap``. Groups: ``regimes``,
+            ``crises``, ``stresses``, ``all``.
 
         Returns
         -------
         dict of ScenarioResult
-            By scenario; below 60 days it holds a note instead of figures.
+            By name. A kind of market with fewer than 60 days, or a crisis the data do not cover,
+            holds a note instead of figures; ``bootstrap`` gives one entry per quantile.
+
+        Raises
+        ------
+        BacktestError
+            A name that stands for nothing.
         """
-        names = scenarios.checked_names(names)
-        returns = self.run().equity["net_return"].fill_null(math.nan).to_numpy()
-        days = scenarios.scenario_days(scenarios.market_returns(self._market.mark_prices))
-        return {name: scenarios.slice_result(name, returns, days[name]) for name in names}
+        days = self._scenario_days()
+        found: dict[str, scenarios.ScenarioResult] = {}
+        for request in requested.resolve(names, tuple(days), len(self.symbols)):
+            if request.state is not None:
+                meaning, chosen = days[request.state]
+                returns = self.run().equity["net_return"].fill_null(math.nan).to_numpy()
+                found[request.name] = scenarios.slice_result(
+                    request.state, returns, chosen, meaning
+                )
+            elif request.crisis is not None:
+                found[request.name] = self._in_crisis(request.crisis)
+            elif request.stress is not None:
+                found[request.name] = self._under(request.stress)
+            else:
+                found |= self._bootstrapped()
+        return found
 
     def generate_report(self, results: Mapping[str, scenarios.ScenarioResult] | None = None) -> str:
         """Markdown report of the whole run and, where given, of its scenarios.
@@ -157,7 +201,7 @@ class AdvancedBacktester:
         Parameters
         ----------
         results
-            What `run_scenarios` returned.
+            What `run_scenarios` returned: kinds of market, crises and stresses each get a section.
         """
         done = self.run()
         first, last = self._market.ts[0], self._market.ts[-1]
@@ -168,44 +212,83 @@ class AdvancedBacktester:
             f"{last:%Y-%m-%d}; commission {self.costs.commission_bps:g} bps, half-spread "
             f"{float(self.costs.half_spread_bps):g} bps; filled at the bar after the decision.",
             "",
-            "| figure | value |",
-            "|---|---|",
-            *(f"| {name} | {_shown(value)} |" for name, value in done.metrics.items()),
+            *report.figures_table(done.metrics),
             f"| rejected orders | {done.n_rejected} |",
+            *report.sections(results or {}),
         ]
-        if results:
-            columns = ("annual_return", "annual_volatility", "sharpe", "max_drawdown", "win_rate")
-            lines += [
-                "",
-                "## Scenarios",
-                "",
-                "| scenario | days | stretches | " + " | ".join(columns) + " | note |",
-                "|" + "---|" * (len(columns) + 4),
-            ]
-            for name, result in results.items():
-                cells = [_shown(result.metrics.get(column, math.nan)) for column in columns]
-                lines.append(
-                    f"| {name} | {result.n_days} | {result.n_episodes} | "
-                    + " | ".join(cells)
-                    + f" | {result.note} |"
-                )
-            lines += ["", *(f"- {name}: {r.definition}" for name, r in results.items())]
         if done.notes:
             lines += ["", "## Notes", "", *(f"- {note}" for note in done.notes)]
         return "\n".join(lines) + "\n"
 
-    def _simulate(self) -> BacktestResult:
+    def _scenario_days(self) -> dict[str, tuple[str, np.ndarray]]:
+        """Meaning and days of each kind of market: states handed over, else trailing figures."""
+        trailing = scenarios.scenario_days(scenarios.market_returns(self._market.mark_prices))
+        found = {name: (scenarios.DEFINITIONS[name], days) for name, days in trailing.items()}
+        for name, (dimension, state) in requested.OF_STATES.items():
+            if (table := self._states.get(dimension)) is not None:
+                labels = known_states(self._market.ts, table)
+                meaning = f"{dimension} state of the regimes room at the bar before: {state}"
+                found[name] = (meaning, (labels == state).to_numpy())
+        return found
+
+    def _in_crisis(self, crisis: Scenario) -> scenarios.ScenarioResult:
+        equity = self.run().equity
+        days = equity["ts"].dt.date().to_numpy().astype("datetime64[D]")
+        seen = crises.passage(equity["equity"].to_numpy(), days, crisis)
+        figures = {
+            name: value
+            for name in ("window_return", "max_drawdown", "worst_day")
+            if (value := getattr(seen, name)) is not None
+        }
+        meaning = f"{crisis.description}, {crisis.start} to {crisis.end}"
+        return scenarios.ScenarioResult(
+            crisis.name, meaning, seen.n_days, int(seen.covered), figures, seen.note, "crisis"
+        )
+
+    def _under(self, stress: stresses.Stress) -> scenarios.ScenarioResult:
+        changed = stresses.stressed(self._market, self._weights, self.costs, stress)
+        figures = _all_metrics(self._through_engine(*changed))
+        figures["sharpe_change"] = figures["sharpe"] - self.run().metrics["sharpe"]
+        n_days = len(self._market.ts) - 1
+        return scenarios.ScenarioResult(stress.case, stress.note, n_days, 1, figures, "", "stress")
+
+    def _bootstrapped(self) -> dict[str, scenarios.ScenarioResult]:
+        returns = self.run().equity["net_return"].drop_nulls().to_numpy()
+        drawn = stationary_bootstrap_indices(
+            returns.size, BOOTSTRAP_BLOCK, BOOTSTRAP_PATHS, requested.DRAW_SEED
+        )
+        figures = stresses.path_figures(returns, None, drawn)
+        found = {}
+        for quantile in stresses.QUANTILES:
+            name = f"{requested.BOOTSTRAP}_quantile_{quantile:g}"
+            values = {
+                column: float(np.quantile(getattr(figures, column), quantile))
+                for column in ("annual_return", "annual_volatility", "sharpe", "max_drawdown")
+            }
+            meaning = (
+                f"quantile {quantile:g} of each figure by itself over {BOOTSTRAP_PATHS} paths of "
+                f"blocks of {BOOTSTRAP_BLOCK} bars on average"
+            )
+            found[name] = scenarios.ScenarioResult(
+                name, meaning, returns.size, BOOTSTRAP_PATHS, values, "", "bootstrap"
+            )
+        return found
+
+    def _through_engine(self, market: Market, weights: np.ndarray, costs: CostModel) -> Simulation:
         from btq_assets.engine.simulation import simulate
 
-        market = self._market
-        simulation = simulate(
+        return simulate(
             market.fill_prices,
             market.mark_prices,
-            self._weights(),
-            self.costs,
+            weights,
+            costs,
             initial_cash=self.initial_cash,
             max_gross=self.max_gross,
         )
+
+    def _simulate(self) -> BacktestResult:
+        market = self._market
+        simulation = self._through_engine(market, self._weights, self.costs)
         fills = simulation.fills
         names = np.array(market.symbols, dtype=object)
         notes = list(simulation.notes)
@@ -238,7 +321,9 @@ class AdvancedBacktester:
             notes=tuple(notes),
         )
 
+    @cached_property
     def _weights(self) -> np.ndarray:
+        """Target weights; the strategy is asked once."""
         if callable(self.strategy) and not hasattr(self.strategy, "columns"):
             return self._asked_weights()
         return self._market.weights(frames.as_targets(self.strategy), "strategy")
@@ -252,6 +337,18 @@ class AdvancedBacktester:
             if answer is not None:
                 table[row] = _as_row(answer, market.symbols, market.ts[int(row)])
         return table
+
+
+def _one_scope(states: pl.DataFrame, dimension: str) -> pl.DataFrame:
+    """The table, refused where it lacks columns or holds several scopes."""
+    missing = sorted({"ts", "state"} - set(states.columns))
+    if missing:
+        raise BacktestError(f"{dimension}_states has no column(s) {missing}")
+    if "scope" in states.columns and states["scope"].n_unique() > 1:
+        raise BacktestError(
+            f"{dimension}_states holds scopes {sorted(states['scope'].unique())}; filter it to one"
+        )
+    return states.select("ts", "state")
 
 
 def _chronological(data: Any, ts: pl.Series) -> tuple[Callable[[int], Any], np.ndarray]:
@@ -312,9 +409,3 @@ def _all_metrics(simulation: Simulation) -> dict[str, float]:
         "turnover_annual": metrics.turnover_annual(simulation.turnover[1:]),
         "total_cost": float(simulation.cost.sum()),
     }
-
-
-def _shown(value: float) -> str:
-    if not math.isfinite(value):
-        return "undefined"
-    return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4f}"

@@ -6,12 +6,10 @@ the fitted regimes that strategies may read (the regimes room).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from btq_assets.backtest.market import BacktestError
 from btq_assets.engine import metrics
 
 #: A slice shorter than this gives no figures.
@@ -49,6 +47,9 @@ class ScenarioResult:
         the worst one inside an unbroken stretch: days apart in time are not spliced into a path.
     note
         ``"too few days"`` or empty.
+    kind
+        ``regime`` (days of the one path), ``crisis`` (a window of it), ``stress`` (another run) or
+        ``bootstrap`` (a quantile over paths).
     """
 
     scenario: str
@@ -57,6 +58,7 @@ class ScenarioResult:
     n_episodes: int
     metrics: dict[str, float]
     note: str
+    kind: str = "regime"
 
 
 def market_returns(mark_prices: np.ndarray) -> np.ndarray:
@@ -121,15 +123,21 @@ def _median_so_far(values: np.ndarray) -> np.ndarray:
     return result
 
 
-def slice_result(scenario: str, net_returns: np.ndarray, days: np.ndarray) -> ScenarioResult:
+def slice_result(
+    scenario: str, net_returns: np.ndarray, days: np.ndarray, definition: str | None = None
+) -> ScenarioResult:
     """Figures of the days of one scenario.
 
     Parameters
     ----------
+    scenario
+        Name.
     net_returns
         Daily net returns of the strategy over the whole path; NaN at the first bar.
     days
         ``bool[T]``.
+    definition
+        Meaning of the scenario; default that of `DEFINITIONS`.
     """
     chosen = days & np.isfinite(net_returns)
     returns = net_returns[chosen]
@@ -152,7 +160,7 @@ def slice_result(scenario: str, net_returns: np.ndarray, days: np.ndarray) -> Sc
         }
     return ScenarioResult(
         scenario=scenario,
-        definition=DEFINITIONS[scenario],
+        definition=DEFINITIONS[scenario] if definition is None else definition,
         n_days=int(returns.size),
         n_episodes=len(episodes),
         metrics=figures,
@@ -163,11 +171,3 @@ def slice_result(scenario: str, net_returns: np.ndarray, days: np.ndarray) -> Sc
 def _episodes(days: np.ndarray) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], days.astype(int), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-
-
-def checked_names(scenarios: Sequence[str]) -> list[str]:
-    """Return `scenarios` as a list; raises `BacktestError` on an unknown name."""
-    unknown = [name for name in scenarios if name not in DEFINITIONS]
-    if unknown:
-        raise BacktestError(f"unknown scenario(s) {unknown}; there are {sorted(DEFINITIONS)}")
-    return list(scenarios)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from btq_assets.config.base import Device, Executor, Section
 from btq_assets.config.feature_families import DEFAULT_FAMILIES
@@ -273,7 +273,31 @@ class BacktestSection(Section):
         multiple_of=2,
         description="Blocks of the cross-validation that tells overfitting; 16 make 12,870 splits.",
     )
+    stress_cost_bps: tuple[float, ...] = Field(
+        (0.0, 5.0, 10.0, 20.0, 50.0),
+        min_length=2,
+        description="All-in costs per traded value, in place of commission, spread and impact.",
+    )
+    stress_delay_bars: tuple[int, ...] = Field(
+        (1, 2, 3, 4, 5), description="Bars by which decisions come later."
+    )
+    stress_universe_draws: int = Field(
+        5, ge=0, le=100, description="Seeded draws of symbols that are left out."
+    )
+    stress_universe_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of the symbols left out in each draw."
+    )
     seed: int = Field(12_345, ge=0)
+
+    @field_validator("stress_cost_bps", "stress_delay_bars")
+    @classmethod
+    def _ascending(cls, values: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        least, most = (0.0, 1_000.0) if info.field_name == "stress_cost_bps" else (1, 60)
+        if list(values) != sorted(set(values)) or any(not least <= v <= most for v in values):
+            raise ValueError(
+                f"{values}: must ascend without repeats and lie between {least} and {most}"
+            )
+        return values
 
 
 class RiskSection(Section):

@@ -1,0 +1,94 @@
+"""The state each day began in, as known at the bar before it, and the slices that follow.
+
+Belongs here: from rows of the regimes tables to slices of a finished path. Does not belong here:
+how a state is found (the regimes room) and what the figures of a slice are (`scenarios`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from btq_assets.backtest.scenarios import ScenarioResult, slice_result
+from btq_assets.timeline import asof_join
+
+UNKNOWN = "unknown"
+
+#: States by dimension, in the order of `regimes.market_states` and `regimes.volatility_states`.
+STATES: dict[str, tuple[str, ...]] = {
+    "market": ("bull", "bear", "sideways", "volatile"),
+    "volatility": ("low", "normal", "high"),
+}
+
+#: A state older than this says nothing about the day.
+MAX_AGE = timedelta(days=10)
+
+
+def known_states(ts: pl.Series, states: pl.DataFrame) -> pl.Series:
+    """State in force when each bar began: the newest one at or before the bar before it.
+
+    A position held over bar ``t`` was decided at ``t - 1`` at the latest, so the state of bar
+    ``t`` itself must not choose the slice that bar's return falls into.
+
+    Parameters
+    ----------
+    ts
+        Bar ends, UTC, ascending.
+    states
+        ``ts`` and ``state`` of one scope.
+
+    Returns
+    -------
+    polars.Series
+        Strings, length of `ts`; ``"unknown"`` at the first bar, where the state is null, and
+        where the newest one is older than 10 days.
+    """
+    if len(ts) == 0:
+        return pl.Series("state", [], dtype=pl.String)
+    decided = pl.DataFrame({"decided_at": ts.head(len(ts) - 1)})
+    found = asof_join(
+        decided,
+        states.select(known_at="ts", state="state"),
+        at="decided_at",
+        max_age=MAX_AGE,
+    )["state"].cast(pl.String)
+    return pl.concat([pl.Series("state", [None], dtype=pl.String), found]).fill_null(UNKNOWN)
+
+
+def sliced(
+    dimension: str, net_returns: np.ndarray, labels: pl.Series
+) -> list[tuple[ScenarioResult, float]]:
+    """Slices of one path by the labels of its bars, each with the sum of its log returns.
+
+    Parameters
+    ----------
+    dimension
+        ``market`` or ``volatility``.
+    net_returns
+        Simple net returns of the bars; NaN at the first.
+    labels
+        State known before each bar.
+
+    Returns
+    -------
+    list of (ScenarioResult, float)
+        One per state of the dimension and one for ``unknown``: together every return once. The
+        sum is NaN where a return is -100 % or worse.
+    """
+    known = np.isfinite(net_returns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log1p(net_returns)
+    found = []
+    for state in (*STATES[dimension], UNKNOWN):
+        days = (labels == state).to_numpy()
+        growth = float(logs[days & known].sum())
+        meaning = f"{dimension} state known at the bar before: {state}"
+        found.append(
+            (
+                slice_result(state, net_returns, days, meaning),
+                growth if np.isfinite(growth) else np.nan,
+            )
+        )
+    return found
