@@ -1,4 +1,4 @@
-"""Small commands around a run: ``python -m btq_assets summary | docs | clean | record | replay``."""
+"""Small commands around a run: ``python -m btq_assets summary | report | docs | clean | record | replay``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser(
         "summary", help="strategies against baselines, the report, a query to paste"
     )
+    reporting = commands.add_parser("report", help="where the last report lies; --pdf prints it")
+    reporting.add_argument("--pdf", action="store_true", help="print it to PDF, beside the HTML")
+    reporting.add_argument("--browser", help="Chromium to print with; without: one on the PATH")
     commands.add_parser("docs", help="regenerate the generated pages of docs/")
     commands.add_parser("clean", help="drop computed tables; raw data and ledgers stay")
     _stream_commands(commands)
@@ -23,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         return record(chosen.supervise, chosen.seconds)
     if chosen.command == "replay":
         return replay(chosen.folder, chosen.speed, chosen.port, chosen.minutes)
+    if chosen.command == "report":
+        return report(browser=chosen.browser, pdf=chosen.pdf)
     return {"summary": summary, "docs": docs, "clean": clean}[chosen.command]()
 
 
@@ -42,7 +47,8 @@ def _stream_commands(commands: Any) -> None:
 def summary() -> int:
     """Print what a research run found."""
     from btq_assets.config import TradingConfig
-    from btq_assets.contracts import backtest, evidence, report
+    from btq_assets.contracts import backtest, evidence
+    from btq_assets.contracts import report as report_tables
     from btq_assets.reports.console import print_summary
     from btq_assets.warehouse.paths import DataPaths
     from btq_assets.warehouse.reading import read_file
@@ -56,11 +62,33 @@ def summary() -> int:
         backtest.RUNS,
         backtest.COMPARISONS,
         evidence.DEFLATED_SHARPE,
-        report.RISK_REPORT,
+        evidence.SELECTION,
+        evidence.DISCOVERIES,
+        report_tables.RISK_REPORT,
     )
     frames = read_file(paths.published_file, contracts)
-    written = frames[report.RISK_REPORT.table]["path"][0]
+    written = frames[report_tables.RISK_REPORT.table]["path"][0]
     print_summary(frames, _shown(paths.root / written), _shown(paths.published_file))
+    return 0
+
+
+def report(*, pdf: bool, browser: str | None) -> int:
+    """Say where the last report lies, and print it to PDF where asked."""
+    from btq_assets.config import TradingConfig
+    from btq_assets.printing import PrintingError, print_pdf
+    from btq_assets.warehouse.paths import DataPaths
+
+    page = DataPaths.of(TradingConfig.load().warehouse.path).reports / "risk_report.html"
+    if not page.is_file():
+        sys.stderr.write(f"{page} does not exist yet: `make run` makes it\n")
+        return 1
+    print(_shown(page))
+    if pdf:
+        try:
+            print(_shown(print_pdf(page, page.with_suffix(".pdf"), browser)))
+        except PrintingError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
     return 0
 
 

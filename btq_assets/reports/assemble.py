@@ -13,11 +13,13 @@ from typing import Any
 import polars as pl
 
 from btq_assets.evidence.gates import DEFLATED_SHARPE_THRESHOLD
+from btq_assets.evidence.verdict import selection_sentences
 from btq_assets.reports import formatting as fmt
 from btq_assets.reports.caveats import banner, caveats
 from btq_assets.reports.frames import REFERENCE, ReportContext, ReportFrames, label
 from btq_assets.reports.parts import (
     data,
+    evidence,
     features,
     forecasts,
     performance,
@@ -60,6 +62,7 @@ def assemble(frames: ReportFrames, context: ReportContext) -> ReportView:
     config = context.config
     parts = (
         performance.strategies_section(frames, context),
+        evidence.section(frames, context),
         performance.charts_section(frames, context),
         risk.section(frames, context),
         forecasts.section(frames, context),
@@ -104,12 +107,22 @@ def verdict_box(frames: ReportFrames, context: ReportContext) -> VerdictBox:
     deflated = frames["deflated_sharpe"].drop_nulls("deflated_sharpe").sort("deflated_sharpe")
     if deflated.height:
         statements.append(_of_deflation(deflated.row(-1, named=True), bool(verdict.survivors)))
+    statements += _of_the_choice(frames, context)
     return VerdictBox(
         headline=verdict.sentence,
         positive=bool(verdict.survivors),
         statements=tuple(statements),
         n_trials=verdict.n_trials or 0,
     )
+
+
+def _of_the_choice(frames: ReportFrames, context: ReportContext) -> list[str]:
+    """What the joint tests say of the main universe; other ones are in the part on evidence."""
+    main = frames["selection"].filter(pl.col("universe") == context.config.universe.main)
+    said = selection_sentences(main, frames["discoveries"])
+    own = [text.removeprefix(f"{context.config.universe.main}: ") for text in said]
+    found = [text[0].upper() + text[1:] for text in own]
+    return [*found, *filter(None, [evidence.suspicious(frames)])]
 
 
 def _of_the_leader(frames: ReportFrames, name: str) -> str:

@@ -53,6 +53,9 @@ _INPUTS = {
     "comparisons": backtest.COMPARISONS,
     "positions": backtest.POSITIONS,
     "deflated_sharpe": evidence.DEFLATED_SHARPE,
+    "discoveries": evidence.DISCOVERIES,
+    "selection": evidence.SELECTION,
+    "findings": evidence.FINDINGS,
     "measures": risk.MEASURES,
     "exceedances": risk.EXCEEDANCES,
     "drawdowns": risk.DRAWDOWNS,
@@ -128,6 +131,12 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
             generated_at=step.now,
             code_version=step.code_version,
             data_versions=versions,
+            lineage={
+                table: (run, code)
+                for table, run, code in frames["provenance"]
+                .select("table_name", "run_id", "code_version")
+                .iter_rows()
+            },
             libraries=library_versions(),
             results_hash=computed,
             attributions=attributions() if step.config.sources.sample.enabled else pl.DataFrame(),

@@ -33,7 +33,8 @@ OFFLINE = "opens_offline"
 CHECKS: tuple[CheckGroup, ...] = (
     in_step_check(
         OPENS_WITH_VERDICT,
-        "The verdict, with the number of trials, stands before every caveat, table and chart.",
+        "The verdict (what is claimed, after how many trials, what survives, what the choice is "
+        "worth) stands before every caveat, table and chart.",
     ),
     in_step_check(
         NAMES_CAVEATS,
@@ -127,7 +128,8 @@ def _opens_with_verdict(page: _Page, view: ReportView) -> CheckOutcome:
         return answer(False, f"the page opens with {order[0]!r}; parts come as {order[:6]}")
     start, stop = (page.blocks[order.index(name)][1] for name in ("verdict", "read-first"))
     box = " ".join(page.texts[start:stop])
-    for text in (view.verdict.headline, f"at least {view.verdict.n_trials} trials"):
+    told = (view.verdict.headline, f"at least {view.verdict.n_trials} trials")
+    for text in (*told, *view.verdict.statements):
         if " ".join(text.split()) not in box:
             return answer(False, f"the verdict box does not say {text!r}")
     if not view.verdict.n_trials:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from btq_assets.contracts import backtest, evidence, report
+from btq_assets.evidence.verdict import selection_sentences
 from btq_assets.reports import formatting as fmt
 from btq_assets.reports.frames import REFERENCE, ReportFrames
 
@@ -40,7 +41,7 @@ def print_summary(
     frames
         ``schema.table`` → rows of ``backtest.runs``, ``backtest.metrics``,
         ``backtest.comparisons``, ``evidence.deflated_sharpe`` and, for the verdict,
-        ``report.risk_report``; a table that is absent counts as empty.
+        ``report.risk_report``, ``evidence.selection`` and ``evidence.discoveries``; a table that is absent counts as empty.
     report_path, database_path
         As a person would type them.
     console
@@ -55,6 +56,10 @@ def print_summary(
     written = frames.get(report.RISK_REPORT.table)
     if written is not None and written.height:
         console.print(f"[bold]{written['verdict'][0]}[/bold]", highlight=False)
+    chosen = [frames.get(table.table) for table in (evidence.SELECTION, evidence.DISCOVERIES)]
+    if chosen[0] is not None and chosen[1] is not None:
+        for said in selection_sentences(chosen[0], chosen[1]):
+            console.print(f"- {said}", highlight=False, markup=False)
     console.print(f"\nReport   {report_path}", highlight=False, soft_wrap=True)
     console.print(f"Database {database_path}\n\nTry:", highlight=False, soft_wrap=True)
     console.print(

@@ -47,6 +47,9 @@ CONTRACTS: dict[str, TableContract] = {
     "comparisons": backtest.COMPARISONS,
     "positions": backtest.POSITIONS,
     "deflated_sharpe": evidence.DEFLATED_SHARPE,
+    "selection": evidence.SELECTION,
+    "discoveries": evidence.DISCOVERIES,
+    "findings": evidence.FINDINGS,
     "measures": risk.MEASURES,
     "exceedances": risk.EXCEEDANCES,
     "drawdowns": risk.DRAWDOWNS,
@@ -159,6 +162,8 @@ class ReportContext:
         Hash of the report's own code.
     data_versions
         ``schema.table`` → hash of its content.
+    lineage
+        ``schema.table`` → run that computed it, and hash of the code of its asset.
     libraries
         Library → version.
     results_hash
@@ -173,12 +178,13 @@ class ReportContext:
     generated_at: datetime
     code_version: str
     data_versions: Mapping[str, str] = field(default_factory=dict)
+    lineage: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     results_hash: str = ""
     attributions: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def source(self, *names: str) -> str:
-        """Tables with their data versions, as the small print below a figure says them.
+        """Tables with data version, run and code, as the small print below a figure says them.
 
         Parameters
         ----------
@@ -186,10 +192,16 @@ class ReportContext:
             Names in `CONTRACTS`, or ``schema.table``.
         """
         tables = [CONTRACTS[name].table if name in CONTRACTS else name for name in names]
-        return ", ".join(
-            f"{table} @ {self.data_versions[table][:12]}" if table in self.data_versions else table
-            for table in tables
-        )
+        return ", ".join(self._version_of(table) for table in tables)
+
+    def _version_of(self, table: str) -> str:
+        text = table
+        if table in self.data_versions:
+            text += f" @ {self.data_versions[table][:12]}"
+        if table in self.lineage:
+            run, code = self.lineage[table]
+            text += f" (run {run[:8]}, code {code[:8]})"
+        return text
 
 
 def label(strategy: str) -> str:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOOTER = (
-    "Every number is computed by the run named in the provenance section, from the tables named "
-    "below each table and chart. Past returns of a simulated strategy say little about future ones."
+    "Every number comes from the tables named below each table and chart, with the hash of their "
+    "content, the run that computed them and the code of their asset; the trial of each strategy is "
+    "in the part on provenance. Past returns of a simulated strategy say little about future ones."
 )
 
 

@@ -256,6 +256,7 @@ def _add_the_rest(tables: dict, stamps: list, random: Any) -> None:
          "to_ts": stamps[9], "n_bars": 10, "confidence": 0.85, "evidence": "made up",
          "evidence_known_at": NOW, "proposed_at": NOW, "applied": False}
     ]  # fmt: skip
+    _add_evidence(tables)
     tables["gates"] = [
         {"subject": "ridge", "gate": "deflated_sharpe", "run_id": "a", "passed": False,
          "recorded_at": NOW}
@@ -269,6 +270,34 @@ def _add_the_rest(tables: dict, stamps: list, random: Any) -> None:
          "run_id": "0f3c9a52-synthetic-run", "n_rows": 100, "committed_at": NOW,
          "checks_json": json.dumps(answers)}
         for table in ("raw.bars_sample", "backtest.equity")
+    ]  # fmt: skip
+
+
+def _add_evidence(tables: dict) -> None:
+    """One question judged, another too small to be."""
+    tables["selection"] = [
+        {"question": "q", "universe": "us20", "n_trials": 14, "n_compared": 6, "n_returns": 700,
+         "years": 2.8, "n_effective": 3, "n_effective_spectral": 2.4,
+         "minimum_backtest_years": 3.1, "overfitting_probability": 0.42, "overfitting_blocks": 16,
+         "overfitting_splits": 12_870, "loss_probability": 0.2, "degradation_slope": -0.35,
+         "reality_check_p": 0.61, "spa_lower_p": 0.31, "spa_consistent_p": 0.52,
+         "spa_upper_p": 0.61},
+        {"question": "r", "universe": "us_ohlcv", "n_trials": 3, "n_compared": 3, "n_returns": 700,
+         "years": 2.8, "note": "3 candidates, 10 are needed"},
+    ]  # fmt: skip
+    tables["discoveries"] = [
+        {"trial_id": f"trial-{name}", "question": "q", "strategy": name, "cluster": place // 2,
+         "p_value": 0.05 + place / 10, "q_value": 0.4 + place / 10, "superior": False}
+        for place, name in enumerate(CANDIDATES)
+    ]  # fmt: skip
+    tables["findings"] = [
+        {"run_id": f"run-{name}", "strategy": name, "symptom": symptom, "value": value,
+         "threshold": threshold, "detail": detail}
+        for name, symptom, value, threshold, detail in (
+            ("ridge", "lucky_days", 0.12, 0.005, "without 3 days the gain is a loss"),
+            ("ppo", "few_fills", 12.0, 30.0, "12 fills in all"),
+            ("buy_and_hold", "few_fills", 20.0, 30.0, "20 fills in all"),
+        )
     ]  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def charts_of(view: ReportView) -> dict[str, LineChart]:
 
 def test_parts_come_in_order(report_view: ReportView) -> None:
     assert [section.key for section in report_view.sections] == [
-        "strategies", "charts", "risk", "forecasts", "regimes", "features", "data", "provenance",
+        "strategies", "evidence", "charts", "risk", "forecasts", "regimes", "features", "data",
+        "provenance",
     ]  # fmt: skip
 
 
@@ -171,6 +172,9 @@ CHANGES = {
     "deflated_sharpe": pl.col("deflated_sharpe") * 0.5,
     "equity": pl.col("equity") * (1 + 0.1 * (pl.col("ts").dt.day() / 31)),
     "positions": pl.col("weight") * pl.col("ts").dt.month() / 12,
+    "selection": pl.col("overfitting_probability") * 0.5,
+    "discoveries": pl.lit(True).alias("superior"),
+    "findings": pl.col("detail") + "!",
     "measures": pl.col("value") * 2,
     "exceedances": pl.col("observed") + 5,
     "drawdowns": pl.col("depth") * 0.5,

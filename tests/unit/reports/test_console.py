@@ -45,6 +45,12 @@ def test_the_verdict_is_printed(by_table: dict[str, pl.DataFrame]) -> None:
     assert "nothing beats 1/N." in said({**by_table, report.RISK_REPORT.table: frame}, 120)
 
 
+def test_what_the_choice_is_worth_is_printed(by_table: dict[str, pl.DataFrame]) -> None:
+    text = " ".join(said(by_table, 120).split())
+    assert "in 42% of 12,870 splits" in text
+    assert "us_ohlcv: the choice among candidates was not judged" in text
+
+
 def test_the_query_can_be_pasted(by_table: dict[str, pl.DataFrame]) -> None:
     line = said(by_table, 80).strip().splitlines()[-1]
     words = shlex.split(line)
