@@ -39,7 +39,7 @@ class OverFillError(OrderError):
 
 
 class FillBeyondLimitError(OrderError):
-    """A fill at a price worse than the limit of its order."""
+    """A fill worse than the limit of its order, spread, slippage and impact included."""
 
 
 def client_order_id(
@@ -184,6 +184,8 @@ class Filled:
         Signed like its order.
     price
         Before costs; the four costs are in currency, an unknown impact ``None``.
+    executed_price
+        With spread, slippage and impact, without commission; ``None`` where nobody says.
     """
 
     at: int
@@ -197,6 +199,7 @@ class Filled:
     impact: float | None = 0.0
     venue: str = ""
     liquidity: str = ""
+    executed_price: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.price) and self.price > 0):
@@ -219,6 +222,7 @@ class Filled:
             impact=None if math.isnan(fill.impact) else fill.impact,
             venue=venue,
             liquidity=fill.liquidity.name.lower(),
+            executed_price=fill.executed_price,
         )
 
     @property

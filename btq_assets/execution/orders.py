@@ -248,13 +248,13 @@ def _after_fill(order: Order, event: Filled) -> Order:
             f"{order.client_id} ({terms.symbol}): fill {event.fill_id} of {event.quantity:g}, "
             f"{terms.side * order.remaining:g} are left"
         )
-    if terms.limit is not None and terms.side * (event.price - terms.limit) > (
-        QUANTITY_TOLERANCE * terms.limit
-    ):
-        raise FillBeyondLimitError(
-            f"{order.client_id} ({terms.symbol}): fill {event.fill_id} at {event.price:g}, "
-            f"limit {terms.limit:g}"
-        )
+    if terms.limit is not None:
+        paid = event.price if event.executed_price is None else event.executed_price
+        if terms.side * (paid - terms.limit) > QUANTITY_TOLERANCE * terms.limit:
+            raise FillBeyondLimitError(
+                f"{order.client_id} ({terms.symbol}): fill {event.fill_id} at {paid:g}, spread and "
+                f"impact included; limit {terms.limit:g}"
+            )
     filled = order.filled + event.quantity
     done = abs(terms.quantity - filled) <= slack
     moved = _moved(order, event, OrderState.FILLED if done else OrderState.PARTIALLY_FILLED)

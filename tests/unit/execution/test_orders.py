@@ -127,7 +127,9 @@ def test_fills_that_cannot_be_are_refused():
     ]
     with pytest.raises(FillBeyondLimitError):
         apply(sell, fill("a", -10.0, 9.99))
-    assert apply(sell, fill("a", -10.0, 10.01)).filled == -10.0
+    assert apply(sell, fill("a", -10.0, 10.01, commission=5.0)).filled == -10.0
+    with pytest.raises(FillBeyondLimitError, match="spread and impact included"):
+        apply(sell, fill("a", -10.0, 10.01, executed_price=9.99))
     with pytest.raises(OrderError, match="price"):
         fill("a", 10.0, 0.0)
 
