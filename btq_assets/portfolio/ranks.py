@@ -202,6 +202,47 @@ def strategy_scores(
     return rows, scores_by_strategy
 
 
+def decision_weights(
+    panel: PricePanel,
+    rows: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    scale: np.ndarray,
+    config: TradingConfig,
+) -> dict[str, np.ndarray]:
+    """Weights at each decision from scores: ranks, volatility target, limits, exposure.
+
+    Parameters
+    ----------
+    rows
+        ``int64[D]``, decisions.
+    scores
+        Strategy → ``float64[D, N]``; NaN for no forecast.
+    scale
+        ``float64[D]``, exposure factor (see `turbulence_scale`).
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        Strategy → ``float64[D, N]``.
+    """
+    settings, limit = config.portfolio, config.trading.max_position_size
+    weights = {name: np.zeros(matrix.shape) for name, matrix in scores.items()}
+    covariances = trailing_covariances(panel, rows, settings.covariance_window_sessions)
+    for decision, (investable, covariance) in enumerate(covariances):
+        for name, matrix in scores.items():
+            ranked = rank_weights(matrix[decision, investable], settings.rank_tilt)
+            scaled = volatility_target(
+                cap_weights(ranked, limit),
+                covariance,
+                settings.target_volatility_annual,
+                settings.max_gross_exposure,
+            )
+            weights[name][decision, investable] = scale[decision] * limit_weights(
+                scaled, limit, settings.max_gross_exposure
+            )
+    return weights
+
+
 def rank_targets(
     forecasts: Mapping[str, pl.DataFrame],
     bars: pl.DataFrame,
@@ -230,20 +271,6 @@ def rank_targets(
     rows, scores = strategy_scores(panel, forecasts, config)
     chosen = rows_since(panel, rows, since)
     rows, scores = rows[chosen], {name: matrix[chosen] for name, matrix in scores.items()}
-    settings, limit = config.portfolio, config.trading.max_position_size
-    scale = turbulence_scale(panel, rows, states, settings.turbulent_scale)
-    weights = {name: np.zeros(matrix.shape) for name, matrix in scores.items()}
-    covariances = trailing_covariances(panel, rows, settings.covariance_window_sessions)
-    for decision, (investable, covariance) in enumerate(covariances):
-        for name, matrix in scores.items():
-            ranked = rank_weights(matrix[decision, investable], settings.rank_tilt)
-            scaled = volatility_target(
-                cap_weights(ranked, limit),
-                covariance,
-                settings.target_volatility_annual,
-                settings.max_gross_exposure,
-            )
-            weights[name][decision, investable] = scale[decision] * limit_weights(
-                scaled, limit, settings.max_gross_exposure
-            )
+    scale = turbulence_scale(panel, rows, states, config.portfolio.turbulent_scale)
+    weights = decision_weights(panel, rows, scores, scale, config)
     return targets_frame(panel, {name: (rows, matrix) for name, matrix in weights.items()})

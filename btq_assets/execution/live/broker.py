@@ -1,0 +1,295 @@
+"""A broker on paper: the engine's fill model over bars, a book of its own that survives a kill.
+
+Belongs here: taking orders once, trading them against bars, reporting. Does not belong here: when an
+order trades and what it costs (`engine.fills.execute`), who decides.
+
+It behaves as a broker elsewhere would: it has its own truth, may be asked again for all it
+reported, knows an order by its client id, and takes the same order or the same bars twice without
+doing anything twice. Its journal has a record per answer, written before the answer is given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from btq_assets.engine.codes import EventKind, Reason, Status
+from btq_assets.engine.fills import Bar, FillTerms, LiveOrder, OrderFill, execute
+from btq_assets.engine.terms import Account, Instruments
+from btq_assets.execution.events import (
+    Accepted,
+    Cancelled,
+    Event,
+    Expired,
+    Filled,
+    OrderTerms,
+    Rejected,
+    Submitted,
+    from_record,
+    to_record,
+)
+from btq_assets.execution.live.account import Books
+from btq_assets.execution.live.journal import Journal
+from btq_assets.execution.live.settings import LiveError
+from btq_assets.execution.orders import Blotter
+
+#: What an open order has been through, beside what its events say.
+_PROGRESS = (
+    "filled",
+    "value",
+    "commission_accrued",
+    "commission_charged",
+    "triggered",
+    "rested",
+    "session",
+)
+
+
+class PaperBroker:
+    """Orders against bars.
+
+    Parameters
+    ----------
+    journal
+        Its own; what it holds is taken up again.
+    terms
+        Costs and instrument of every symbol.
+    account
+        Cash, margin, and what happens to an order that cash does not cover. Financing is not
+        charged here: rates must be zero.
+    refuses
+        Why an order is refused on arrival, ``None`` to take it.
+
+    Raises
+    ------
+    LiveError
+        The account charges financing or has other terms by symbol, or costs move later prices.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        terms: FillTerms,
+        account: Account,
+        *,
+        refuses: Callable[[OrderTerms], str | None] | None = None,
+    ) -> None:
+        _refuse_unknown(terms, account)
+        self._journal = journal
+        self._terms = terms
+        self._cuts = account.on_short_cash == "cut"
+        self._refuses = refuses
+        self._probe = FillTerms(terms.costs, Instruments(), terms.limit_fills)
+        self.books = Books(
+            account.initial_cash, initial_margin=float(np.max(account.initial_margin))
+        )
+        self.orders = Blotter()
+        #: End of the last bars traded, nanoseconds UTC; -1 before the first.
+        self.traded_until = -1
+        self._live: dict[str, LiveOrder] = {}
+        self._reports: list[Event] = []
+        self._last: list[Event] = []
+        for record in journal.records:
+            self._take(record)
+
+    @property
+    def reports(self) -> tuple[Event, ...]:
+        """Everything it ever answered, in order."""
+        return tuple(self._reports)
+
+    def submit(self, orders: Iterable[OrderTerms]) -> list[Event]:
+        """Take orders; the answer to one it already has is what it answered then.
+
+        Raises
+        ------
+        ConflictingOrderError
+            A client id comes again with other terms; nothing of this call is taken.
+        """
+        wanted = list(orders)
+        fresh: list[Event] = []
+        for terms in wanted:
+            if terms.client_id in self.orders:
+                self.orders.record(Submitted(terms.decided_at, terms))
+                continue
+            why = self._refuses(terms) if self._refuses else None
+            fresh.append(Submitted(terms.decided_at, terms))
+            fresh.append(
+                Accepted(terms.decided_at, terms.client_id)
+                if why is None
+                else Rejected(terms.decided_at, terms.client_id, why)
+            )
+        if fresh:
+            self._answer({"kind": "orders", "events": [to_record(event) for event in fresh]})
+        names = {terms.client_id for terms in wanted}
+        return [
+            e for e in self._reports if e.client_id in names and isinstance(e, Accepted | Rejected)
+        ]
+
+    def cancel(self, client_ids: Iterable[str], at: int, reason: str) -> list[Event]:
+        """Take back orders that are open; others are left as they are."""
+        ended: list[Event] = [
+            Cancelled(at, name, reason)
+            for name in client_ids
+            if name in self.orders and self.orders[name].is_open
+        ]
+        if ended:
+            self._answer({"kind": "cancels", "events": [to_record(event) for event in ended]})
+        return ended
+
+    def trade(self, time: int, bars: Mapping[str, Bar]) -> list[Event]:
+        """Open orders against the bars that end at `time`: sells, then buys, oldest first.
+
+        Bars it has traded before give the same answer and change nothing.
+
+        Raises
+        ------
+        LiveError
+            Bars older than the last ones.
+        """
+        if time == self.traded_until:
+            return list(self._last)
+        if time < self.traded_until:
+            raise LiveError(f"bars that end at {time} after those of {self.traded_until}")
+        found: list[Event] = []
+        room: dict[str, float] = {}
+        books = replace(self.books, shares=dict(self.books.shares), marks=dict(self.books.marks))
+        live = {name: replace(order) for name, order in self._live.items()}
+        for side in (-1, 1):
+            for name, order in live.items():
+                symbol = self.orders[name].terms.symbol
+                bar = bars.get(symbol)
+                if order.side == side and bar is not None:
+                    found += self._attempt(name, order, symbol, bar, books, room)
+        for symbol, bar in bars.items():
+            if not math.isnan(bar.close):
+                books.marks[symbol] = bar.close
+        self._answer(
+            {
+                "kind": "bars",
+                "time": time,
+                "events": [to_record(event) for event in found],
+                "books": books.to_record(),
+                "live": {
+                    name: {
+                        key: value
+                        for key in (*_PROGRESS, "stop")
+                        if (value := getattr(order, key)) == value
+                    }
+                    for name, order in live.items()
+                    if order.is_open
+                },
+            }
+        )
+        return found
+
+    def _attempt(
+        self,
+        name: str,
+        order: LiveOrder,
+        symbol: str,
+        bar: Bar,
+        books: Books,
+        room: dict[str, float],
+    ) -> list[Event]:
+        """One order against one bar, as far as volume and cash go."""
+        from btq_assets.engine import fill_kernel
+
+        row = self._terms.table[0]
+        if symbol not in room:
+            room[symbol] = fill_kernel.room(
+                int(EventKind.BAR), bar.volume, float(row["participation"])
+            )
+        before = replace(order)
+        fill = execute(order, bar, self._terms, available=room[symbol])
+        short = False
+        if fill is not None and not books.covers(symbol, fill.quantity, fill.price, fill.cost):
+            short = True
+            most = self._affordable(before, bar, books, symbol, fill) if self._cuts else 0.0
+            _restore(order, before)
+            fill = execute(order, bar, self._probe, available=most) if most > 0.0 else None
+        events: list[Event] = []
+        if fill is not None:
+            room[symbol] -= abs(fill.quantity)
+            books.book(symbol, fill.quantity, fill.price, fill.cost)
+            events.append(Filled.of(fill, name, f"{name}-{bar.time}", venue="paper"))
+        if short and order.is_open:
+            why = Reason.SHORT_OF_CASH.name.lower()
+            order.status = Status.CANCELLED
+            # an accepted order is not rejected any more: the broker takes it back
+            events.append(Cancelled(bar.time, name, why))
+        elif order.status == Status.EXPIRED:
+            events.append(Expired(bar.time, name, order.reason.name.lower()))
+        elif order.status == Status.CANCELLED:
+            events.append(Cancelled(bar.time, name, order.reason.name.lower()))
+        return events
+
+    def _affordable(
+        self, order: LiveOrder, bar: Bar, books: Books, symbol: str, fill: OrderFill
+    ) -> float:
+        """Largest quantity whose fill the account covers, by bisection, in whole lots."""
+        held = books.shares.get(symbol, 0.0)
+        most = abs(fill.quantity)
+        low = min(most, abs(held)) if held * order.side < 0.0 else 0.0
+        high = most
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            tried = execute(replace(order), bar, self._probe, available=middle)
+            if tried is not None and books.covers(symbol, tried.quantity, tried.price, tried.cost):
+                low = middle
+            else:
+                high = middle
+        lot, smallest = (float(self._terms.table[0][name]) for name in ("lot", "min_shares"))
+        if lot > 0.0:
+            low = math.floor(low / lot * (1.0 + 1e-12)) * lot
+        return low if low >= max(smallest, 1e-12 * most) else 0.0
+
+    def _answer(self, record: dict[str, Any]) -> None:
+        """Write an answer down, then hold it to be true."""
+        self._journal.append(record)
+        self._take(record)
+
+    def _take(self, record: Mapping[str, Any]) -> None:
+        events = [from_record(event) for event in record["events"]]
+        for event in events:
+            order = self.orders.record(event)
+            if isinstance(event, Accepted):
+                self._live[event.client_id] = order.terms.live()
+            elif not order.is_open:
+                self._live.pop(event.client_id, None)
+        self._reports += events
+        if record["kind"] == "bars":
+            self.traded_until = int(record["time"])
+            self._last = events
+            self.books.restore(record["books"])
+            for name, progress in record["live"].items():
+                order_now = self._live[name]
+                for key, value in progress.items():
+                    setattr(order_now, key, value)
+                if order_now.filled:
+                    order_now.status = Status.PARTIAL
+
+
+def _restore(order: LiveOrder, before: LiveOrder) -> None:
+    for name in (*_PROGRESS, "status", "reason", "stop"):
+        setattr(order, name, getattr(before, name))
+
+
+def _refuse_unknown(terms: FillTerms, account: Account) -> None:
+    rates = (account.cash_rate, account.debit_rate, account.borrow_rate, account.maintenance_margin)
+    if any(np.any(np.asarray(rate) != 0) for rate in rates):
+        raise LiveError(
+            "the paper broker charges no financing and calls no margin: rates must be 0"
+        )
+    if np.ndim(account.initial_margin):
+        raise LiveError("the paper broker has one initial_margin for all symbols")
+    row = terms.table[0]
+    if row["permanent"] != 0 or row["multiplier"] != 1 or row["margined"] != 0 or row["currency"]:
+        raise LiveError(
+            "the paper broker trades plain shares in one currency without permanent impact"
+        )
+    if terms.costs.tiers:
+        raise LiveError("the paper broker knows no tiers of commission")

@@ -1,0 +1,124 @@
+"""What a loop knows again from its journal after it was killed.
+
+Belongs here: reading records back into orders, the guard's state and the place to go on from; and
+comparing with what the broker says. Does not belong here: writing, deciding.
+
+A bar leaves up to three records: ``bar`` (fills and account), ``decision`` (orders, on disk before
+any is sent) and ``answered`` (what the broker said). The last one of a bar carries ``final``. A
+restart goes on after the last final bar and takes the one that was cut short once more: the broker
+gives the same answers to the same bars and the same orders, so nothing happens twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from btq_assets.execution.events import Submitted, from_record
+from btq_assets.execution.live.broker import PaperBroker
+from btq_assets.execution.live.settings import LiveError
+from btq_assets.execution.orders import Blotter
+
+#: Fields of the guard kept with each bar.
+GUARD = ("equity", "peak", "day_start", "day", "stopped")
+
+
+@dataclass
+class Memory:
+    """What the records say.
+
+    Attributes
+    ----------
+    started
+        What the loop was started with; empty before.
+    orders
+        Every order, as far as its events were written.
+    last_final
+        End of the last bar that was finished.
+    unfinished
+        Records of the bar after it, by kind.
+    guard
+        State of the guard; empty before the first bar.
+    n_decided
+        Bars on which orders were decided.
+    """
+
+    started: dict[str, Any] = field(default_factory=dict)
+    orders: Blotter = field(default_factory=Blotter)
+    last_final: datetime | None = None
+    unfinished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    guard: dict[str, Any] = field(default_factory=dict)
+    n_decided: int = 0
+
+
+def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
+    """The memory that these records are."""
+    memory = Memory()
+    for record in records:
+        kind = record["kind"]
+        if kind == "started":
+            memory.started = dict(record["with"])
+        for event in record.get("events", ()):
+            memory.orders.record(from_record(event))
+        if kind in ("bar", "resumed"):
+            memory.guard = {name: record[name] for name in GUARD}
+        memory.n_decided += kind == "decision"
+        if kind in ("bar", "decision", "answered"):
+            memory.unfinished[kind] = dict(record)
+            if record["final"]:
+                memory.last_final = moment(record["time"])
+                memory.unfinished = {}
+    return memory
+
+
+def moment(nanoseconds: int) -> datetime:
+    """UTC time of nanoseconds since 1970, whole microseconds."""
+    seconds, rest = divmod(nanoseconds // 1_000, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def check_same_start(memory: Memory, now: Mapping[str, Any], folder: object) -> None:
+    """Refuse to go on with a journal that another configuration or model began.
+
+    Raises
+    ------
+    LiveError
+        Naming what differs.
+    """
+    other = sorted(
+        name
+        for name in {*memory.started, *now}
+        if memory.started and memory.started.get(name) != now.get(name)
+    )
+    if other:
+        raise LiveError(
+            f"{folder} was begun with other values of {other}; give another folder, or start with "
+            "what it was begun with"
+        )
+
+
+def reconcile(memory: Memory, broker: PaperBroker) -> None:
+    """Take the broker's word for every order, and refuse what cannot be.
+
+    Raises
+    ------
+    LiveError
+        The broker has an order the journal does not know: it was not written ahead, so another
+        loop uses the same account, or the journal is not the one that belongs to this broker.
+    """
+    decided = memory.unfinished.get("decision", {})
+    known = {
+        *memory.orders,
+        *(order["terms"]["client_id"] for order in decided.get("orders", ())),
+    }
+    strange = sorted(set(broker.orders) - known)
+    if strange:
+        raise LiveError(
+            f"the broker has {len(strange)} order(s) that the journal does not know, the first "
+            f"{strange[0]}: two loops on one account, or files of different runs"
+        )
+    for event in broker.reports:
+        if isinstance(event, Submitted) or event.client_id in memory.orders:
+            memory.orders.record(event)

@@ -1,0 +1,270 @@
+"""From the bars that came to the weights that are wanted: features, forecast, ranks.
+
+Belongs here: asking, for one bar, the functions the assets call for all of them. Does not belong
+here: formulas, models, weighting rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import polars as pl
+
+from btq_assets import timeline
+from btq_assets.config import TradingConfig
+from btq_assets.contracts.base import UTC_TIMESTAMP
+from btq_assets.contracts.features import columns_of
+from btq_assets.execution.live.settings import LiveError
+from btq_assets.features.custom import all_families
+from btq_assets.portfolio.panel import PricePanel
+
+if TYPE_CHECKING:
+    from btq_assets.models.forecaster import Forecaster
+
+#: Column of the training set that bars give without a feature family.
+_RETURN = "session_return"
+_ROOM = 512
+
+
+class Targets(Protocol):
+    """What a loop asks of whoever decides."""
+
+    def warm_up(self, history: pl.DataFrame) -> None:
+        """Take the bars of the past."""
+        ...
+
+    def observe(self, bars: pl.DataFrame) -> None:
+        """Take the bars of one more session."""
+        ...
+
+    def weights(self, ts: datetime) -> dict[str, float]:
+        """Wanted share of equity by symbol, after the bars of `ts`."""
+        ...
+
+
+def load_forecaster(folder: Path) -> Forecaster:
+    """The model saved in a folder of the registry, whatever its family.
+
+    Raises
+    ------
+    LiveError
+        The folder holds no model, or one of a family that a loop cannot ask bar by bar.
+    """
+    import json
+
+    from btq_assets.models.forecaster import MODEL_FILE
+
+    file = Path(folder) / MODEL_FILE
+    if not file.is_file():
+        raise LiveError(
+            f"{folder}: no {MODEL_FILE} there; give the folder of a model of models.registry"
+        )
+    family = json.loads(file.read_text())["provenance"]["model"]
+    if family == "ridge":
+        from btq_assets.models.ridge import RidgeForecaster
+
+        return RidgeForecaster.load(folder)
+    if family == "lightgbm":
+        from btq_assets.models.gradient_boosting import LightGBMForecaster
+
+        return LightGBMForecaster.load(folder)
+    if family == "transformer_gnn":
+        from btq_assets.models.transformer_gnn import TransformerGNNForecaster
+
+        return TransformerGNNForecaster.load(folder)
+    raise LiveError(
+        f"{folder} holds a {family!r} model; there are ridge, lightgbm, transformer_gnn"
+    )
+
+
+def families_of(features: Sequence[str], config: TradingConfig) -> tuple[str, ...]:
+    """Families of bars alone that give these features.
+
+    Raises
+    ------
+    LiveError
+        A feature needs other tables, or is not known.
+    """
+    left = set(features) - {_RETURN}
+    found = []
+    for family in all_families(config):
+        given = left & set(columns_of(family.contract))
+        if given and set(family.inputs) == {"bars"}:
+            found.append(family.name)
+            left -= given
+    if left:
+        raise LiveError(
+            f"the model reads {sorted(left)}, which no family computes from bars alone; load a "
+            "model fitted on features of bars"
+        )
+    return tuple(found)
+
+
+class PriceWindow:
+    """Adjusted closes of the last sessions, sessions × symbols."""
+
+    def __init__(self, universe: str, symbols: Sequence[str], n_sessions: int) -> None:
+        self.universe = universe
+        self.symbols = tuple(symbols)
+        self.n_sessions = n_sessions
+        self._column = {symbol: number for number, symbol in enumerate(self.symbols)}
+        self._prices = np.full((n_sessions + _ROOM, len(self.symbols)), np.nan)
+        self._ts_us = np.zeros(n_sessions + _ROOM, dtype=np.int64)
+        self._end = 0
+        #: Which symbols ever had a price.
+        self.seen = np.zeros(len(self.symbols), dtype=bool)
+
+    def add(self, ts: datetime, symbols: Sequence[str], prices: Sequence[float]) -> None:
+        """One more session."""
+        if self._end == len(self._ts_us):
+            keep = self.n_sessions
+            self._prices[:keep], self._ts_us[:keep] = self._prices[-keep:], self._ts_us[-keep:]
+            self._end = keep
+        row = self._prices[self._end]
+        row[:] = np.nan
+        columns = [self._column[symbol] for symbol in symbols]
+        row[columns] = prices
+        self.seen[columns] = True
+        self._ts_us[self._end] = _microseconds(ts)
+        self._end += 1
+
+    def see(self, symbols: Sequence[str]) -> None:
+        """Symbols that had a price before the window."""
+        self.seen[[self._column[symbol] for symbol in symbols]] = True
+
+    def prices(self, n_sessions: int) -> np.ndarray:
+        """``float64[min(n, sessions), N]``, the newest last."""
+        return self._prices[max(0, self._end - n_sessions) : self._end]
+
+    def panel(self) -> PricePanel:
+        """The window as the portfolio room reads prices; bars are known at their end."""
+        since = max(0, self._end - self.n_sessions)
+        return PricePanel(
+            self.universe,
+            self.symbols,
+            self._ts_us[since : self._end],
+            self._prices[since : self._end],
+            None,
+        )
+
+
+class ModelTargets:
+    """Volatility-targeted ranks of one model's forecasts, bar by bar.
+
+    Parameters
+    ----------
+    forecaster
+        Fitted on features of bars.
+    config
+        Windows of features, rhythm, sizing; the bars are those of ``universe.main``.
+    symbols
+        What may be held.
+    states
+        ``regimes.states`` as known, for the turbulent-state scale; ``None`` leaves exposure alone.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        config: TradingConfig,
+        symbols: Sequence[str],
+        *,
+        states: pl.DataFrame | None = None,
+    ) -> None:
+        self.forecaster = forecaster
+        self.config = config
+        self._states = states
+        self.families = families_of(forecaster.provenance.feature_names, config)
+        window = config.portfolio.covariance_window_sessions
+        self._window = PriceWindow(config.universe.main, symbols, window + 1)
+        self._recent: list[pl.DataFrame] = []
+
+    def warm_up(self, history: pl.DataFrame) -> None:
+        """Make the panel of features, and the recent rows a model looks back on."""
+        from btq_assets.features.live import LivePanel
+
+        keep = self.forecaster.history_sessions
+        sessions = history["ts"].unique().sort()
+        needed = sessions[-max(self._window.n_sessions, keep + 1) :]
+        since = sessions[-(keep + 1)] if len(sessions) > keep + 1 else None
+        past = history if since is None else history.filter(pl.col("ts") < since)
+        self.panel = LivePanel(past, self.families, self.config)
+        self._window.see(history["symbol"].unique().to_list())
+        tail = history.filter(pl.col("ts").is_in(needed.implode()))
+        for rows in tail.sort("ts", "symbol").partition_by("ts", maintain_order=True):
+            if since is not None and rows["ts"][0] >= since:
+                self.observe(rows)
+            else:
+                self._price(rows)
+
+    def observe(self, bars: pl.DataFrame) -> None:
+        """Features and prices of one more session."""
+        features = self.panel.update(bars)
+        if _RETURN in self.forecaster.provenance.feature_names or self.forecaster.history_sessions:
+            features = features.join(self._returns(bars), on="symbol", how="left")
+        self._price(bars)
+        self._recent = [*self._recent, features][-(self.forecaster.history_sessions + 1) :]
+
+    def _returns(self, bars: pl.DataFrame) -> pl.DataFrame:
+        before = np.vstack(
+            [np.full((1, len(self._window.symbols)), np.nan), self._window.prices(1)]
+        )[-1]
+        place = {symbol: number for number, symbol in enumerate(self._window.symbols)}
+        earlier = before[[place[symbol] for symbol in bars["symbol"]]]
+        return pl.DataFrame(
+            {
+                "symbol": bars["symbol"],
+                _RETURN: pl.Series(bars["adj_close"].to_numpy() / earlier - 1, nan_to_null=True),
+            }
+        )
+
+    def _price(self, bars: pl.DataFrame) -> None:
+        self._window.add(bars["ts"][0], bars["symbol"].to_list(), bars["adj_close"].to_list())
+
+    def forecasts(self) -> pl.DataFrame:
+        """Forecasts of the symbols that had a bar."""
+        panel = self._recent[-1]
+        if len(self._recent) > 1:
+            newest = panel["ts"][0]
+            panel = pl.concat(self._recent).with_columns(is_decision=pl.col("ts") == newest)
+        return self.forecaster.predict(panel)
+
+    def weights(self, ts: datetime) -> dict[str, float]:
+        """Wanted shares of equity; empty while no symbol has the history sizing needs."""
+        from btq_assets.portfolio.ranks import decision_weights, turbulence_scale
+
+        found = self.forecasts()
+        scores = np.full(len(self._window.symbols), np.nan)
+        place = {symbol: number for number, symbol in enumerate(self._window.symbols)}
+        scores[[place[symbol] for symbol in found["symbol"]]] = found["forecast"].to_numpy()
+        panel = self._window.panel()
+        row = np.array([len(panel.ts_us) - 1])
+        scale = turbulence_scale(panel, row, self._states, self.config.portfolio.turbulent_scale)
+        if not panel.complete_history(
+            int(row[0]), self.config.portfolio.covariance_window_sessions
+        ).any():
+            return {}
+        weights = decision_weights(panel, row, {"model": scores[None, :]}, scale, self.config)
+        return {
+            symbol: float(weight)
+            for symbol, weight, known in zip(
+                self._window.symbols, weights["model"][0], self._window.seen, strict=True
+            )
+            if known
+        }
+
+
+def opens_period(before: datetime | None, ts: datetime, every: str) -> bool:
+    """Whether the session that ends at `ts` is one that decides, given the session before it."""
+    if before is None:
+        return False
+    pair = pl.Series("ts", [before, ts], dtype=UTC_TIMESTAMP)
+    return len(timeline.decision_times(pair, every)) == 1  # type: ignore[arg-type]
+
+
+def _microseconds(ts: datetime) -> int:
+    return int(pl.Series([ts], dtype=UTC_TIMESTAMP).dt.epoch("us")[0])
