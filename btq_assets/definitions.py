@@ -45,6 +45,7 @@ ASSET_MODULES = (
     "btq_assets.portfolio.assets",
     "btq_assets.agents.assets",
     "btq_assets.backtest.assets",
+    "btq_assets.backtest.controls.assets",
     "btq_assets.backtest.robustness.assets",
     "btq_assets.evidence.assets",
     "btq_assets.evidence.figures.assets",

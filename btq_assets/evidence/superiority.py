@@ -80,7 +80,7 @@ def superior_ability(
         Shapes that do not fit, fewer than 20 returns, values that are not finite, or a trial equal
         to the benchmark throughout (its difference has no variance).
     """
-    from arch.bootstrap import SPA, StepM
+    from arch.bootstrap import SPA
 
     matrix, reference = _checked(returns, benchmark)
     # The tests compare losses, so returns change their sign.
@@ -94,25 +94,59 @@ def superior_ability(
         benchmark_losses, losses, block_size=block, reps=n_samples, studentize=False, seed=seed
     )
     plain.compute()
-    steps = StepM(
-        benchmark_losses,
-        losses,
-        size=1 - confidence,
-        block_size=block,
-        reps=n_samples,
-        studentize=True,
-        seed=seed,
-    )
-    steps.compute()
     return Superiority(
         reality_check=float(plain.pvalues["upper"]),
         spa_lower=float(studentised.pvalues["lower"]),
         spa_consistent=float(studentised.pvalues["consistent"]),
         spa_upper=float(studentised.pvalues["upper"]),
-        superior=tuple(int(str(position)) for position in steps.superior_models),
+        superior=superior_trials(
+            matrix,
+            reference,
+            mean_block=mean_block,
+            n_samples=n_samples,
+            seed=seed,
+            confidence=confidence,
+        ),
         n_trials=matrix.shape[1],
         n_returns=len(matrix),
     )
+
+
+def superior_trials(
+    returns: ArrayLike,
+    benchmark: ArrayLike,
+    *,
+    mean_block: float,
+    n_samples: int,
+    seed: int,
+    confidence: float = 0.95,
+) -> tuple[int, ...]:
+    """Positions of the trials that are superior with a family-wise error of ``1 - confidence``.
+
+    Romano & Wolf (2005), step-wise and studentised, by `arch`; parameters as in `superior_ability`.
+    """
+    from arch.bootstrap import SPA
+
+    matrix, reference = _checked(returns, benchmark)
+    n_trials = matrix.shape[1]
+    test = SPA(
+        -reference,
+        -matrix,
+        block_size=max(1, round(mean_block)),
+        reps=n_samples,
+        studentize=True,
+        seed=seed,
+    )
+    found: list[int] = []
+    # The steps of arch's StepM, which breaks where the last trial left turns out superior too.
+    while len(found) < n_trials:
+        test.subset(np.isin(np.arange(n_trials), found, invert=True))
+        test.compute()
+        better = [int(position) for position in test.better_models(1 - confidence)]
+        if not better:
+            break
+        found += better
+    return tuple(sorted(found))
 
 
 def false_discovery_q(p_values: Sequence[float], *, dependent: bool = True) -> list[float]:

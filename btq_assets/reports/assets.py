@@ -120,7 +120,12 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
         {name: tables[name] for name in _FORECASTS},
     )
     versions = {_INPUTS[name].table: version for name, version in step.data_versions.items()}
-    judged = verdict(frames["comparisons"], frames["deflated_sharpe"], frames["runs"])
+    judged = verdict(
+        frames["comparisons"],
+        frames["deflated_sharpe"],
+        frames["runs"],
+        tables["discoveries"],
+    )
     computed = results_hash(versions)
     view = assemble(
         frames,

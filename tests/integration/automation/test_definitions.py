@@ -8,6 +8,7 @@ import sys
 import dagster as dg
 import pytest
 
+from btq_assets.automation import jobs
 from btq_assets.config import TradingConfig
 from btq_assets.definitions import build_definitions, declared_assets
 from btq_assets.warehouse.published_asset import PUBLISHED_KEY
@@ -49,13 +50,20 @@ def test_jobs_are_those_of_the_design(definitions):
     names = {
         job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")
     }
-    assert names == {"research", "ingest", "features", "train", "backtest", "risk"}
+    assert names == {"research", "ingest", "features", "train", "backtest", "risk", "controls"}
 
 
-def test_research_covers_every_table_in_at_most_60_steps(definitions):
+def test_research_covers_every_table_but_the_controls_in_at_most_60_steps(definitions):
     research = definitions.resolve_job_def("research")
     graph = definitions.resolve_asset_graph()
-    assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys
+    apart = {key for key in graph.executable_asset_keys if graph.get(key).group_name in jobs.APART}
+    assert {key.to_user_string() for key in apart} == {
+        "evidence/controls",
+        "backtest/sensitivity",
+    }
+    assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys - apart
+    controls = definitions.resolve_job_def("controls")
+    assert controls.asset_layer.executable_asset_keys == apart | {PUBLISHED_KEY}
     assert len(research.nodes) <= 60
 
 

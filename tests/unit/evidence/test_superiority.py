@@ -8,6 +8,7 @@ from btq_assets.evidence.superiority import (
     SuperiorityError,
     false_discovery_q,
     superior_ability,
+    superior_trials,
 )
 
 OPTIONS = {"mean_block": 5, "n_samples": 400, "seed": 7}
@@ -25,6 +26,22 @@ def test_an_edge_is_found_and_named():
     assert found.superior == (4,)
     assert max(found.reality_check, found.spa_upper) < 0.01
     assert (found.n_trials, found.n_returns) == (10, 600)
+
+
+def test_the_steps_are_those_of_arch_and_end_where_all_are_superior():
+    from arch.bootstrap import StepM
+
+    returns, benchmark = noise(6, seed=5)
+    returns += np.array([0.0, 0.001, 0.002, 0.003, 0.004, -0.002])
+    peer = StepM(
+        -benchmark, -returns, size=0.05, block_size=5, reps=400, studentize=True, seed=7
+    )  # fmt: skip
+    peer.compute()
+    assert superior_trials(returns, benchmark, **OPTIONS) == tuple(peer.superior_models)
+    assert len(peer.superior_models) > 1
+    # one trial far ahead of the other: arch's own loop has nothing left to test and breaks
+    both = benchmark[:, None] + np.random.default_rng(1).normal([0.02, 0.0015], 0.005, (600, 2))
+    assert superior_trials(both, benchmark, **OPTIONS) == (0, 1)
 
 
 def test_the_bounds_are_in_order():

@@ -27,7 +27,16 @@ def comparison(strategy, against, **changes):
     return row | changes
 
 
-def judge(changes_to_reference=None, changes_to_best=None, deflated=0.97, note="", drop=()):
+def standing(superior):
+    return pl.DataFrame(
+        {"trial_id": ["r1", "p1"], "superior": [superior, False]},
+        schema={"trial_id": pl.String, "superior": pl.Boolean},
+    )
+
+
+def judge(
+    changes_to_reference=None, changes_to_best=None, deflated=0.97, note="", drop=(), superior=True
+):
     rows = [
         comparison("ridge", "one_over_n", **(changes_to_reference or {})),
         comparison("ridge", "risk_parity", **(changes_to_best or {})),
@@ -38,13 +47,14 @@ def judge(changes_to_reference=None, changes_to_best=None, deflated=0.97, note="
     table = pl.DataFrame(
         {
             "strategy": ["ridge", "ppo"],
+            "trial_id": ["r1", "p1"],
             "n_trials": [12, 12],
             "deflated_sharpe": [deflated, 0.5],
             "note": [note, ""],
         },
         schema_overrides={"deflated_sharpe": pl.Float64},
     )
-    return verdict(comparisons, table, RUNS)
+    return verdict(comparisons, table, RUNS, standing(superior))
 
 
 def test_a_candidate_that_meets_every_demand_survives():
@@ -68,6 +78,8 @@ def test_a_candidate_that_meets_every_demand_survives():
         ({"changes_to_best": {"sharpe_difference": None}}, "Sharpe ratio is not above risk_parity"),
         ({"deflated": 0.95}, "demanded above 0.95"),
         ({"deflated": None, "note": "9 counted candidates"}, "9 counted candidates"),
+        ({"superior": False}, "once the search among all candidates is counted"),
+        ({"superior": None}, "jointly with the other candidates"),
         ({"drop": ("one_over_n",)}, "not compared with one_over_n"),
         ({"drop": ("risk_parity",)}, "not compared with the best baseline"),
     ],
@@ -84,6 +96,7 @@ def test_without_any_counted_trial_nothing_survives():
     empty = pl.DataFrame(
         schema={
             "strategy": pl.String,
+            "trial_id": pl.String,
             "n_trials": pl.Int64,
             "deflated_sharpe": pl.Float64,
             "note": pl.String,
@@ -92,7 +105,7 @@ def test_without_any_counted_trial_nothing_survives():
     comparisons = pl.DataFrame(
         [comparison("ridge", "one_over_n"), comparison("ridge", "risk_parity")]
     )
-    found = verdict(comparisons, empty, RUNS)
+    found = verdict(comparisons, empty, RUNS, standing(True))
     assert found.n_trials is None
     assert found.sentence == "No trial was counted, 2 candidates judged: nothing beats 1/N."
 
