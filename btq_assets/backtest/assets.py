@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from btq_assets.backtest import checks
+from btq_assets.backtest import attribution_checks, checks, figures_checks
+from btq_assets.config import TradingConfig
 from btq_assets.contracts import backtest as contracts
 from btq_assets.contracts import core, evidence, portfolio, regimes
 from btq_assets.warehouse import Step, TableOutput, table_asset
@@ -46,7 +47,7 @@ SHOWN_METRICS = (
     },
     config=("backtest", "trading", "portfolio.max_gross_exposure", "universe", "models.seeds"),
     code=("btq_assets.backtest", "btq_assets.engine", "btq_assets.evidence"),
-    checks=checks.ALL,
+    checks=(*checks.ALL, *figures_checks.ALL),
     group="backtest",
 )
 def strategies(
@@ -152,3 +153,62 @@ def _plots(equity: pl.DataFrame, runs: pl.DataFrame, metrics: pl.DataFrame) -> d
             wide["ts"], falls, f"Drawdown of {title}", "% below the peak"
         )
     return drawn
+
+
+def _factor_file_version(config: TradingConfig) -> str:
+    """Hash of the configured factor file; empty without one."""
+    import hashlib
+
+    content = _factor_file(config)
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _factor_file(config: TradingConfig) -> bytes | None:
+    from pathlib import Path
+
+    from btq_assets.backtest.market import BacktestError
+
+    name = config.backtest.factor_file
+    if name is None:
+        return None
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise BacktestError(f"backtest.factor_file = {name!r} cannot be read: {error}") from error
+
+
+@table_asset(
+    outputs=(contracts.ATTRIBUTION,),
+    inputs={
+        "equity": contracts.EQUITY,
+        "bars": core.BARS_1D,
+        "macro": core.MACRO_VINTAGES,
+    },
+    config=("backtest.factor_file", "universe.main"),
+    code=("btq_assets.backtest", "btq_assets.engine"),
+    checks=(attribution_checks.ATTRIBUTION_ADDS_UP, attribution_checks.ATTRIBUTION_NOT_HOLLOW),
+    group="backtest",
+    source_version=_factor_file_version,
+)
+def attribution(
+    step: Step, equity: pl.DataFrame, bars: pl.DataFrame, macro: pl.DataFrame
+) -> TableOutput:
+    """Returns of every run regressed on factors, with Newey-West errors."""
+    from btq_assets.backtest.attribution import attribution_rows
+    from btq_assets.backtest.factors import french_file
+
+    models = attribution_checks.bundled_factors(bars, macro, step.config.universe.main)
+    content, name = _factor_file(step.config), step.config.backtest.factor_file
+    if content is not None and name is not None:
+        models.append(french_file(content, name.replace("\\", "/").rsplit("/", 1)[-1]))
+    rows = attribution_rows(equity, models)
+    alphas = rows.filter((pl.col("factor") == "alpha") & (pl.col("model") == "universe"))
+    return TableOutput(
+        rows,
+        metadata={
+            "models": ", ".join(f"{m.model} ({m.frequency}, {len(m.period)})" for m in models),
+            "alpha_to_universe": alphas.select(
+                "strategy", "coefficient", "standard_error", "t_value", "r_squared"
+            ).sort("t_value", descending=True, nulls_last=True),
+        },
+    )

@@ -65,6 +65,8 @@ def beta(returns: Any, benchmark_returns: Any) -> float:
     own, benchmark = pairs(returns, benchmark_returns)
     if np.isnan(deviation(benchmark)):
         return float("nan")
+    if np.isnan(deviation(own)):
+        return 0.0  # constant: what the sums leave is rounding
     centred = benchmark - benchmark.mean()
     return float(centred @ (own - own.mean()) / (centred @ centred))
 
