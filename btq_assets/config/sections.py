@@ -266,6 +266,10 @@ class BacktestSection(Section):
     )
     bootstrap_samples: int = Field(1_000, ge=100, le=100_000)
     bootstrap_mean_block_sessions: int = Field(21, ge=1, le=252)
+    factor_file: str | None = Field(
+        None,
+        description="CSV of factor returns in the format of Kenneth French's data library (percent, YYYYMM or YYYYMMDD) to attribute returns to, besides the bundled factors.",
+    )
     overfitting_blocks: int = Field(
         16,
         ge=4,
