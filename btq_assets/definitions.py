@@ -16,6 +16,7 @@ from btq_assets.automation import executors, jobs, partitions, schedules, sensor
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import all_contracts, core_ticks
 from btq_assets.contracts.base import TableContract
+from btq_assets.execution.live.sensors import paper_sensor
 from btq_assets.features.assets import configured as with_custom
 from btq_assets.features.assets import custom_assets
 from btq_assets.models.assets import configured as with_chosen_families
@@ -47,6 +48,7 @@ ASSET_MODULES = (
     "btq_assets.backtest.assets",
     "btq_assets.backtest.controls.assets",
     "btq_assets.backtest.robustness.assets",
+    "btq_assets.execution.live.assets",
     "btq_assets.evidence.assets",
     "btq_assets.evidence.figures.assets",
     "btq_assets.risk.assets",
@@ -169,6 +171,9 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
         file_drop_sensor(config, ingest),
         sensors.run_failure_recorder(warehouse.paths()),
     ]
+    if config.execution.paper_folder:
+        accounts = warehouse.paths().root / config.execution.paper_folder
+        all_sensors.append(paper_sensor(accounts, dg.AssetKey(["execution", "account"])))
     for name, provided in sorted(remote.items()):
         job = jobs.provider_job(name, provided, cuts[name])
         all_jobs.append(job)

@@ -19,6 +19,7 @@ PUBLIC_NAMES = {
     "AdvancedBacktester": "btq_assets.backtest.backtester",
     "QuantumTransformerStrategy": "btq_assets.backtest.cerebro",
     "WalkForwardOptimizer": "btq_assets.backtest.walk_forward",
+    "LiveTradingEngine": "btq_assets.execution.live.engine",
     "RiskAnalyzer": "btq_assets.risk.analyzer",
     "calculate_sharpe": "btq_assets.engine.metrics",
     "calculate_sortino": "btq_assets.engine.metrics",

@@ -320,6 +320,10 @@ class ExecutionSection(Section):
 
     executor: Executor = "in_process"
     max_concurrent: int = Field(2, ge=1, le=256)
+    paper_folder: str = Field(
+        "",
+        description="Folder of paper accounts, one folder each, in the data folder; empty: their tables are absent.",
+    )
     max_net_exposure: float = Field(
         1.0, gt=0, le=4, description="Largest absolute sum of weights after an order."
     )

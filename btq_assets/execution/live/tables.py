@@ -14,6 +14,7 @@ import polars as pl
 from btq_assets.contracts import execution_live as contracts
 from btq_assets.execution.live.journal import read_journal
 from btq_assets.execution.live.recovery import moment, remember
+from btq_assets.execution.live.settings import LiveError
 from btq_assets.execution.orders import Order
 
 
@@ -42,6 +43,39 @@ def journal_tables(path: Path, universe: str, mode: str = "paper") -> dict[str, 
         contracts.FILLS.table: _frame(fills, contracts.FILLS.schema),
         contracts.ACCOUNT.table: _frame(states, contracts.ACCOUNT.schema),
     }
+
+
+def journals(folder: Path) -> dict[str, Path]:
+    """Journal of every paper account below a folder, by the account's folder."""
+    return {file.parent.name: file for file in sorted(Path(folder).glob("*/engine.journal"))}
+
+
+def all_accounts(folder: Path, universe: str) -> tuple[dict[str, pl.DataFrame], list[str]]:
+    """The tables of all accounts below a folder, and their names.
+
+    Raises
+    ------
+    LiveError
+        Two folders hold the same account.
+    """
+    found = {name: journal_tables(path, universe) for name, path in journals(folder).items()}
+    names = [
+        account
+        for tables in found.values()
+        for account in tables[contracts.ACCOUNT.table]["account"].unique().to_list()
+    ]
+    if again := sorted({name for name in names if names.count(name) > 1}):
+        raise LiveError(
+            f"account(s) {again} are in two folders below {folder}; give each loop an account of "
+            "its own (LiveSettings.account)"
+        )
+    frames = {
+        contract.table: pl.concat(
+            [pl.DataFrame(schema=contract.schema), *(t[contract.table] for t in found.values())]
+        )
+        for contract in (contracts.ORDERS, contracts.FILLS, contracts.ACCOUNT)
+    }
+    return frames, list(found)
 
 
 def _frame(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
