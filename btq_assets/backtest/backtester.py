@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from btq_assets.backtest import frames, report, requested, scenarios
+from btq_assets.backtest.asking import Decide, asked_weights
 from btq_assets.backtest.market import BacktestError, Market
 from btq_assets.backtest.robustness import crises, stresses
 from btq_assets.backtest.robustness.states import known_states
@@ -26,8 +27,6 @@ from btq_assets.risk.scenarios import Scenario
 
 if TYPE_CHECKING:
     from btq_assets.engine.simulation import Simulation
-
-Decide = Literal["day", "week", "month"]
 
 #: Paths of the bootstrap, and the mean length of their blocks in bars.
 BOOTSTRAP_PATHS, BOOTSTRAP_BLOCK = 1_000, 21
@@ -325,18 +324,8 @@ class AdvancedBacktester:
     def _weights(self) -> np.ndarray:
         """Target weights; the strategy is asked once."""
         if callable(self.strategy) and not hasattr(self.strategy, "columns"):
-            return self._asked_weights()
+            return asked_weights(self.strategy, self.data, self._market, self.decide)
         return self._market.weights(frames.as_targets(self.strategy), "strategy")
-
-    def _asked_weights(self) -> np.ndarray:
-        market = self._market
-        table = np.full(market.mark_prices.shape, np.nan)
-        history, n_known = _chronological(self.data, market.ts)
-        for row in _deciding_rows(market.ts, self.decide):
-            answer = self.strategy(history(int(n_known[row])))
-            if answer is not None:
-                table[row] = _as_row(answer, market.symbols, market.ts[int(row)])
-        return table
 
 
 def _one_scope(states: pl.DataFrame, dimension: str) -> pl.DataFrame:
@@ -349,48 +338,6 @@ def _one_scope(states: pl.DataFrame, dimension: str) -> pl.DataFrame:
             f"{dimension}_states holds scopes {sorted(states['scope'].unique())}; filter it to one"
         )
     return states.select("ts", "state")
-
-
-def _chronological(data: Any, ts: pl.Series) -> tuple[Callable[[int], Any], np.ndarray]:
-    """How to take the first ``n`` rows in order of time, and how many are known at each bar."""
-    plain = data.collect() if isinstance(data, pl.LazyFrame) else data
-    stamps = frames.time_column(plain)
-    order = stamps.arg_sort()
-    known = np.searchsorted(
-        stamps.gather(order).dt.timestamp("us").to_numpy(),
-        ts.dt.timestamp("us").to_numpy(),
-        side="right",
-    )
-    if isinstance(plain, pl.DataFrame):
-        ordered = plain[order]
-        return ordered.head, known
-    ordered = plain.iloc[order.to_numpy()]
-    return lambda n: ordered.iloc[:n], known
-
-
-def _deciding_rows(ts: pl.Series, decide: Decide) -> np.ndarray:
-    if decide == "day":
-        return np.arange(len(ts))
-    from btq_assets.timeline import decision_times
-
-    return np.flatnonzero(ts.is_in(decision_times(ts, decide).implode()).to_numpy())
-
-
-def _as_row(answer: Any, symbols: tuple[str, ...], at: Any) -> np.ndarray:
-    """One row of weights out of whatever a callable returned."""
-    if hasattr(answer, "to_dict") and not isinstance(answer, Mapping):
-        answer = answer.to_dict()
-    if isinstance(answer, Mapping):
-        unknown = sorted(set(map(str, answer)) - set(symbols))
-        if unknown:
-            raise BacktestError(f"strategy at {at}: unknown symbol(s) {unknown[:5]}")
-        return np.array([float(answer.get(symbol, 0.0)) for symbol in symbols])
-    row = np.atleast_1d(np.asarray(answer, dtype=float)).ravel()
-    if row.size != len(symbols):
-        raise BacktestError(
-            f"strategy at {at} returned {row.size} weight(s) for {len(symbols)} symbol(s)"
-        )
-    return row
 
 
 def _all_metrics(simulation: Simulation) -> dict[str, float]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -29,35 +28,9 @@ from btq_assets.backtest.fitting import (
     rank_score,
 )
 from btq_assets.backtest.market import BacktestError, Market
+from btq_assets.backtest.out_of_sample import WalkForwardResult, newest, returns_by_fold
 from btq_assets.backtest.recording import MemoryLedger, Recorder, Trial
 from btq_assets.engine.costs import BPS
-
-
-@dataclass(frozen=True)
-class WalkForwardResult:
-    """What a walk-forward gave.
-
-    Attributes
-    ----------
-    folds
-        One row per fold: months, numbers of decisions trained on, tested and purged, the
-        parameters chosen (JSON), their score inside the training window, the score and net return
-        of the test segment.
-    forecasts
-        ``fold``, ``symbol``, ``ts``, ``forecast``: out of sample, each decision once, by the
-        newest fold that tests it.
-    path
-        The one out-of-sample path through the engine, after costs; it starts in cash at the first
-        tested decision.
-    trials, trial_returns
-        Everything tried, in the shape of the ledger.
-    """
-
-    folds: pl.DataFrame
-    forecasts: pl.DataFrame
-    path: BacktestResult
-    trials: pl.DataFrame
-    trial_returns: pl.DataFrame
 
 
 class WalkForwardOptimizer:
@@ -209,15 +182,15 @@ class WalkForwardOptimizer:
                     "test_score": self._test_score(found),
                 }
             )
-        newest = _newest(pl.concat(forecasts))
-        path = self.run(newest)
+        latest = newest(pl.concat(forecasts))
+        path = self.run(latest)
         self._record_path(model_class, sets, path, ledger)
         table = pl.DataFrame(rows, infer_schema_length=None).with_columns(
             pl.col("inner_score", "test_score").cast(pl.Float64).fill_nan(None)
         )
         return WalkForwardResult(
-            folds=table.join(_returns_by_fold(newest, path), on="fold", how="left"),
-            forecasts=newest.select("fold", "symbol", "ts", "forecast"),
+            folds=table.join(returns_by_fold(latest, path), on="fold", how="left"),
+            forecasts=latest.select("fold", "symbol", "ts", "forecast"),
             path=path,
             trials=ledger.trials(),
             trial_returns=ledger.returns(),
@@ -371,23 +344,3 @@ class WalkForwardOptimizer:
     def _middle(self, window: folds.Window) -> datetime:
         at: datetime = self.samples.decided_at[int(window.test[window.test.size // 2])]
         return at
-
-
-def _newest(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Of the forecasts of a decision those of the last fold."""
-    return forecasts.filter(pl.col("fold") == pl.col("fold").max().over("decision")).sort(
-        "ts", "symbol"
-    )
-
-
-def _returns_by_fold(forecasts: pl.DataFrame, path: BacktestResult) -> pl.DataFrame:
-    """Net return of the path over the bars that follow each fold's decisions."""
-    starts = forecasts.group_by("fold").agg(ts=pl.col("ts").min()).sort("ts")
-    owned = path.equity.select("ts", "net_return").with_columns(_before=pl.col("ts").shift(1))
-    return (
-        owned.drop_nulls()
-        .sort("_before")
-        .join_asof(starts, left_on="_before", right_on="ts", strategy="backward")
-        .group_by("fold")
-        .agg(net_return=(pl.col("net_return") + 1).product() - 1)
-    )

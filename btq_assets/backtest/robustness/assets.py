@@ -43,7 +43,8 @@ def scenarios(
         {contracts.SCENARIOS.table: slices, contracts.CRISES.table: crises},
         metadata={
             "sharpe_by_state": slices.filter(pl.col("strategy").is_in(shown))
-            .pivot(on=["dimension", "scenario"], index="strategy", values="sharpe")
+            .with_columns(state=pl.concat_str("dimension", "scenario", separator=": "))
+            .pivot(on="state", index="strategy", values="sharpe")
             .sort("strategy"),
             "crises_covered": crises.filter("covered")["crisis"].n_unique(),
             "crises_not_covered": ", ".join(

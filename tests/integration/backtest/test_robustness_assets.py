@@ -21,7 +21,7 @@ from btq_assets.warehouse import Step
 
 TARGETS = {
     "rank": ("tilted", [0.7, 0.1, 0.1, 0.1]),
-    "kelly": ("kelly_x", [0.1, 0.2, 0.3, 0.4]),
+    "kelly": ("one_over_n_again", [0.25] * 4),
     "hrp": ("hrp", [0.2, 0.2, 0.3, 0.3]),
     "ppo": ("ppo", [0.0, 0.0, 0.5, 0.5]),
     "baselines": ("one_over_n", [0.25] * 4),
@@ -164,6 +164,15 @@ def test_stresses_are_trials_that_never_count_as_candidates(outputs, inputs):
     assert set(table["strategy"]) == {name for name, _ in TARGETS.values()}
     note = table.filter(kind="universe")["note"][0]
     assert note.startswith("20% of the symbols left out")
+
+
+def test_a_strategy_is_compared_with_one_over_n_under_the_same_stress(outputs):
+    """The weights of 1/N under another name are never above it, whatever the stress."""
+    table = outputs[stressed.name][2][contracts.STRESSES.table]
+    again = table.filter(strategy="one_over_n_again")
+    assert set(again["mean_above_one_over_n_annual"]) == {0.0}
+    assert table.filter(strategy="one_over_n")["mean_above_one_over_n_annual"].null_count() == 10
+    assert again.filter(kind="cost")["sharpe"].n_unique() == 2
 
 
 def test_stressed_runs_are_the_same_again(settings, inputs, outputs):

@@ -149,6 +149,11 @@ def test_bootstrapped_figures_are_those_of_engine_metrics():
         assert found.mean_above_annual[number] == pytest.approx(above)
 
 
+def test_a_path_that_begins_with_a_loss_falls_from_where_it_began():
+    found = stresses.path_figures(np.array([-0.5, 0.1]), None, np.array([[0, 1]]))
+    assert found.max_drawdown.tolist() == [0.5]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("stress_cost_bps", [5, 0]), ("stress_cost_bps", [0, 5_000]), ("stress_delay_bars", [0])],
