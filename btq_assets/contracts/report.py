@@ -22,6 +22,25 @@ RISK_REPORT = TableContract(
     key=("report",),
 )
 
+NUMBERS = TableContract(
+    layer="report",
+    name="numbers",
+    description="Every number the last report shows, with the tables, content hashes, runs and code it comes from.",
+    columns=(
+        text("report", "Name of the report."),
+        count("place", "Place on the page, from 0."),
+        text("part", "Part of the report."),
+        text("figure", "Caption of the table, or title of the chart."),
+        text("row", "Row of the table (often a strategy), or name of the line."),
+        text("column", "Column of the table, or day or month of the point."),
+        text("shown", "Text on the page, interval included; empty for the points of a chart."),
+        number("value", "The number shown, rounded as the page rounds it, points of charts not; a percentage as a fraction; null where a text holds no single number."),
+        text("source", "Tables behind it, each with the hash of its content, run and code."),
+        text("trial_id", "Trial of the strategy in that row; null for others.", nullable=True),
+    ),
+    key=("report", "place"),
+)  # fmt: skip
+
 FEATURE_PLOTS = TableContract(
     layer="report",
     name="feature_plots",

@@ -103,8 +103,9 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
     from btq_assets.reports.assemble import assemble, results_hash
     from btq_assets.reports.caveats import null_families
     from btq_assets.reports.checks import examine
-    from btq_assets.reports.frames import CONTRACTS, ReportContext, ReportFrames
+    from btq_assets.reports.frames import CONTRACTS, ReportContext, ReportFrames, label
     from btq_assets.reports.images import images
+    from btq_assets.reports.numbers import numbers
     from btq_assets.reports.render import render
     from btq_assets.sources.credits import attributions
     from btq_assets.warehouse import library_versions
@@ -127,26 +128,24 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
         tables["discoveries"],
     )
     computed = results_hash(versions)
-    view = assemble(
-        frames,
-        ReportContext(
-            config=step.config,
-            verdict=judged,
-            run_id=step.run_id,
-            generated_at=step.now,
-            code_version=step.code_version,
-            data_versions=versions,
-            lineage={
-                table: (run, code)
-                for table, run, code in frames["provenance"]
-                .select("table_name", "run_id", "code_version")
-                .iter_rows()
-            },
-            libraries=library_versions(),
-            results_hash=computed,
-            attributions=attributions() if step.config.sources.sample.enabled else pl.DataFrame(),
-        ),
+    context = ReportContext(
+        config=step.config,
+        verdict=judged,
+        run_id=step.run_id,
+        generated_at=step.now,
+        code_version=step.code_version,
+        data_versions=versions,
+        lineage={
+            table: (run, code)
+            for table, run, code in frames["provenance"]
+            .select("table_name", "run_id", "code_version")
+            .iter_rows()
+        },
+        libraries=library_versions(),
+        results_hash=computed,
+        attributions=attributions() if step.config.sources.sample.enabled else pl.DataFrame(),
     )
+    view = assemble(frames, context)
     html = render(view)
     families = [name for name, _, _ in null_families(frames, step.config.universe.main)]
     answers = examine(html, view, families)
@@ -160,12 +159,24 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
         "n_caveats": len(view.caveats),
         "results_hash": computed,
     }
+    shown = numbers(
+        view,
+        REPORT_NAME,
+        {label(strategy): trial for strategy, trial in frames.trial_ids.items()},
+        context.source(
+            "comparisons", "deflated_sharpe", "selection", "discoveries", "findings", "metrics"
+        ),
+    )
     return TableOutput(
-        pl.DataFrame([row], schema=report.RISK_REPORT.schema),
+        {
+            report.RISK_REPORT.table: pl.DataFrame([row], schema=report.RISK_REPORT.schema),
+            report.NUMBERS.table: shown,
+        },
         metadata={
             "report_path": path,
             "verdict": judged.sentence,
             "n_caveats": len(view.caveats),
+            "n_numbers": shown.height,
             "results_hash": computed,
             "size_kib": round(len(html.encode()) / 1024),
         },
@@ -176,7 +187,7 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
 
 risk_report = TableAsset(
     compute=_risk_report,
-    outputs=(report.RISK_REPORT,),
+    outputs=(report.RISK_REPORT, report.NUMBERS),
     inputs=_INPUTS,
     config=("profile", "universe", "sources", "regimes", "models", "backtest", "risk"),
     code=(

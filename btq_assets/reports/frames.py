@@ -135,6 +135,13 @@ class ReportFrames:
         return sorted(names, key=lambda name: -(self.figure(name, "sharpe") or -1e9))
 
     @cached_property
+    def trial_ids(self) -> dict[str, str]:
+        """Trial of each strategy: the one that was deflated, else its newest in the ledger."""
+        newest = self["trials"].sort("recorded_at").unique("strategy", keep="last")
+        found = dict(newest.select("strategy", "trial_id").iter_rows())
+        return found | dict(self["deflated_sharpe"].select("strategy", "trial_id").iter_rows())
+
+    @cached_property
     def leader(self) -> str | None:
         """Candidate with the highest Sharpe ratio; chosen to be looked at, not to be believed."""
         return next(iter(self.strategies("candidate")), None)

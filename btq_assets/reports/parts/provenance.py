@@ -75,9 +75,7 @@ def _trials(frames: ReportFrames, context: ReportContext) -> Table:
         Head("Trial", numeric=False),
         Head("Trials of its question", "Candidates of the same universe, dates and frequency"),
     )
-    newest = frames["trials"].sort("recorded_at").unique("strategy", keep="last")
-    trial = dict(newest.select("strategy", "trial_id").iter_rows())
-    trial |= dict(frames["deflated_sharpe"].select("strategy", "trial_id").iter_rows())
+    trial = frames.trial_ids
     n_trials = dict(frames["deflated_sharpe"].select("strategy", "n_trials").iter_rows())
     rows = tuple(
         Row(

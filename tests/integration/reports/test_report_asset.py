@@ -58,10 +58,15 @@ def run(tables: report_frames.ReportFrames, tmp_path: Path) -> Run:
     return compute
 
 
+def row_of(output: TableOutput) -> pl.DataFrame:
+    """Rows of ``report.risk_report``."""
+    return output.frames[report.RISK_REPORT.table]  # type: ignore[index,return-value]
+
+
 def answers(output: TableOutput) -> dict[str, CheckOutcome]:
     """What the declared checks answer, the way the asset factory asks them."""
     context = CheckContext(
-        frames={report.RISK_REPORT.table: output.frames},  # type: ignore[dict-item]
+        frames=dict(output.frames),  # type: ignore[arg-type]
         inputs={},
         config=None,
         answers={answer.name: answer for answer in output.answers},
@@ -75,7 +80,7 @@ def answers(output: TableOutput) -> dict[str, CheckOutcome]:
 
 def test_the_row_describes_the_file_that_was_written(run: Run, tmp_path: Path) -> None:
     output = run()
-    row = cast_to_contract(output.frames, report.RISK_REPORT).row(0, named=True)  # type: ignore[arg-type]
+    row = cast_to_contract(row_of(output), report.RISK_REPORT).row(0, named=True)
     file = tmp_path / row["path"]
     assert file.name == "risk_report.html"
     assert hashlib.sha256(file.read_bytes()).hexdigest() == row["sha256"]
@@ -88,19 +93,40 @@ def test_the_row_describes_the_file_that_was_written(run: Run, tmp_path: Path) -
     assert all(outcome.passed for outcome in answers(output).values()), answers(output)
 
 
+def test_what_the_page_shows_is_a_table_with_its_lineage(
+    run: Run, tables: report_frames.ReportFrames
+) -> None:
+    output = run()
+    shown = cast_to_contract(output.frames[report.NUMBERS.table], report.NUMBERS)  # type: ignore[index]
+    assert output.metadata["n_numbers"] == shown.height > 5_000
+    sharpe = shown.filter(
+        (pl.col("figure") == "Performance after costs")
+        & (pl.col("row") == "hrp")
+        & (pl.col("column") == "Sharpe")
+    ).row(0, named=True)
+    assert sharpe["value"] == round(tables.figure("hrp", "sharpe") or 0.0, 2)
+    assert sharpe["trial_id"] == "trial-hrp"
+    assert sharpe["source"].startswith("backtest.metrics @ version of m")
+    equity = shown.filter(pl.col("figure") == "Equity")
+    assert equity["source"].unique().to_list() == [
+        "backtest.equity @ version of e (run 0f3c9a52, code cccccccc)"
+    ]
+    assert shown["place"].to_list() == list(range(shown.height))
+
+
 def test_the_results_hash_is_that_of_the_inputs(run: Run) -> None:
     versions = {
         contract.table: f"version of {name}" for name, contract in assets.risk_report.inputs.items()
     }
     counted = [t for t in versions if t.startswith(("models.forecasts_", "portfolio.targets_"))]
     assert len(counted) == 9
-    assert run().frames["results_hash"][0] == results_hash(versions)  # type: ignore[index]
+    assert row_of(run())["results_hash"][0] == results_hash(versions)
 
 
 def test_a_broken_page_fails_and_replaces_no_earlier_one(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = tmp_path / run().frames["path"][0]  # type: ignore[index]
+    good = tmp_path / row_of(run())["path"][0]
     before = good.read_bytes()
     from btq_assets.reports import render
 
@@ -111,7 +137,7 @@ def test_a_broken_page_fails_and_replaces_no_earlier_one(
     output = run()
     failed = sorted(name for name, outcome in answers(output).items() if not outcome.passed)
     assert failed == ["nothing_left_unrendered", "opens_offline"]
-    assert output.frames["path"][0].endswith(".refused.html")  # type: ignore[index]
+    assert row_of(output)["path"][0].endswith(".refused.html")
     assert good.read_bytes() == before
 
 

@@ -74,7 +74,7 @@ def test_every_entry_of_the_contents_leads_somewhere(
 ) -> None:
     page = opened[0]
     targets = page.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))")
-    assert len(targets) == 10
+    assert len(targets) == 11
     assert all(page.locator(target).count() == 1 for target in targets)
 
 
