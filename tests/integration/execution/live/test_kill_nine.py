@@ -1,0 +1,65 @@
+"""Real processes, signal 9: the orders, fills and account are those of an unbroken run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import live_cases as cases
+import pytest
+
+from btq_assets.execution.live.tables import journal_tables
+
+CASE = Path(__file__).with_name("kill_nine_case.py")
+
+
+def run(folder: Path, at: int = -1, how: str = "after") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(CASE), str(folder), str(at), how],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
+        check=False,
+    )
+
+
+def outcome(folder: Path) -> dict:
+    return journal_tables(folder / "engine.journal", cases.UNIVERSE)
+
+
+def killed_and_restarted(folder: Path, at: int, how: str, expected: dict) -> None:
+    assert run(folder, at, how).returncode == -signal.SIGKILL
+    assert run(folder).returncode == 0
+    for name, frame in outcome(folder).items():
+        assert frame.equals(expected[name]), (at, how, name)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[int, dict]:
+    folder = tmp_path_factory.mktemp("whole")
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    tables = outcome(folder)
+    assert tables["execution.fills"].height >= 6
+    return int(done.stdout), tables
+
+
+def test_killed_while_the_second_bar_is_worked_on(whole, tmp_path) -> None:
+    """Its decision is torn on the disk; then it is there and nothing was sent."""
+    # writes: started; broker, bar, decision, orders, answered of the first bar; 6 to 8 begin the second
+    killed_and_restarted(tmp_path / "torn", 8, "torn", whole[1])
+    killed_and_restarted(tmp_path / "after", 8, "after", whole[1])
+    killed_and_restarted(tmp_path / "sent", 9, "after", whole[1])
+
+
+@pytest.mark.slow
+def test_killed_at_every_write(whole, tmp_path) -> None:
+    n, expected = whole
+    assert n >= 16
+    for at in range(n):
+        for how in ("before", "torn", "after"):
+            killed_and_restarted(tmp_path / f"{at}-{how}", at, how, expected)
