@@ -74,6 +74,7 @@ bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_incremental.py
 	$(BIN)/python tests/performance/bench_live.py
 	$(BIN)/python tests/performance/bench_engine.py
+	$(BIN)/python tests/performance/bench_sweeps.py
 	$(BIN)/python tests/performance/bench_orders.py
 	$(BIN)/python tests/performance/bench_ingest.py
 	$(BIN)/python tests/performance/bench_quality.py

@@ -207,7 +207,7 @@ def sensitivity(step: Step, bars: pl.DataFrame) -> TableOutput:
                 cells,
                 across,
                 down,
-                "Mean return above 1/N, % a year, mean over rhythms and thresholds",
+                "Mean return above 1/N, % a year",
                 diverging=True,
                 value_format="{:.1f}",
             )

@@ -50,8 +50,8 @@ def small() -> tuple[pl.DataFrame, pl.DataFrame]:
     """Few seeds, and an edge so wide that none of them may miss it."""
     settings = replace(
         ControlSettings(),
-        null_seeds=8,
-        planted_seeds=3,
+        null_seeds=4,
+        planted_seeds=2,
         leak_seeds=2,
         planted_sharpe=6.0,
         bootstrap_samples=200,
@@ -76,7 +76,7 @@ def test_rows_fit_their_tables_and_trials_compete_with_nothing(small):
     table, trials = small
     made = cast_to_contract(table, contracts.CONTROLS)
     assert violations(made, contracts.CONTROLS).is_empty()
-    assert table.height == 2 * (8 + 3 + 2)
+    assert table.height == 2 * (4 + 2 + 2)
     assert violations(cast_to_contract(trials, evidence.TRIALS), evidence.TRIALS).is_empty()
     assert trials["purpose"].unique().to_list() == ["control"]
     assert trials.height == 10 * table.height
@@ -85,7 +85,14 @@ def test_rows_fit_their_tables_and_trials_compete_with_nothing(small):
 
 def test_the_same_seeds_give_the_same_rows():
     settings = replace(
-        ControlSettings(), null_seeds=1, planted_seeds=0, leak_seeds=0, bootstrap_samples=100
+        ControlSettings(),
+        null_seeds=1,
+        planted_seeds=0,
+        leak_seeds=0,
+        n_sessions=1_300,
+        train_years=2,
+        test_months=14,
+        bootstrap_samples=100,
     )
     first, second = run(settings, 8), run(settings, 8)
     assert first[0].equals(second[0])
