@@ -164,6 +164,39 @@ def test_every_trial_is_recorded_in_the_shape_of_the_ledger():
     assert again.trials.equals(found.trials)  # an identical re-run adds nothing
 
 
+def test_returns_of_inner_trials_by_hand():
+    """One symbol always held: the label of each decision, and 1 % for buying it at the first."""
+
+    class Always(Linear):
+        def predict(self, x):
+            return np.ones(len(x))
+
+    walker = optimizer(make_data(n_symbols=1), commission=0.01)
+    told = []
+    walker.optimize(Always, {"sign": [1.0, 2.0]}, recorder=told.append)
+    inner = told[0].returns["net_return"].to_numpy()
+    labels = walker.samples.y[walker.samples.rows(walker.windows[0].train)]
+    assert inner[0] == pytest.approx(labels[0] - 0.01)
+    assert inner[1:] == pytest.approx(labels[1:])
+    ends = walker.samples.label_end.gather(walker.windows[0].train)
+    assert told[0].returns["ts"].to_list() == ends.to_list()
+
+
+def test_pandas_with_an_index_of_dates_gives_the_same():
+    data = make_data(600, n_symbols=1)
+    pandas = data.drop("symbol").to_pandas().set_index("date").rename(columns={"close": "Close"})
+    plain, indexed = (optimizer(frame).optimize(Ridge) for frame in (data.drop("symbol"), pandas))
+    assert indexed.forecasts.equals(plain.forecasts)
+    assert indexed.folds.equals(plain.folds)
+
+
+def test_daily_decisions_purge_every_label_that_is_not_filled():
+    walker = optimizer(make_data(400), decide="day", horizon_sessions=5)
+    # a label ends six sessions on: the five decisions before the first tested one cannot train
+    assert walker.embargo == 5
+    assert {window.n_purged for window in walker.windows} == {5}
+
+
 def test_a_model_never_sees_a_label_of_the_test_nor_a_later_row():
     data = make_data()
     walker = optimizer(data)
