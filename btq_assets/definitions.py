@@ -48,6 +48,7 @@ ASSET_MODULES = (
     "btq_assets.backtest.assets",
     "btq_assets.backtest.controls.assets",
     "btq_assets.backtest.robustness.assets",
+    "btq_assets.execution.assets",
     "btq_assets.execution.live.assets",
     "btq_assets.evidence.assets",
     "btq_assets.evidence.figures.assets",

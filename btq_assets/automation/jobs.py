@@ -13,7 +13,7 @@ JOB_GROUPS: dict[str, tuple[str, ...]] = {
     "ingest": ("raw", "core"),
     "features": ("features", "regimes"),
     "train": ("models", "agents"),
-    "backtest": ("portfolio", "backtest"),
+    "backtest": ("portfolio", "backtest", "execution"),
     "risk": ("evidence", "risk", "mart", "report"),
     "controls": ("controls",),
 }
@@ -26,7 +26,7 @@ DESCRIPTIONS = {
     "ingest": "Raw tables and the core built from them.",
     "features": "Feature families and regimes.",
     "train": "Training set, forecasts and agents.",
-    "backtest": "Target weights and backtests.",
+    "backtest": "Target weights, backtests and what trading cost.",
     "risk": "Evidence, risk, marts and the report.",
     "controls": "Models on null markets, planted edges and leaks; the sensitivity surface.",
 }

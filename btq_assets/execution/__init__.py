@@ -1,7 +1,8 @@
 """Orders, schedules, routing and what trading cost. No order ever leaves this house.
 
-Order of reading: `orders` (events and states), `venues` and `routing`, `schedules`,
-`almgren_chriss`, `shortfall` and `cost_analysis`, `checks`, `assets`.
+Order of reading: `events` and `orders` (states), `almgren_chriss` and `schedules`, `routing`,
+`shortfall` and `cost_analysis`, `checks`, `assets`; then `live`, the loop on paper. Limits on orders
+are in `risk.limits`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,17 @@ from typing import Any
 
 _PUBLIC = {
     "Accepted": "orders",
+    "ImpactModel": "almgren_chriss",
+    "RouteTerms": "routing",
+    "Venue": "routing",
+    "implementation_shortfall": "schedules",
+    "of_order": "shortfall",
+    "optimal_trajectory": "almgren_chriss",
+    "pov": "schedules",
+    "route": "routing",
+    "twap": "schedules",
+    "volume_profile": "schedules",
+    "vwap": "schedules",
     "Blotter": "orders",
     "Cancelled": "orders",
     "Expired": "orders",

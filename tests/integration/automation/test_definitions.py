@@ -53,7 +53,7 @@ def test_jobs_are_those_of_the_design(definitions):
     assert names == {"research", "ingest", "features", "train", "backtest", "risk", "controls"}
 
 
-def test_research_covers_every_table_but_the_controls_in_at_most_60_steps(definitions):
+def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(definitions):
     research = definitions.resolve_job_def("research")
     graph = definitions.resolve_asset_graph()
     apart = {key for key in graph.executable_asset_keys if graph.get(key).group_name in jobs.APART}
@@ -64,7 +64,7 @@ def test_research_covers_every_table_but_the_controls_in_at_most_60_steps(defini
     assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys - apart
     controls = definitions.resolve_job_def("controls")
     assert controls.asset_layer.executable_asset_keys == apart | {PUBLISHED_KEY}
-    assert len(research.nodes) <= 60
+    assert len(research.nodes) <= 65
 
 
 def test_every_job_ends_with_publishing_everything_before_it(definitions):
