@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -304,8 +304,8 @@ def from_record(record: Mapping[str, Any]) -> Event:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    found = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: v.name if isinstance(v, IntEnum) else v for name, v in found.items()}
+    # the fields, in order: a frozen dataclass keeps nothing else there
+    return {name: v.name if isinstance(v, IntEnum) else v for name, v in vars(value).items()}
 
 
 def _nan(value: float | None) -> float:

@@ -38,6 +38,7 @@ class Books:
     shares: dict[str, float] = field(default_factory=dict)
     marks: dict[str, float] = field(default_factory=dict)
     initial_margin: float = 1.0
+    _totals: tuple[float, float] | None = field(default=None, repr=False, compare=False)
 
     @property
     def net(self) -> float:
@@ -63,9 +64,12 @@ class Books:
         after = held + shares
         if abs(after) <= abs(held) and after * held >= 0.0:
             return True
+        if self._totals is None:
+            self._totals = self.net, self.gross
+        net, gross = self._totals
         mark = self.marks.get(symbol, price)
-        equity = self.equity + held * (price - mark) - cost
-        needed = self.initial_margin * (self.gross + abs(after) * price - abs(held) * mark)
+        equity = self.cash + net + held * (price - mark) - cost
+        needed = self.initial_margin * (gross + abs(after) * price - abs(held) * mark)
         return equity >= needed - 1e-9 * max(abs(equity), needed)
 
     def book(self, symbol: str, shares: float, price: float, cost: float) -> None:
@@ -73,11 +77,23 @@ class Books:
         held = self.shares.get(symbol, 0.0)
         after = held + shares
         self.cash -= shares * price + cost
+        if self._totals is not None:
+            mark = self.marks.get(symbol, price)
+            net, gross = self._totals
+            self._totals = (
+                net + after * price - held * mark,
+                gross + abs(after) * price - abs(held) * mark,
+            )
         self.marks[symbol] = price
         if after == 0.0 or (held * shares < 0.0 and abs(after) <= DUST * abs(held)):
             self.shares.pop(symbol, None)
         else:
             self.shares[symbol] = after
+
+    def mark(self, symbol: str, price: float) -> None:
+        """Value a holding at a new price."""
+        self.marks[symbol] = price
+        self._totals = None
 
     def to_record(self) -> dict[str, Any]:
         """Plain values for a journal."""
@@ -87,6 +103,7 @@ class Books:
         """Take over what `to_record` gave."""
         self.cash = float(record["cash"])
         self.shares, self.marks = dict(record["shares"]), dict(record["marks"])
+        self._totals = None
 
 
 def shares_to_trade(

@@ -11,8 +11,8 @@ doing anything twice. Its journal has a record per answer, written before the an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ class PaperBroker:
         self._reports: list[Event] = []
         self._last: list[Event] = []
         for record in journal.records:
-            self._take(record)
+            self._take(record, [from_record(event) for event in record["events"]])
 
     @property
     def reports(self) -> tuple[Event, ...]:
@@ -123,7 +123,7 @@ class PaperBroker:
                 else Rejected(terms.decided_at, terms.client_id, why)
             )
         if fresh:
-            self._answer({"kind": "orders", "events": [to_record(event) for event in fresh]})
+            self._answer({"kind": "orders"}, fresh)
         names = {terms.client_id for terms in wanted}
         return [
             e for e in self._reports if e.client_id in names and isinstance(e, Accepted | Rejected)
@@ -137,7 +137,7 @@ class PaperBroker:
             if name in self.orders and self.orders[name].is_open
         ]
         if ended:
-            self._answer({"kind": "cancels", "events": [to_record(event) for event in ended]})
+            self._answer({"kind": "cancels"}, ended)
         return ended
 
     def trade(self, time: int, bars: Mapping[str, Bar]) -> list[Event]:
@@ -156,8 +156,13 @@ class PaperBroker:
             raise LiveError(f"bars that end at {time} after those of {self.traded_until}")
         found: list[Event] = []
         room: dict[str, float] = {}
-        books = replace(self.books, shares=dict(self.books.shares), marks=dict(self.books.marks))
-        live = {name: replace(order) for name, order in self._live.items()}
+        books = Books(
+            self.books.cash,
+            dict(self.books.shares),
+            dict(self.books.marks),
+            self.books.initial_margin,
+        )
+        live = {name: copy(order) for name, order in self._live.items()}
         for side in (-1, 1):
             for name, order in live.items():
                 symbol = self.orders[name].terms.symbol
@@ -166,12 +171,11 @@ class PaperBroker:
                     found += self._attempt(name, order, symbol, bar, books, room)
         for symbol, bar in bars.items():
             if not math.isnan(bar.close):
-                books.marks[symbol] = bar.close
+                books.mark(symbol, bar.close)
         self._answer(
             {
                 "kind": "bars",
                 "time": time,
-                "events": [to_record(event) for event in found],
                 "books": books.to_record(),
                 "live": {
                     name: {
@@ -182,7 +186,8 @@ class PaperBroker:
                     for name, order in live.items()
                     if order.is_open
                 },
-            }
+            },
+            found,
         )
         return found
 
@@ -203,7 +208,7 @@ class PaperBroker:
             room[symbol] = fill_kernel.room(
                 int(EventKind.BAR), bar.volume, float(row["participation"])
             )
-        before = replace(order)
+        before = copy(order)
         fill = execute(order, bar, self._terms, available=room[symbol])
         short = False
         if fill is not None and not books.covers(symbol, fill.quantity, fill.price, fill.cost):
@@ -237,7 +242,7 @@ class PaperBroker:
         high = most
         for _ in range(60):
             middle = 0.5 * (low + high)
-            tried = execute(replace(order), bar, self._probe, available=middle)
+            tried = execute(copy(order), bar, self._probe, available=middle)
             if tried is not None and books.covers(symbol, tried.quantity, tried.price, tried.cost):
                 low = middle
             else:
@@ -247,13 +252,12 @@ class PaperBroker:
             low = math.floor(low / lot * (1.0 + 1e-12)) * lot
         return low if low >= max(smallest, 1e-12 * most) else 0.0
 
-    def _answer(self, record: dict[str, Any]) -> None:
+    def _answer(self, record: dict[str, Any], events: Sequence[Event]) -> None:
         """Write an answer down, then hold it to be true."""
-        self._journal.append(record)
-        self._take(record)
+        self._journal.append(record | {"events": [to_record(event) for event in events]})
+        self._take(record, events)
 
-    def _take(self, record: Mapping[str, Any]) -> None:
-        events = [from_record(event) for event in record["events"]]
+    def _take(self, record: Mapping[str, Any], events: Sequence[Event]) -> None:
         for event in events:
             order = self.orders.record(event)
             if isinstance(event, Accepted):
@@ -263,7 +267,7 @@ class PaperBroker:
         self._reports += events
         if record["kind"] == "bars":
             self.traded_until = int(record["time"])
-            self._last = events
+            self._last = list(events)
             self.books.restore(record["books"])
             for name, progress in record["live"].items():
                 order_now = self._live[name]

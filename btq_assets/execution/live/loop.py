@@ -136,33 +136,31 @@ class Loop:
         begun = self._timer() if self._timer else 0.0
         ts: datetime = rows["ts"][0]
         time = nanoseconds(ts)
-        cut_short = self.memory.unfinished if self._is_cut_short(time) else {}
+        known = self.memory.unfinished.get("decision")
         self.memory.unfinished = {}
         filled = self._broker.trade(time, self._maker.bars(rows, self._before))
         self._hold_true(filled)
         self._targets.observe(rows)
-        if "bar" not in cut_short:
-            self.guard.mark(ts, self._broker.books.equity)
+        self.guard.mark(ts, self._broker.books.equity)
         self._why = self.guard.forbids(ts, now, self._killed())
-        due = self.settings.decide == "bar" or opens_period(
-            self._before, ts, self.config.models.decision_every
-        )
-        decision = cut_short.get("decision") or self._decision(ts, time, due)
-        if "bar" not in cut_short:
-            # with a decision the next record takes this one to the disk
-            self._note("bar", time, filled, final=decision is None, sync=decision is None)
-        if decision is not None:
-            if "decision" not in cut_short:
+        decision: dict[str, Any] | None
+        if known is not None and known["time"] == time:
+            decision = known
+        else:
+            due = self.settings.decide == "bar" or opens_period(
+                self._before, ts, self.config.models.decision_every
+            )
+            decision = self._decision(ts, time, due)
+            if decision is not None:
                 self._journal.append(decision)
-            orders = [from_record(event) for event in decision["orders"]]
-            if self._timer and orders:
+        events = list(filled)
+        if decision is not None:
+            if self._timer and decision["orders"]:
                 self.latencies.append(self._timer() - begun)
-            self._send(time, orders, decision)
+            events += self._send(time, decision)
+        self._note("bar", time, events, final=True)
         self._before = ts
         self.n_bars += 1
-
-    def _is_cut_short(self, time: int) -> bool:
-        return any(record["time"] == time for record in self.memory.unfinished.values())
 
     # -- what goes out ----------------------------------------------------------------------------
 
@@ -225,15 +223,15 @@ class Loop:
             for symbol, quantity in shares_to_trade(weights, books, settings.instruments).items()
         ]
 
-    def _send(self, time: int, orders: list[Event], decision: dict[str, Any]) -> None:
-        """Take back, send, and write down the answers."""
-        for event in orders:
-            self.orders.record(event)
+    def _send(self, time: int, decision: dict[str, Any]) -> list[Event]:
+        """Take back, send, and give what happened."""
+        orders = [from_record(event) for event in decision["orders"]]
         ended = self._broker.cancel(decision["cancels"], time, decision["why"] or "replaced")
         answers = self._broker.submit([e.terms for e in orders if isinstance(e, Submitted)])
-        self._hold_true([*ended, *answers])
-        self._note("answered", time, [*orders, *ended, *answers], final=True)
+        happened = [*orders, *ended, *answers]
+        self._hold_true(happened)
         self.n_decisions += 1
+        return happened
 
     # -- what is kept -----------------------------------------------------------------------------
 
@@ -263,7 +261,7 @@ class Loop:
                 "gross": books.gross,
                 "why": self._why,
             }
-        self._journal.append(record | {"events": [to_record(event) for event in events]}, sync=sync)
+        self._journal.append(record | {"events": [to_record(event) for event in events]})
 
     def _killed(self) -> bool:
         switch = self.settings.kill_switch

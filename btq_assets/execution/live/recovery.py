@@ -3,10 +3,10 @@
 Belongs here: reading records back into orders, the guard's state and the place to go on from; and
 comparing with what the broker says. Does not belong here: writing, deciding.
 
-A bar leaves up to three records: ``bar`` (fills and account), ``decision`` (orders, on disk before
-any is sent) and ``answered`` (what the broker said). The last one of a bar carries ``final``. A
-restart goes on after the last final bar and takes the one that was cut short once more: the broker
-gives the same answers to the same bars and the same orders, so nothing happens twice.
+A bar leaves up to two records: ``decision`` (orders, on disk before any is sent), then ``bar`` (fills,
+account, what the broker said), which ends it. A restart goes on after the last bar that was ended and
+takes the one that was cut short once more, with its decision where there is one: the broker gives the
+same answers to the same bars and the same orders, so nothing happens twice.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
         if kind in ("bar", "resumed"):
             memory.guard = {name: record[name] for name in GUARD}
         memory.n_decided += kind == "decision"
-        if kind in ("bar", "decision", "answered"):
+        if kind in ("bar", "decision"):
             memory.unfinished[kind] = dict(record)
             if record["final"]:
                 memory.last_final = moment(record["time"])

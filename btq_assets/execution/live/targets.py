@@ -178,7 +178,9 @@ class ModelTargets:
         self.forecaster = forecaster
         self.config = config
         self._states = states
-        self.families = families_of(forecaster.provenance.feature_names, config)
+        names = forecaster.provenance.feature_names
+        self.families = families_of(names, config)
+        self._wants_returns = _RETURN in names or forecaster.history_sessions > 0
         window = config.portfolio.covariance_window_sessions
         self._window = PriceWindow(config.universe.main, symbols, window + 1)
         self._recent: list[pl.DataFrame] = []
@@ -204,7 +206,7 @@ class ModelTargets:
     def observe(self, bars: pl.DataFrame) -> None:
         """Features and prices of one more session."""
         features = self.panel.update(bars)
-        if _RETURN in self.forecaster.provenance.feature_names or self.forecaster.history_sessions:
+        if self._wants_returns:
             features = features.join(self._returns(bars), on="symbol", how="left")
         self._price(bars)
         self._recent = [*self._recent, features][-(self.forecaster.history_sessions + 1) :]
