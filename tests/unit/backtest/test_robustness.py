@@ -182,6 +182,9 @@ def test_stresses_of_a_notebook_by_hand():
     assert found["cost_50bps"].metrics["final_equity"] == pytest.approx(1_000 / 1.005 * 1.2)
     assert found["delay_1"].metrics["final_equity"] == pytest.approx(1_000 / 11 * 12)
     assert found["delay_9"].metrics["final_equity"] == 1_000
+    # a delay keeps the commission of 1 % of what the 1,000 there are can buy
+    dear = AdvancedBacktester(once, five_days(), 1_000, 0.01).run_scenarios(["delay_1"])
+    assert dear["delay_1"].metrics["final_equity"] == pytest.approx(1_000 / 1.01 / 11 * 12)
 
 
 def test_one_report_shows_every_kind_of_scenario():
