@@ -103,6 +103,34 @@ LEADERBOARD = TableContract(
             maximum=1,
         ),
         number("turnover_annual", "Traded value over equity per year, both sides.", minimum=0),
+        number("information_ratio", "Annualised active return over 1/N per unit of its deviation."),
+        number("beta", "Slope on 1/N."),
+        number("alpha_annual", "Jensen's alpha against 1/N, a year."),
+        number("alpha_annual_ci_low", "Lower end of its 95 % block-bootstrap interval."),
+        number("alpha_annual_ci_high", "Upper end of the interval."),
+        number(
+            "factor_alpha_annual",
+            "Mean return a year that market, momentum and low volatility of the universe leave unexplained.",
+        ),
+        number("factor_alpha_t_value", "It over its Newey-West standard error."),
+        number("cvar_95", "Mean of the worst 5 % of sessions, a loss."),
+        number(
+            "longest_underwater_sessions",
+            "Sessions of the longest spell below an earlier peak.",
+            minimum=0,
+        ),
+        number(
+            "trip_profit_factor", "Gross profit over gross loss of closed round trips.", minimum=0
+        ),
+        number(
+            "holding_sessions",
+            "Mean holding time of closed round trips, by entry value.",
+            minimum=0,
+        ),
+        number(
+            "break_even_cost_bps",
+            "Flat cost of traded value at which the mean net return is zero.",
+        ),
         count(
             "n_trials", "Candidates tried for the same question: at least this many.", nullable=True
         ),
@@ -154,6 +182,15 @@ PERFORMANCE = TableContract(
             "Compounded return of the month's sessions; the first month starts at the first bar.",
             nullable=False,
             minimum=-1,
+        ),
+        number(
+            "excess_return", "The same less that of 1/N; null for 1/N itself and for the index."
+        ),
+        number(
+            "max_drawdown",
+            "Largest fall from a peak within the month; null for the index.",
+            minimum=0,
+            maximum=1,
         ),
         count("n_sessions", "Sessions with a return in the month.", minimum=1),
         number("turnover", "Traded value over equity in the month.", minimum=0),

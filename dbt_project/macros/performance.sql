@@ -38,5 +38,13 @@ group by name
     'max_drawdown',
     'win_rate',
     'turnover_annual',
+    'information_ratio',
+    'beta',
+    'alpha_annual',
+    'cvar_95',
+    'longest_underwater',
+    'trip_profit_factor',
+    'holding_sessions',
+    'break_even_cost',
 ]) }}
 {% endmacro %}

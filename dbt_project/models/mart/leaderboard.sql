@@ -6,7 +6,9 @@ with figures as (
         max(value) filter (metric = '{{ metric }}') as {{ metric }},
         {%- endfor %}
         max(ci_low) filter (metric = 'sharpe') as sharpe_ci_low,
-        max(ci_high) filter (metric = 'sharpe') as sharpe_ci_high
+        max(ci_high) filter (metric = 'sharpe') as sharpe_ci_high,
+        max(ci_low) filter (metric = 'alpha_annual') as alpha_annual_ci_low,
+        max(ci_high) filter (metric = 'alpha_annual') as alpha_annual_ci_high
     from {{ source('backtest', 'metrics') }}
     group by run_id
 ),
@@ -43,6 +45,16 @@ deflated as (
     qualify row_number() over (partition by trials.strategy order by trials.trial_id) = 1
 ),
 
+-- What the factors of the universe itself leave unexplained.
+unexplained as (
+    select
+        run_id,
+        coefficient as factor_alpha_annual,
+        t_value as factor_alpha_t_value
+    from {{ source('backtest', 'attribution') }}
+    where model = 'universe' and factor = 'alpha'
+),
+
 reference as (
     select universe, first_ts, last_ts from runs where strategy = 'one_over_n'
 ),
@@ -72,6 +84,18 @@ select
     runs.max_drawdown,
     runs.win_rate,
     runs.turnover_annual,
+    runs.information_ratio,
+    runs.beta,
+    runs.alpha_annual,
+    runs.alpha_annual_ci_low,
+    runs.alpha_annual_ci_high,
+    unexplained.factor_alpha_annual,
+    unexplained.factor_alpha_t_value,
+    runs.cvar_95,
+    runs.longest_underwater as longest_underwater_sessions,
+    runs.trip_profit_factor,
+    runs.holding_sessions,
+    runs.break_even_cost as break_even_cost_bps,
     deflated.n_trials,
     deflated.probabilistic_sharpe,
     deflated.deflated_sharpe,
@@ -94,5 +118,6 @@ left join reference using (universe, first_ts, last_ts)
 left join deflated on runs.strategy = deflated.strategy
 left join {{ source('backtest', 'comparisons') }} as to_one_over_n
     on runs.strategy = to_one_over_n.strategy and to_one_over_n.against = 'one_over_n'
+left join unexplained on runs.run_id = unexplained.run_id
 left join to_best on runs.strategy = to_best.strategy
 order by comparable desc, sharpe desc nulls last, strategy

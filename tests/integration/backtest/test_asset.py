@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import polars as pl
 import pytest
 
-from btq_assets.backtest.assets import strategies
+from btq_assets.backtest.assets import attribution, strategies
+from btq_assets.backtest.market import BacktestError
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import backtest as contracts
 from btq_assets.contracts import evidence, portfolio
@@ -129,3 +131,114 @@ def test_every_edge_moves_equity(settings, inputs, edge, monkeypatch):
         both.filter((pl.col("equity") - pl.col("equity_after")).abs() > 1)["strategy"].unique()
     )
     assert changed == set(ALL_NAMES if edge == "bars" else NAMES[edge])
+
+
+def test_states_move_the_slices_by_regime_and_nothing_else(settings, inputs, monkeypatch):
+    monkeypatch.setattr("btq_assets.plots.lines", lambda *_, **__: b"")
+    before = strategies.compute(step(settings), **inputs).frames
+    turned = inputs["states"].with_columns(
+        state=pl.lit("turbulent"), trend=pl.col("trend").reverse()
+    )
+    after = strategies.compute(step(settings), **(inputs | {"states": turned})).frames
+    for table, frame in before.items():
+        assert frame.equals(after[table]) == (table != contracts.SLICES.table), table
+    by_regime = pl.col("dimension").is_in(("volatility_state", "trend"))
+    own, other = before[contracts.SLICES.table], after[contracts.SLICES.table]
+    assert own.filter(~by_regime).equals(other.filter(~by_regime))
+
+
+@pytest.fixture
+def attributed(settings) -> dict[str, pl.DataFrame]:
+    """Three years of six symbols, two runs, and monthly factors, seeded."""
+    random = np.random.default_rng(8)
+    day = dt.datetime(2010, 1, 4, 21, tzinfo=dt.UTC)
+    ts = [day + dt.timedelta(days=k) for k in range(1_100)]
+    ts = pl.Series("ts", [stamp for stamp in ts if stamp.weekday() < 5])
+    prices = 50 * np.exp(np.cumsum(random.normal(3e-4, 0.01, (len(ts), 6)), axis=0))
+    empty = {name: pl.lit(None, pl.Float64) for name in ("open", "close", "adj_open", "volume")}
+    bars = pl.concat(
+        pl.DataFrame({"universe": "test", "symbol": f"S{k}", "ts": ts, "adj_close": prices[:, k]})
+        for k in range(6)
+    ).with_columns(**empty)
+    change = np.diff(prices, axis=0) / prices[:-1]
+    equity = pl.concat(
+        pl.DataFrame(
+            {
+                "run_id": name,
+                "strategy": name,
+                "ts": ts,
+                "net_return": [None, *change[:, :k].mean(axis=1).tolist()],
+            }
+        )
+        for name, k in (("one", 1), ("three", 3))
+    )
+    months = pl.date_range(dt.date(2010, 1, 1), dt.date(2012, 12, 1), "1mo", eager=True)
+    macro = pl.DataFrame(
+        [
+            (name, month, dt.datetime(2013, 1, 1, tzinfo=dt.UTC), random.normal(0.5, 3))
+            for name in ("Mkt-RF", "SMB", "HML", "RF")
+            for month in months
+        ],
+        schema=["series_id", "period", "known_at", "value"],
+        orient="row",
+    )
+    return {"equity": equity, "bars": bars, "macro": macro}
+
+
+def attribution_of(config: TradingConfig, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    frame = attribution.compute(step(config), **tables).frames
+    frame = frame[contracts.ATTRIBUTION.table] if isinstance(frame, dict) else frame
+    frame = cast_to_contract(frame, contracts.ATTRIBUTION)
+    assert violations(frame, contracts.ATTRIBUTION).is_empty()
+    context = CheckContext(
+        frames={contracts.ATTRIBUTION.table: frame}, inputs=tables, config=config
+    )
+    for group in attribution.checks:
+        assert all(answer.passed for answer in group.answer(context))
+    return frame
+
+
+def test_every_edge_moves_the_attribution(settings, attributed):
+    before = attribution_of(settings, attributed)
+    assert set(before["model"]) == {"fama_french_3", "universe"}
+    assert before.height == 2 * (4 + 4)
+    alone = before.filter((pl.col("run_id") == "three") & (pl.col("factor") == "market"))
+    assert alone["coefficient"][0] == pytest.approx(1, abs=0.2)
+    changes = {
+        "equity": attributed["equity"].with_columns(pl.col("net_return") * 2),
+        "bars": attributed["bars"].filter(pl.col("symbol") != "S5"),
+        "macro": attributed["macro"].with_columns(pl.col("value") * 2),
+    }
+    moved = {
+        "equity": {"fama_french_3", "universe"},
+        "bars": {"universe"},
+        "macro": {"fama_french_3"},
+    }
+    for edge, frame in changes.items():
+        after = attribution_of(settings, attributed | {edge: frame})
+        both = before.join(after, on=("run_id", "model", "factor"), suffix="_after")
+        changed = both.filter(
+            (pl.col("standard_error") - pl.col("standard_error_after")).abs() > 1e-9
+        )
+        assert set(changed["model"]) == moved[edge], edge
+
+
+def test_a_file_of_factors_is_one_more_model(attributed, tmp_path):
+    path = tmp_path / "momentum.csv"
+    random = np.random.default_rng(4)
+    days = attributed["bars"]["ts"].unique().sort().dt.strftime("%Y%m%d")
+    rows = [f"{day},{random.normal(0, 1):.2f},{0.01}" for day in days]
+    path.write_text("A note.\n\n,Mom,RF\n" + "\n".join(rows) + "\n\nCopyright\n")
+    config = TradingConfig(universe={"main": "test"}, backtest={"factor_file": str(path)})
+    found = attribution_of(config, attributed).filter(model="file")
+    assert sorted(found["factor"].unique()) == ["Mom", "alpha"]
+    assert found["note"].unique().to_list() == ["factors of momentum.csv"]
+    version = attribution.source_version(config)
+    path.write_text(path.read_text().replace("0.01", "0.02"))
+    assert attribution.source_version(config) != version
+    path.unlink()
+    with pytest.raises(
+        BacktestError, match=r"backtest\.factor_file = .*momentum\.csv.* cannot be read"
+    ):
+        attribution.source_version(config)
+    assert attribution.source_version(TradingConfig()) == ""

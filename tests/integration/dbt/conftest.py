@@ -413,13 +413,52 @@ def _backtest_tables() -> dict[base.TableContract, pl.DataFrame]:
             "calmar": 1.0,
             "win_rate": 0.5,
             "turnover_annual": 2.5,
+            "information_ratio": 0.3,
+            "beta": 0.9,
+            "alpha_annual": 0.01,
+            "cvar_95": 0.02,
+            "longest_underwater": 40.0,
+            "trip_profit_factor": 1.2,
+            "holding_sessions": 15.0,
+            "break_even_cost": 35.0,
         }
         add(
             backtest.METRICS,
             [(run, strategy, name, value, None, None, "", "") for name, value in figures.items()],
         )
+        add(
+            backtest.ATTRIBUTION,
+            [
+                _row(
+                    backtest.ATTRIBUTION,
+                    run_id=run,
+                    strategy=strategy,
+                    model=model,
+                    factor=factor,
+                    coefficient=value,
+                    t_value=1.5,
+                    n=n,
+                    lags=4,
+                    frequency="day",
+                    note="",
+                )
+                for model, factor, value in (
+                    ("universe", "alpha", 0.02),
+                    ("universe", "market", 0.9),
+                    ("fama_french_3", "alpha", 0.05),
+                )
+            ],
+        )
         if role == "benchmark":
             continue
+        add(
+            backtest.SLICES,
+            [
+                (run, strategy, dimension, CLOSES[1].strftime(form), metric, value, 5, "")
+                for dimension, form in (("month", "%Y-%m"), ("year", "%Y"))
+                for metric, value in (("excess_return", 0.004), ("max_drawdown", 0.03))
+            ],
+        )
         add(
             backtest.POSITIONS,
             [

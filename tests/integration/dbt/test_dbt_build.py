@@ -403,3 +403,25 @@ def test_frames_read_back_in_the_contracts_types(warehouse) -> None:
             frame = connection.execute(f"select * from {contract.table}").pl()
         assert isinstance(frame, pl.DataFrame)
         assert frame.schema == contract.schema, contract.table
+
+
+def test_the_leaderboard_shows_alpha_of_the_universes_factors(warehouse) -> None:
+    """Of several models and factors, the intercept of the universe's own; every run has one row."""
+    rows = query(
+        warehouse,
+        "select beta, break_even_cost_bps, longest_underwater_sessions, factor_alpha_annual, "
+        "factor_alpha_t_value from mart.leaderboard",
+    )
+    assert rows == [(0.9, 35.0, 40.0, 0.02, 1.5)] * 3
+
+
+def test_months_show_the_excess_over_one_over_n(warehouse) -> None:
+    """Figures of a month come from the slice of that month and run; the index has none."""
+    found = query(
+        warehouse,
+        "select role = 'benchmark', month, excess_return, max_drawdown from mart.performance",
+    )
+    first = min(month for _, month, _, _ in found)
+    assert {is_index for is_index, *_ in found} == {True, False}
+    for is_index, month, excess, fall in found:
+        assert (excess, fall) == ((None, None) if is_index or month != first else (0.004, 0.03))
