@@ -101,6 +101,11 @@ class PaperBroker:
         """Everything it ever answered, in order."""
         return tuple(self._reports)
 
+    @property
+    def working(self) -> tuple[str, ...]:
+        """Client ids of the orders that may still trade, oldest first."""
+        return tuple(self._live)
+
     def submit(self, orders: Iterable[OrderTerms]) -> list[Event]:
         """Take orders; the answer to one it already has is what it answered then.
 
@@ -124,9 +129,11 @@ class PaperBroker:
             )
         if fresh:
             self._answer({"kind": "orders"}, fresh)
-        names = {terms.client_id for terms in wanted}
         return [
-            e for e in self._reports if e.client_id in names and isinstance(e, Accepted | Rejected)
+            event
+            for terms in wanted
+            for event in self.orders[terms.client_id].history
+            if isinstance(event, Accepted | Rejected)
         ]
 
     def cancel(self, client_ids: Iterable[str], at: int, reason: str) -> list[Event]:

@@ -125,9 +125,7 @@ class Loop:
         self._why = self.guard.forbids(self._before, now, self._killed())
         if self._why == "kill_switch":
             at = nanoseconds(self._before)
-            ended = self._broker.cancel(
-                [o.client_id for o in self.orders.open_orders()], at, self._why
-            )
+            ended = self._broker.cancel(self._broker.working, at, self._why)
             if ended:
                 self._note("cancels", at, ended, final=True)
         self._beat(now)
@@ -166,7 +164,7 @@ class Loop:
 
     def _decision(self, ts: datetime, time: int, due: bool) -> dict[str, Any] | None:
         """The record to be written before anything is sent; ``None`` where nothing is to be done."""
-        open_orders = self.orders.open_orders()
+        open_orders = [self.orders[name] for name in self._broker.working]
         if self._why in ("kill_switch", *LASTING):
             flat = dict.fromkeys(sorted(self._broker.books.shares), 0.0)
             weights = flat if self.settings.flatten_on_stop else {}
@@ -276,7 +274,7 @@ class Loop:
             "at": now.isoformat(),
             "bar": self._before.isoformat(),
             "equity": self.guard.equity,
-            "open_orders": len(self.orders.open_orders()),
+            "open_orders": len(self._broker.working),
             "stopped": self._why,
             "refused": dict(self._intake.refused),
         }
