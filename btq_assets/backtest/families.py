@@ -22,7 +22,9 @@ from btq_assets.backtest.market import BacktestError
 class WeightFamily(Protocol):
     """Parameter sets that share their data, numbered from 0."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the family."""
 
     @property
     def parameters(self) -> Sequence[Mapping[str, Any]]:

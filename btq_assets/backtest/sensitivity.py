@@ -147,7 +147,7 @@ def sensitivity_table(done: Sweep, reference_mean: float, universe: str) -> pl.D
             neighbour_excess_annual=pl.Series(means, dtype=pl.Float64),
         )
         .select(contracts.SENSITIVITY.column_names)
-        .cast(dict(contracts.SENSITIVITY.schema))
+        .cast(contracts.SENSITIVITY.schema)
     )
 
 

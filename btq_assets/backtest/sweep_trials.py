@@ -145,6 +145,6 @@ def sweep_trials(
         }
     )
     return (
-        trials.select(evidence.TRIALS.column_names).cast(dict(evidence.TRIALS.schema)),
-        series.cast(dict(evidence.TRIAL_RETURNS.schema)),
+        trials.select(evidence.TRIALS.column_names).cast(evidence.TRIALS.schema),
+        series.cast(evidence.TRIAL_RETURNS.schema),
     )

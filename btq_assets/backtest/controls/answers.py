@@ -191,7 +191,7 @@ def planted_outcome(table: pl.DataFrame, name: str = "planted_edges_are_found") 
         for row in counted.iter_rows(named=True)
     ]
     enough = counted.height > 0 and bool((counted["champion"] >= PLANTED_SHARE).all())
-    stated = own["planted_sharpe"].max()
+    stated = own.select(pl.col("planted_sharpe").max()).item()
     return CheckOutcome(
         name,
         enough,

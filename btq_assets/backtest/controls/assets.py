@@ -194,7 +194,7 @@ def sensitivity(step: Step, bars: pl.DataFrame) -> TableOutput:
         table,
         metadata={
             "n_sets": table.height,
-            "share_above_one_over_n": float((table["excess_annual"] > 0).mean() or 0.0),
+            "share_above_one_over_n": float((table["excess_annual"] > 0).mean() or 0.0),  # type: ignore[arg-type]
             "neighbours_that_keep_the_sign": float(table["same_sign_share"].mean() or 0.0),  # type: ignore[arg-type]
             "best": str(
                 table.sort("excess_annual")
