@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 import polars as pl
+import polars.selectors as cs
 
 from btq_assets.contracts.base import TableContract
 
@@ -165,18 +166,22 @@ def _described(
     extremes = (pl.col(f"{name}:lowest"), pl.col(f"{name}:highest"))
     steady = re.search(_STEADY, name) is not None
     shift = (pl.col(f"{name}:recent") - pl.col(f"{name}:early:5")).abs() / _width(name, "early")
-    return wide.filter(values > 0).select(
-        "universe",
-        feature=pl.lit(name),
-        hole_fraction=1 - values / pl.col(f"{name}:inside"),
-        present_fraction=values / pl.col("len"),
-        excess_over_definition=_excess(definition, *extremes),
-        excess_over_plausible=_excess(plausible, *extremes),
-        far_out_fraction=pl.lit(None, pl.Float64)
-        if bounded
-        else pl.when(_width(name, "scaled") > 0).then(f"{name}:far_out"),
-        stale_fraction=pl.lit(None, pl.Float64) if steady else pl.col(f"{name}:stale") / values,
-        shift_in_widths=pl.when(_width(name, "early") > 0).then(shift),
+    return (
+        wide.filter(values > 0)
+        .select(
+            "universe",
+            feature=pl.lit(name),
+            hole_fraction=1 - values / pl.col(f"{name}:inside"),
+            present_fraction=values / pl.col("len"),
+            excess_over_definition=_excess(definition, *extremes),
+            excess_over_plausible=_excess(plausible, *extremes),
+            far_out_fraction=pl.lit(None, pl.Float64)
+            if bounded
+            else pl.when(_width(name, "scaled") > 0).then(f"{name}:far_out"),
+            stale_fraction=pl.lit(None, pl.Float64) if steady else pl.col(f"{name}:stale") / values,
+            shift_in_widths=pl.when(_width(name, "early") > 0).then(shift),
+        )
+        .with_columns(cs.float().cast(pl.Float64))
     )
 
 
