@@ -149,9 +149,9 @@ def _skill_table(frames: ReportFrames, context: ReportContext) -> Table:
         tuple(heads),
         tuple(rows),
         "Skill, after counting trials",
-        ("A candidate survives when its interval against 1/N lies above zero, it is ahead of the "
-         "best simple baseline, and its deflated Sharpe ratio exceeds 0.95. Whiskers share one scale per "
-         "column; the vertical line is zero.",),
+        ("A candidate survives when its interval against 1/N lies above zero, also with the search among "
+         "all candidates counted, it is ahead of the best simple baseline, and its deflated Sharpe ratio "
+         "exceeds 0.95. Whiskers share one scale per column; the vertical line is zero.",),
         context.source("comparisons", "deflated_sharpe"),
     )  # fmt: skip
 
