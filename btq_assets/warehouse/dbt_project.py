@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -32,19 +33,52 @@ def dbt_executable() -> str:
     return str(Path(sys.executable).with_name("dbt"))
 
 
+#: How long one process waits while another parses; parsing takes seconds.
+_PARSE_TIMEOUT_S = 300
+
+
 def dbt_manifest() -> Path:
     """Path of the manifest, made anew when a source file of the project is newer.
+
+    Processes that start together wait for the one that parses, and the finished file takes the
+    place of the old one in one move: a manifest that is half written is never seen.
 
     Raises
     ------
     DbtError
-        The project does not parse; the message ends with what dbt said.
+        The project does not parse, and the message ends with what dbt said; or another process
+        has been parsing for five minutes.
     """
     folder = dbt_folder()
     manifest = folder / "target" / "manifest.json"
+    if _is_current(manifest, folder):
+        return manifest
+    import filelock
+
+    manifest.parent.mkdir(exist_ok=True)
+    lock = manifest.with_name("manifest.lock")
+    try:
+        with filelock.FileLock(lock, timeout=_PARSE_TIMEOUT_S):
+            if not _is_current(manifest, folder):
+                _parse(folder, manifest)
+    except filelock.Timeout as error:
+        raise DbtError(
+            f"another process has been parsing {folder} for {_PARSE_TIMEOUT_S} s; if none does, "
+            f"remove {lock}"
+        ) from error
+    return manifest
+
+
+def _is_current(manifest: Path, folder: Path) -> bool:
+    """Whether no source file of the project is newer than its manifest."""
     newest = max(file.stat().st_mtime for file in folder_files(folder))
-    if not manifest.exists() or manifest.stat().st_mtime < newest:
-        started = time.time()
+    return manifest.exists() and manifest.stat().st_mtime >= newest
+
+
+def _parse(folder: Path, manifest: Path) -> None:
+    """Let dbt parse into a folder of its own, then move the manifest to its place."""
+    started = time.time()
+    with tempfile.TemporaryDirectory(dir=manifest.parent, prefix="parse-") as aside:
         done = subprocess.run(  # noqa: S603
             [
                 dbt_executable(),
@@ -54,6 +88,8 @@ def dbt_manifest() -> Path:
                 str(folder),
                 "--profiles-dir",
                 str(folder),
+                "--target-path",
+                aside,
             ],
             capture_output=True,
             text=True,
@@ -62,9 +98,10 @@ def dbt_manifest() -> Path:
         )
         if done.returncode != 0:
             raise DbtError(f"dbt parse failed in {folder}:\n{done.stdout}{done.stderr}")
+        parsed = Path(aside) / manifest.name
         # A file that changed while dbt parsed is newer than what was parsed.
-        os.utime(manifest, (started, started))
-    return manifest
+        os.utime(parsed, (started, started))
+        parsed.replace(manifest)
 
 
 def tables_read(schemas: Collection[str], tag: str | None = None) -> frozenset[str]:

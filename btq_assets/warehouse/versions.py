@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
@@ -200,13 +201,15 @@ def _source_files(module: str) -> Iterable[Path]:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Source files below a folder."""
-    return [
-        file
-        for file in folder.rglob("*")
-        if file.suffix in _SOURCE_SUFFIXES
-        and not {"target", "logs"} & set(file.parts[len(folder.parts) :])
-    ]
+    """Source files below a folder.
+
+    What dbt writes is not entered: its folders come and go while others look.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in {"target", "logs"}]
+        found += [Path(parent, name) for name in files if Path(name).suffix in _SOURCE_SUFFIXES]
+    return found
 
 
 @cache
