@@ -30,11 +30,12 @@ from btq_assets.execution.live.broker import PaperBroker
 from btq_assets.execution.live.intake import Intake
 from btq_assets.execution.live.journal import Journal
 from btq_assets.execution.live.market import BarMaker, nanoseconds
+from btq_assets.execution.live.pretrade import PreTrade, is_intraday, refusal_records, refusals
 from btq_assets.execution.live.recovery import GUARD, Memory
 from btq_assets.execution.live.safety import LASTING, Guard
 from btq_assets.execution.live.settings import LiveError, LiveSettings
 from btq_assets.execution.live.targets import Targets, opens_period
-from btq_assets.risk.limits import limit_weights
+from btq_assets.risk.limits import OrderLimits, limit_weights
 
 HEARTBEAT = "heartbeat.json"
 
@@ -102,6 +103,10 @@ class Loop:
         )
         for name, value in memory.guard.items():
             setattr(self.guard, name, value)
+        limits = self.settings.limits or OrderLimits.of(config)
+        self.limits = PreTrade(limits, self.settings.strategy, is_intraday(history))
+        until = -1 if memory.last_final is None else nanoseconds(memory.last_final)
+        self.limits.remember(self.orders, until, memory.sent_at)
         self.n_bars = self.n_decisions = 0
         self.latencies: list[float] = []
         self._beat_at: datetime | None = None
@@ -138,6 +143,7 @@ class Loop:
         self.memory.unfinished = {}
         filled = self._broker.trade(time, self._maker.bars(rows, self._before))
         self._hold_true(filled)
+        self.limits.count(filled, time)
         self._targets.observe(rows)
         self.guard.mark(ts, self._broker.books.equity)
         self._why = self.guard.forbids(ts, now, self._killed())
@@ -148,7 +154,7 @@ class Loop:
             due = self.settings.decide == "bar" or opens_period(
                 self._before, ts, self.config.models.decision_every
             )
-            decision = self._decision(ts, time, due)
+            decision = self._decision(ts, time, due, nanoseconds(now))
             if decision is not None:
                 self._journal.append(decision)
         events = list(filled)
@@ -162,7 +168,7 @@ class Loop:
 
     # -- what goes out ----------------------------------------------------------------------------
 
-    def _decision(self, ts: datetime, time: int, due: bool) -> dict[str, Any] | None:
+    def _decision(self, ts: datetime, time: int, due: bool, now: int) -> dict[str, Any] | None:
         """The record to be written before anything is sent; ``None`` where nothing is to be done."""
         open_orders = [self.orders[name] for name in self._broker.working]
         if self._why in ("kill_switch", *LASTING):
@@ -179,16 +185,27 @@ class Loop:
             weights = self._limited(self._targets.weights(ts))
             cancels = []
         replaced = [o.client_id for o in open_orders if o.terms.symbol in weights]
-        orders = [to_record(Submitted(time, terms)) for terms in self._terms(weights, time)]
-        if not (orders or cancels or replaced or weights):
+        wanted = self._terms(weights, time)
+        if not (wanted or cancels or replaced or weights):
             return None
+        ended, marks = {*cancels, *replaced}, self._broker.books.marks
+        verdict = self.limits.judge(
+            wanted,
+            self._broker.books,
+            [o for o in open_orders if o.client_id not in ended],
+            self.guard.peak,
+            lambda terms: marks[terms.symbol] if terms.limit is None else terms.limit,
+            now,
+        )
         return {
             "kind": "decision",
             "time": time,
             "why": self._why,
             "weights": weights,
-            "cancels": sorted({*cancels, *replaced}),
-            "orders": orders,
+            "cancels": sorted(ended),
+            "orders": [to_record(Submitted(time, terms)) for terms in verdict.admitted],
+            "sent_at": now,
+            **refusal_records(verdict),
             "final": False,
         }
 
@@ -226,7 +243,7 @@ class Loop:
         orders = [from_record(event) for event in decision["orders"]]
         ended = self._broker.cancel(decision["cancels"], time, decision["why"] or "replaced")
         answers = self._broker.submit([e.terms for e in orders if isinstance(e, Submitted)])
-        happened = [*orders, *ended, *answers]
+        happened = [*orders, *refusals(decision), *ended, *answers]
         self._hold_true(happened)
         self.n_decisions += 1
         return happened

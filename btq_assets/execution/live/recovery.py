@@ -20,6 +20,7 @@ from btq_assets.execution.events import Submitted, from_record
 from btq_assets.execution.live.broker import PaperBroker
 from btq_assets.execution.live.settings import LiveError
 from btq_assets.execution.orders import Blotter
+from btq_assets.risk.limits import MINUTE_NS
 
 #: Fields of the guard kept with each bar.
 GUARD = ("equity", "peak", "day_start", "day", "stopped")
@@ -43,6 +44,9 @@ class Memory:
         State of the guard; empty before the first bar.
     n_decided
         Bars on which orders were decided.
+    sent_at
+        When orders were sent, nanoseconds UTC of the loop's clock, one entry per order; those of
+        the last minute before the last decision.
     """
 
     started: dict[str, Any] = field(default_factory=dict)
@@ -51,6 +55,7 @@ class Memory:
     unfinished: dict[str, dict[str, Any]] = field(default_factory=dict)
     guard: dict[str, Any] = field(default_factory=dict)
     n_decided: int = 0
+    sent_at: list[int] = field(default_factory=list)
 
 
 def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
@@ -64,7 +69,11 @@ def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
             memory.orders.record(from_record(event))
         if kind in ("bar", "resumed"):
             memory.guard = {name: record[name] for name in GUARD}
-        memory.n_decided += kind == "decision"
+        if kind == "decision":
+            memory.n_decided += 1
+            now = int(record.get("sent_at", record["time"]))
+            recent = [at for at in memory.sent_at if at > now - MINUTE_NS]
+            memory.sent_at = recent + [now] * len(record["orders"])
         if kind in ("bar", "decision"):
             memory.unfinished[kind] = dict(record)
             if record["final"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from btq_assets.engine.terms import Account, Instruments
+from btq_assets.risk.limits import OrderLimits
 
 
 class LiveError(ValueError):
@@ -49,6 +50,8 @@ class LiveSettings:
         A file: while it exists no new order is sent and open ones are cancelled.
     flatten_on_stop
         Whether a stop also sells what is held.
+    limits
+        What every order must obey before it is sent; ``None`` takes those of the configuration.
     heartbeat_every
         Least time between two heartbeats while nothing comes.
     """
@@ -63,6 +66,7 @@ class LiveSettings:
     drawdown: float | None = None
     kill_switch: Path | None = None
     flatten_on_stop: bool = False
+    limits: OrderLimits | None = None
     heartbeat_every: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,8 @@
 """A loop in a process of its own, killed with signal 9 at the write it is told.
 
-python kill_nine_case.py FOLDER WRITE HOW      HOW: before, torn, after; WRITE -1: never
+python kill_nine_case.py FOLDER WRITE HOW [limits]      HOW: before, torn, after; WRITE -1: never
+
+With `limits` two orders a minute are allowed, and three are wanted.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 import live_cases as cases
 
 from btq_assets.execution.live import Journal, LiveSettings, LiveTradingEngine, ReplayFeed
+from btq_assets.risk.limits import OrderLimits
 
 WRITES = 0
 
@@ -34,13 +37,14 @@ def main() -> None:
             if here:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    limits = OrderLimits(max_position=1.0, max_gross=2.0, max_net=2.0, max_orders_per_minute=2)
     bars = cases.market(3, 80)
     LiveTradingEngine(
         cases.live_config(max_position_size=1.0),
         targets=cases.PlainTargets(sorted(bars["symbol"].unique()), gross=1.0),
         feed=ReplayFeed(bars, bars["ts"].unique().sort()[-3]),
         folder=folder,
-        settings=LiveSettings(decide="bar"),
+        settings=LiveSettings(decide="bar", limits=limits if "limits" in sys.argv[4:] else None),
         open_journal=Deadly,
     ).start()
     print(WRITES)

@@ -16,9 +16,11 @@ from btq_assets.execution.live.tables import journal_tables
 CASE = Path(__file__).with_name("kill_nine_case.py")
 
 
-def run(folder: Path, at: int = -1, how: str = "after") -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, at: int = -1, how: str = "after", *more: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(CASE), str(folder), str(at), how],
+        [sys.executable, str(CASE), str(folder), str(at), how, *more],
         capture_output=True,
         text=True,
         timeout=120,
@@ -31,9 +33,9 @@ def outcome(folder: Path) -> dict:
     return journal_tables(folder / "engine.journal", cases.UNIVERSE)
 
 
-def killed_and_restarted(folder: Path, at: int, how: str, expected: dict) -> None:
-    assert run(folder, at, how).returncode == -signal.SIGKILL
-    assert run(folder).returncode == 0
+def killed_and_restarted(folder: Path, at: int, how: str, expected: dict, *more: str) -> None:
+    assert run(folder, at, how, *more).returncode == -signal.SIGKILL
+    assert run(folder, -1, "after", *more).returncode == 0
     for name, frame in outcome(folder).items():
         assert frame.equals(expected[name]), (at, how, name)
 
@@ -54,6 +56,28 @@ def test_killed_while_the_second_bar_is_worked_on(whole, tmp_path) -> None:
     killed_and_restarted(tmp_path / "torn", 6, "torn", whole[1])
     killed_and_restarted(tmp_path / "after", 6, "after", whole[1])
     killed_and_restarted(tmp_path / "sent", 7, "after", whole[1])
+
+
+@pytest.mark.slow
+def test_killed_where_limits_keep_orders_back(tmp_path) -> None:
+    """Two orders a minute, three wanted: after the kill the same one is refused, and none twice."""
+    done = run(tmp_path / "whole", -1, "after", "limits")
+    assert done.returncode == 0, done.stderr
+    expected = outcome(tmp_path / "whole")
+    orders = expected["execution.orders"]
+    refused = orders.filter(state="rejected")
+    assert refused.height == 3
+    assert all(why.startswith("max_orders_per_minute: 3") for why in refused["reason"])
+    for at, how in (
+        (2, "torn"),
+        (2, "after"),
+        (6, "torn"),
+        (6, "after"),
+        (7, "after"),
+        (8, "torn"),
+    ):
+        killed_and_restarted(tmp_path / f"{at}-{how}", at, how, expected, "limits")
+    assert orders["client_id"].n_unique() == orders.height == 9
 
 
 @pytest.mark.slow
