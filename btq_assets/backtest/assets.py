@@ -43,7 +43,8 @@ SHOWN_METRICS = (
         "ppo": portfolio.TARGETS_PPO,
         "baselines": portfolio.TARGETS_BASELINES,
         "regime": portfolio.TARGETS_REGIME,
-        "states": regimes.STATES,
+        "market_states": regimes.MARKET_STATES,
+        "volatility_states": regimes.VOLATILITY_STATES,
     },
     config=("backtest", "trading", "portfolio.max_gross_exposure", "universe", "models.seeds"),
     code=("btq_assets.backtest", "btq_assets.engine", "btq_assets.evidence"),
@@ -59,7 +60,8 @@ def strategies(
     ppo: pl.DataFrame,
     baselines: pl.DataFrame,
     regime: pl.DataFrame,
-    states: pl.DataFrame,
+    market_states: pl.DataFrame,
+    volatility_states: pl.DataFrame,
 ) -> TableOutput:
     """Every strategy and baseline through the engine: same bars, same cash, same costs."""
     from btq_assets.backtest.run import run_strategies, trial_inputs, union_of_targets
@@ -78,7 +80,7 @@ def strategies(
         union_of_targets(tables),
         step.config,
         baselines=frozenset(baselines["strategy"].unique().to_list()),
-        states=states,
+        states={"market": market_states, "volatility": volatility_states},
         code_version=step.code_version,
     )
     ledger = [

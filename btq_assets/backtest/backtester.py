@@ -19,7 +19,7 @@ from btq_assets.backtest import frames, report, requested, scenarios
 from btq_assets.backtest.asking import Decide, asked_weights
 from btq_assets.backtest.market import BacktestError, Market
 from btq_assets.backtest.robustness import crises, stresses
-from btq_assets.backtest.robustness.states import known_states
+from btq_assets.backtest.robustness.states import COMBINED, combined_labels, known_states
 from btq_assets.engine import metrics
 from btq_assets.engine.costs import BPS, CostModel
 from btq_assets.evidence.bootstrap import stationary_bootstrap_indices
@@ -159,12 +159,13 @@ class AdvancedBacktester:
         ----------
         names
             Kinds of market: ``bull``, ``bear``, ``sideways``, ``high_volatility``,
-            ``low_volatility`` (with ``_market`` behind them, if you like); with states of the
-            regimes room also ``volatile`` and ``normal_volatility``. Crises by name or alias
+            ``normal_volatility``, ``low_volatility`` (with ``_market`` behind them, if you like),
+            and both at once: ``bull_high_volatility``, ``bear_low_volatility``, ...; with states
+            of the regimes room also ``volatile``. Crises by name or alias
             (``covid_2020``, ``2008_crash``, ...). Stresses: ``cost_20bps`` (any number),
             ``delay_3`` (any number of bars), ``half_liquidity``, ``draw_0`` (a fifth of the
             symbols left out; the number seeds the draw), ``bootstrap``. Groups: ``regimes``,
-            ``crises``, ``stresses``, ``all``.
+            ``combined`` (market and volatility at once), ``crises``, ``stresses``, ``all``.
 
         Returns
         -------
@@ -221,13 +222,26 @@ class AdvancedBacktester:
 
     def _scenario_days(self) -> dict[str, tuple[str, np.ndarray]]:
         """Meaning and days of each kind of market: states handed over, else trailing figures."""
-        trailing = scenarios.scenario_days(scenarios.market_returns(self._market.mark_prices))
-        found = {name: (scenarios.DEFINITIONS[name], days) for name, days in trailing.items()}
+        returns = scenarios.market_returns(self._market.mark_prices)
+        labels = scenarios.trailing_labels(returns) | {
+            dimension: known_states(self._market.ts, table)
+            for dimension, table in self._states.items()
+        }
+        labels[COMBINED] = combined_labels(labels["market"], labels["volatility"])
+        found: dict[str, tuple[str, np.ndarray]] = {}
         for name, (dimension, state) in requested.OF_STATES.items():
-            if (table := self._states.get(dimension)) is not None:
-                labels = known_states(self._market.ts, table)
+            if dimension == COMBINED:
+                parts = state.split("_", 1)
+                if not set(parts) <= set(found):
+                    continue
+                meaning = " and ".join(parts).replace("_", " ") + " at once"
+            elif dimension in self._states:
                 meaning = f"{dimension} state of the regimes room at the bar before: {state}"
-                found[name] = (meaning, (labels == state).to_numpy())
+            elif name in scenarios.DEFINITIONS:
+                meaning = scenarios.DEFINITIONS[name]
+            else:
+                continue
+            found[name] = (meaning, (labels[dimension] == state).to_numpy())
         return found
 
     def _in_crisis(self, crisis: Scenario) -> scenarios.ScenarioResult:

@@ -41,7 +41,11 @@ def _market(context: CheckContext) -> Market:
 
 def _targets(context: CheckContext) -> pl.DataFrame:
     return union_of_targets(
-        {k: v for k, v in context.inputs.items() if k not in ("bars", "states")}
+        {
+            k: v
+            for k, v in context.inputs.items()
+            if k not in ("bars", "market_states", "volatility_states")
+        }
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from btq_assets.contracts import backtest as contracts
+from btq_assets.contracts.backtest import DAY_STATES
 from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check
 from btq_assets.engine import metrics
 
@@ -184,8 +185,8 @@ def _slices(context: CheckContext) -> CheckOutcome:
         (row[0], row[1]): row[2] for row in profit.select("run_id", "dimension", "value").rows()
     }
     dimensions = ["year", "month", "calendar_month"]
-    if (context.inputs.get("states", pl.DataFrame())).height:
-        dimensions += ["volatility_state", "trend"]
+    if "market_states" in context.inputs:
+        dimensions += list(DAY_STATES)
     for run in _traded(context).iter_rows(named=True):
         own = returns[run["run_id"]]
         whole = float(np.prod(1 + own))

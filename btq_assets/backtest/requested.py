@@ -13,18 +13,14 @@ from dataclasses import dataclass
 from btq_assets.backtest.market import BacktestError
 from btq_assets.backtest.robustness import stresses
 from btq_assets.backtest.robustness.crises import CRISES, find_crisis
-from btq_assets.backtest.scenarios import DEFINITIONS
+from btq_assets.backtest.robustness.states import COMBINED, STATES
 from btq_assets.risk.scenarios import Scenario
 
-#: Scenario by dimension and state of the regimes tables.
+#: Dimension and state by scenario: a state of the market, of volatility, or of both at once.
 OF_STATES = {
-    "bull": ("market", "bull"),
-    "bear": ("market", "bear"),
-    "sideways": ("market", "sideways"),
-    "volatile": ("market", "volatile"),
-    "low_volatility": ("volatility", "low"),
-    "normal_volatility": ("volatility", "normal"),
-    "high_volatility": ("volatility", "high"),
+    f"{state}_volatility" if dimension == "volatility" else state: (dimension, state)
+    for dimension, states in STATES.items()
+    for state in states
 }
 
 BOOTSTRAP = "bootstrap"
@@ -77,9 +73,10 @@ def resolve(names: Sequence[str], known_states: Sequence[str], n_symbols: int) -
     Parameters
     ----------
     names
-        Kinds of market (``bull`` or ``bull_market``, ...), crises (``covid_2020``, aliases too),
+        Kinds of market (``bull`` or ``bull_market``, ``bull_high_volatility``, ...), crises (``covid_2020``, aliases too),
         stresses (``cost_20bps``, ``delay_3``, ``half_liquidity``, ``draw_0``, ``bootstrap``), or
-        the groups ``regimes``, ``crises``, ``stresses``, ``all``.
+        the groups ``regimes``, ``combined`` (market and volatility at once), ``crises``,
+        ``stresses``, ``all``.
     known_states
         Kinds of market there are labels for.
     n_symbols
@@ -93,11 +90,12 @@ def resolve(names: Sequence[str], known_states: Sequence[str], n_symbols: int) -
     if isinstance(names, str):
         names = [names]
     groups = {
-        "regimes": tuple(known_states),
+        "regimes": tuple(n for n in known_states if OF_STATES[n][0] != COMBINED),
+        "combined": tuple(n for n in known_states if OF_STATES[n][0] == COMBINED),
         "crises": tuple(crisis.name for crisis in CRISES),
         "stresses": tuple(n for n in STRESSES if n_symbols > 1 or not _DRAW.fullmatch(n)),
     }
-    groups["all"] = groups["regimes"] + groups["crises"] + groups["stresses"]
+    groups["all"] = tuple(name for members in groups.values() for name in members)
     found: dict[str, Request] = {}
     unknown = []
     for name in names:
@@ -111,17 +109,17 @@ def resolve(names: Sequence[str], known_states: Sequence[str], n_symbols: int) -
         raise BacktestError(
             f"unknown scenario(s) {unknown}; there are {sorted(known_states)}, crises such as "
             f"{', '.join(crisis.name for crisis in CRISES[-3:])}, stresses such as cost_20bps, "
-            "delay_3, half_liquidity, draw_0 and bootstrap, and the groups regimes, crises, "
-            "stresses and all"
+            "delay_3, half_liquidity, draw_0 and bootstrap, and the groups regimes, combined, "
+            "crises, stresses and all"
         )
     return list(found.values())
 
 
 def _request(name: str, known_states: Sequence[str]) -> Request | None:
-    plain = name.strip().lower().removesuffix("_market")
+    plain = name.strip().lower().removesuffix("_market").replace("_market_", "_")
     if plain in known_states:
         return Request(name, state=plain)
-    if plain in OF_STATES or plain in DEFINITIONS:
+    if plain in OF_STATES:
         return None
     if plain == BOOTSTRAP:
         return Request(name)

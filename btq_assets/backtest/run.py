@@ -90,7 +90,7 @@ def run_strategies(
     config: TradingConfig,
     *,
     baselines: Collection[str],
-    states: pl.DataFrame | None = None,
+    states: Mapping[str, pl.DataFrame] | None = None,
     code_version: str = "notebook",
 ) -> BacktestTables:
     """Run all strategies and baselines over the same bars with the same costs.
@@ -108,7 +108,8 @@ def run_strategies(
     baselines
         Which strategies are baselines.
     states
-        `regimes.states`, for the slices by regime; without it there are none.
+        ``market`` → `regimes.market_states`, ``volatility`` → `regimes.volatility_states`, for the
+        slices by state; without them there are none.
     code_version
         Hash of the code, part of each run's name.
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from btq_assets.engine import metrics
 
 #: A slice shorter than this gives no figures.
 MIN_DAYS = 60
+
+#: Label of days of which no state was known.
+UNKNOWN = "unknown"
 
 TREND_SESSIONS = 126
 TREND_THRESHOLD = 0.05
@@ -28,7 +32,14 @@ DEFINITIONS = {
     "sideways": "the same in between",
     "high_volatility": f"trailing {VOLATILITY_SESSIONS}-session volatility above "
     f"{HIGH_VOLATILITY:g} times its median so far",
+    "normal_volatility": "the same in between",
     "low_volatility": f"the same below {LOW_VOLATILITY:g} times its median so far",
+}
+
+#: Kinds of market above by dimension, and the state each stands for.
+TRAILING = {
+    "market": {"bull": "bull", "bear": "bear", "sideways": "sideways"},
+    "volatility": {f"{level}_volatility": level for level in ("low", "normal", "high")},
 }
 
 
@@ -101,9 +112,28 @@ def scenario_days(returns: np.ndarray) -> dict[str, np.ndarray]:
         "bear": trend < -TREND_THRESHOLD,
         "sideways": np.abs(trend) <= TREND_THRESHOLD,
         "high_volatility": relative > HIGH_VOLATILITY,
+        "normal_volatility": (relative >= LOW_VOLATILITY) & (relative <= HIGH_VOLATILITY),
         "low_volatility": relative < LOW_VOLATILITY,
     }
     return {name: np.concatenate([[False], days[:-1]]) for name, days in known.items()}
+
+
+def trailing_labels(returns: np.ndarray) -> dict[str, pl.Series]:
+    """State of each bar by dimension, from `scenario_days`: ``"unknown"`` without enough history.
+
+    Parameters
+    ----------
+    returns
+        Daily market returns, ``float64[T]``.
+    """
+    days = scenario_days(returns)
+    labels = {}
+    for dimension, states in TRAILING.items():
+        found = np.full(returns.size, UNKNOWN, dtype=object)
+        for name, state in states.items():
+            found[days[name]] = state
+        labels[dimension] = pl.Series("state", found.tolist(), dtype=pl.String)
+    return labels
 
 
 def _median_so_far(values: np.ndarray) -> np.ndarray:

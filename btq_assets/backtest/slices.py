@@ -1,9 +1,9 @@
-"""Figures of a run by year, month, regime, symbol and side.
+"""Figures of a run by year, month, state, symbol and side.
 
 Belongs here: which days or round trips make a slice and which figures it gets. Does not belong
-here: formulas (`engine.metrics`), labels (the regimes room).
+here: formulas (`engine.metrics`), labels of states (`robustness.states`, which `backtest.scenarios` reads too).
 
-A day belongs to the regime that was known the day before. Slices whose days follow one another
+A day belongs to the state that was known the day before. Slices whose days follow one another
 (year, month) get figures of paths; the others get figures of single days only, because days that are
 apart make no path. Below 60 days there are
 no figures of single days.
@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from btq_assets.backtest.robustness.states import state_labels
 from btq_assets.backtest.scenarios import MIN_DAYS
 from btq_assets.engine import metrics
 
 if TYPE_CHECKING:
     from btq_assets.backtest.run import Run
-
-#: Label of days of which no state was known.
-UNKNOWN = "unknown"
 
 _REFERENCE = "one_over_n"
 _YEAR = metrics.PERIODS_PER_YEAR
@@ -44,7 +42,9 @@ _TRIP_FIGURES = {
 
 
 def slice_rows(
-    runs: Sequence[Run], trips: Sequence[pl.DataFrame], states: pl.DataFrame | None
+    runs: Sequence[Run],
+    trips: Sequence[pl.DataFrame],
+    states: Mapping[str, pl.DataFrame] | None,
 ) -> list[pl.DataFrame]:
     """Rows of `backtest.slices`, one frame per run.
 
@@ -55,7 +55,7 @@ def slice_rows(
     trips
         Rows of `backtest.round_trips` of each, in the same order.
     states
-        `regimes.states`; without it there is no slice by regime.
+        Tables by dimension as `state_labels` takes them; without them no slice by state.
     """
     if not runs:
         return []
@@ -101,10 +101,12 @@ def slice_rows(
     return done
 
 
-def day_labels(ts: pl.Series, states: pl.DataFrame | None, scope: str) -> dict[str, pl.Series]:
+def day_labels(
+    ts: pl.Series, states: Mapping[str, pl.DataFrame] | None, scope: str
+) -> dict[str, pl.Series]:
     """Slice of each return by dimension, length ``T - 1``: the first bar has no return.
 
-    Regimes are those of the bar before, so that a return never names its own slice.
+    States are those of the bar before, so that a return never names its own slice.
     """
     days = ts[1:]
     labels = {

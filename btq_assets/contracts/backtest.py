@@ -180,18 +180,31 @@ def _state_figures() -> tuple[Column, ...]:
     )  # fmt: skip
 
 
+_MARKET, _VOLATILITY = ("bull", "bear", "sideways", "volatile"), ("low", "normal", "high")
+
+#: States that slice a run, by dimension; `backtest.slices` and `backtest.scenarios` share them.
+DAY_STATES = {
+    "market": _MARKET,
+    "volatility": _VOLATILITY,
+    "market_volatility": tuple(f"{m}_{v}_volatility" for m in _MARKET for v in _VOLATILITY),
+}
+
 SCENARIOS = TableContract(
     layer="backtest",
     name="scenarios",
-    description="The one path of each run, its days sliced by the market and volatility state known at the bar before. Days apart in time are never spliced into a path.",
+    description="The one path of each run, its days sliced by the market state, the volatility state, and both, known at the bar before. Days apart in time are never spliced into a path.",
     columns=(
         RUN_ID,
         STRATEGY,
-        text("dimension", "What the days are sliced by.", allowed=("market", "volatility")),
+        text(
+            "dimension",
+            "What the days are sliced by; market_volatility is both at once.",
+            allowed=tuple(DAY_STATES),
+        ),
         text(
             "scenario",
-            "State in `regimes.market_states` or `regimes.volatility_states`; unknown where none was in force.",
-            allowed=("bull", "bear", "sideways", "volatile", "low", "normal", "high", "unknown"),
+            "State in `regimes.market_states` or `regimes.volatility_states`, or both (bull_high_volatility); unknown where none was in force.",
+            allowed=(*(state for states in DAY_STATES.values() for state in states), "unknown"),
         ),
         count("n_days", "Returns in the slice; the slices of a dimension partition the run."),
         count("n_episodes", "Unbroken stretches of such days."),
@@ -321,7 +334,7 @@ ROUND_TRIPS = TableContract(
 SLICES = TableContract(
     layer="backtest",
     name="slices",
-    description="Figures of each run by year, month, month of the year, regime known the day before, symbol and side. Days that are apart are never spliced into a path.",
+    description="Figures of each run by year, month, month of the year, states known the day before (the same days as in `backtest.scenarios`), symbol and side. Days that are apart are never spliced into a path.",
     columns=(
         RUN_ID,
         STRATEGY,
@@ -332,14 +345,14 @@ SLICES = TableContract(
                 "year",
                 "month",
                 "calendar_month",
-                "volatility_state",
-                "trend",
+                *DAY_STATES,
                 "symbol",
                 "side",
             ),
         ),
         text(
-            "slice", "2008, 2008-10, 10, turbulent, bear, a symbol, long; unknown without a label."
+            "slice",
+            "2008, 2008-10, 10, bear, high, bear_high_volatility, a symbol, long; unknown without a label.",
         ),
         text("metric", "Name of the figure, as in docs/metrics.md."),
         number("value", "Value; null where it is undefined or the slice is too small."),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from btq_assets.backtest.robustness.crises import CRISES
+from btq_assets.backtest.robustness.states import STATES
 from btq_assets.backtest.robustness.tables import ONE_OVER_N, scenario_table
 from btq_assets.contracts import backtest as contracts
 from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check
@@ -49,7 +50,7 @@ def _partition(context: CheckContext) -> CheckOutcome:
         )
     )
     pairs = runs.join(whole, on="run_id", how="full", coalesce=True)
-    n_dimensions = whole.group_by("run_id").len().filter(pl.col("len") != 2).height
+    n_dimensions = whole.group_by("run_id").len().filter(pl.col("len") != len(STATES)).height
     wrong = pairs.filter(
         pl.col("n_days").is_null()
         | pl.col("_n").is_null()
@@ -66,7 +67,7 @@ def _partition(context: CheckContext) -> CheckOutcome:
         for row in wrong.iter_rows(named=True)
     ]
     if n_dimensions:
-        problems.append(f"{n_dimensions} run(s) are not sliced by both market and volatility")
+        problems.append(f"{n_dimensions} run(s) are not sliced by each of {', '.join(STATES)}")
     return _outcome(
         "slices_partition_the_days",
         problems,
@@ -101,7 +102,7 @@ def _label_is_known_before(context: CheckContext) -> CheckOutcome:
 
 
 def _slices_not_hollow(context: CheckContext) -> CheckOutcome:
-    """Another return on the last day moves exactly the two slices that day is in."""
+    """Another return on the last day moves exactly the slices that day is in."""
     equity = context.inputs["equity"]
     is_last = pl.col("ts") == pl.col("ts").max().over("run_id")
     moved = equity.with_columns(
@@ -125,7 +126,7 @@ def _slices_not_hollow(context: CheckContext) -> CheckOutcome:
         .agg(pl.len(), pl.col("change").sum())
     )
     expected = was.with_columns(expected=np.log1p(PLANTED_RETURN) - pl.col("_was"))
-    pairs = expected.join(pl.DataFrame({"dimension": ["market", "volatility"]}), how="cross").join(
+    pairs = expected.join(pl.DataFrame({"dimension": list(STATES)}), how="cross").join(
         change, on=["run_id", "dimension"], how="left"
     )
     wrong = pairs.filter(
@@ -232,8 +233,8 @@ def _costs_bite(context: CheckContext) -> CheckOutcome:
 SCENARIO_CHECKS = (
     frame_check(
         "slices_partition_the_days",
-        "The slices of each run hold every day once, by market and by volatility, and their log "
-        "returns add up to the growth of the run.",
+        "The slices of each run hold every day once, by market, by volatility and by both, and their "
+        "log returns add up to the growth of the run.",
         _partition,
     ),
     frame_check(

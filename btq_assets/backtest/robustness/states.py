@@ -6,6 +6,7 @@ how a state is found (the regimes room) and what the figures of a slice are (`sc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -57,6 +58,48 @@ def known_states(ts: pl.Series, states: pl.DataFrame) -> pl.Series:
     return pl.concat([pl.Series("state", [None], dtype=pl.String), found]).fill_null(UNKNOWN)
 
 
+def state_labels(
+    ts: pl.Series, states: Mapping[str, pl.DataFrame], scope: str
+) -> dict[str, pl.Series]:
+    """Label of each bar by dimension: the one source of states for every table of the room.
+
+    Parameters
+    ----------
+    ts
+        Bar ends, UTC, ascending.
+    states
+        ``market`` → `regimes.market_states`, ``volatility`` → `regimes.volatility_states`; either
+        may be absent.
+    scope
+        Universe whose states label the bars.
+
+    Returns
+    -------
+    dict of polars.Series
+        As `known_states` gives them, by dimension. With both tables also ``market_volatility``,
+        ``"unknown"`` wherever one of the two is.
+    """
+    labels = {
+        dimension: known_states(ts, states[dimension].filter(pl.col("scope") == scope))
+        for dimension in STATES
+        if dimension in states
+    }
+    if len(labels) == 2:
+        labels[COMBINED] = combined_labels(labels["market"], labels["volatility"])
+    return labels
+
+
+def combined_labels(market: pl.Series, volatility: pl.Series) -> pl.Series:
+    """Both labels of each bar as one; ``"unknown"`` wherever one of the two is."""
+    known = (pl.col("market") != UNKNOWN) & (pl.col("volatility") != UNKNOWN)
+    name = pl.concat_str("market", pl.lit("_"), "volatility", pl.lit("_volatility"))
+    return (
+        pl.DataFrame({"market": market, "volatility": volatility})
+        .select(pl.when(known).then(name).otherwise(pl.lit(UNKNOWN)).alias("state"))
+        .to_series()
+    )
+
+
 def sliced(
     dimension: str, net_returns: np.ndarray, labels: pl.Series
 ) -> list[tuple[ScenarioResult, float]]:
@@ -65,7 +108,7 @@ def sliced(
     Parameters
     ----------
     dimension
-        ``market`` or ``volatility``.
+        ``market``, ``volatility`` or ``market_volatility``.
     net_returns
         Simple net returns of the bars; NaN at the first.
     labels
@@ -84,7 +127,7 @@ def sliced(
     for state in (*STATES[dimension], UNKNOWN):
         days = (labels == state).to_numpy()
         growth = float(logs[days & known].sum())
-        meaning = f"{dimension} state known at the bar before: {state}"
+        meaning = f"{dimension.replace('_', ' and ')} state known at the bar before: {state}"
         found.append(
             (
                 slice_result(state, net_returns, days, meaning),

@@ -45,7 +45,7 @@ _SLICE_FIGURES = (
 def scenario_table(
     equity: pl.DataFrame, market_states: pl.DataFrame, volatility_states: pl.DataFrame, scope: str
 ) -> pl.DataFrame:
-    """Rows of `backtest.scenarios`: every run sliced by both kinds of state.
+    """Rows of `backtest.scenarios`: every run sliced by each kind of state and by both at once.
 
     Parameters
     ----------
@@ -57,16 +57,13 @@ def scenario_table(
         Universe whose states label the days of every run, the benchmark's included.
     """
     tables = {"market": market_states, "volatility": volatility_states}
-    labels = {
-        dimension: table.filter(pl.col("scope") == scope) for dimension, table in tables.items()
-    }
     rows = []
     for (run_id, strategy), path in equity.sort("ts").group_by(
         "run_id", "strategy", maintain_order=True
     ):
         returns = path["net_return"].fill_null(np.nan).to_numpy()
-        for dimension, table in labels.items():
-            known = states.known_states(path["ts"], table)
+        labels = states.state_labels(path["ts"], tables, scope)
+        for dimension, known in labels.items():
             for found, growth in states.sliced(dimension, returns, known):
                 rows.append(
                     {

@@ -51,16 +51,12 @@ def inputs(close_only_bars) -> dict[str, pl.DataFrame]:
         ]
         tables[table] = pl.DataFrame(rows, schema=portfolio.TARGETS_RANK.schema, orient="row")
     sessions = close_only_bars["ts"].unique().sort()
-    tables["states"] = pl.DataFrame(
-        {
-            "scope": "test",
-            "ts": sessions,
-            "state": ["calm" if number % 7 else "turbulent" for number in range(len(sessions))],
-            "trend": [
-                ("bull", "bear", "sideways")[number // 100 % 3] for number in range(len(sessions))
-            ],
-        }
-    )
+    words = {
+        "market_states": [("bull", "bear", "sideways")[k // 100 % 3] for k in range(len(sessions))],
+        "volatility_states": ["high" if k % 7 < 2 else "normal" for k in range(len(sessions))],
+    }
+    for name, state in words.items():
+        tables[name] = pl.DataFrame({"scope": "test", "ts": sessions, "state": state})
     return tables
 
 
@@ -133,18 +129,22 @@ def test_every_edge_moves_equity(settings, inputs, edge, monkeypatch):
     assert changed == set(ALL_NAMES if edge == "bars" else NAMES[edge])
 
 
-def test_states_move_the_slices_by_regime_and_nothing_else(settings, inputs, monkeypatch):
+@pytest.mark.parametrize(
+    ("edge", "dimension"), [("market_states", "market"), ("volatility_states", "volatility")]
+)
+def test_states_move_the_slices_by_state_and_nothing_else(
+    settings, inputs, monkeypatch, edge, dimension
+):
     monkeypatch.setattr("btq_assets.plots.lines", lambda *_, **__: b"")
     before = strategies.compute(step(settings), **inputs).frames
-    turned = inputs["states"].with_columns(
-        state=pl.lit("turbulent"), trend=pl.col("trend").reverse()
-    )
-    after = strategies.compute(step(settings), **(inputs | {"states": turned})).frames
+    turned = inputs[edge].with_columns(pl.col("state").reverse())
+    after = strategies.compute(step(settings), **(inputs | {edge: turned})).frames
     for table, frame in before.items():
         assert frame.equals(after[table]) == (table != contracts.SLICES.table), table
-    by_regime = pl.col("dimension").is_in(("volatility_state", "trend"))
+    by_state = pl.col("dimension").is_in((dimension, "market_volatility"))
     own, other = before[contracts.SLICES.table], after[contracts.SLICES.table]
-    assert own.filter(~by_regime).equals(other.filter(~by_regime))
+    assert own.filter(~by_state).equals(other.filter(~by_state))
+    assert set(own.filter(by_state)["dimension"]) == {dimension, "market_volatility"}
 
 
 @pytest.fixture

@@ -131,11 +131,63 @@ def test_slices_of_every_run_add_up_to_the_run(outputs, inputs):
         .agg(pl.col("n_days").sum())
         .join(n_returns, on="run_id")
     )
-    assert whole.height == 2 * inputs["runs"].height
+    assert whole.height == 3 * inputs["runs"].height
     assert (whole["n_days"] == whole["n"]).all()
     few = table.filter((pl.col("n_days") > 0) & (pl.col("n_days") < 60))
     assert few["note"].str.starts_with("too few days").all()
     assert few["sharpe"].null_count() == few.height > 0
+
+
+def test_both_tables_of_slices_agree_on_the_days_of_a_state(inputs, settings):
+    """`backtest.slices` and `backtest.scenarios`: the same names, days and volatility."""
+    done = run_strategies(
+        inputs["bars"],
+        union_of_targets({name: inputs[name] for name in TARGETS}),
+        settings,
+        baselines=("one_over_n",),
+        states={
+            k.removesuffix("_states"): inputs[k] for k in ("market_states", "volatility_states")
+        },
+    )
+    scenarios_of = tables.scenario_table(
+        done.equity, inputs["market_states"], inputs["volatility_states"], "test"
+    ).rename({"scenario": "slice"})
+    cut = done.slices.filter(
+        pl.col("dimension").is_in(list(contracts.DAY_STATES)), metric="annual_volatility"
+    )
+    keys = ["run_id", "dimension", "slice"]
+    both = cut.join(scenarios_of, on=keys, how="inner")
+    assert both.height == cut.height
+    assert (both["n"] == both["n_days"]).all()
+    missing = scenarios_of.join(cut, on=keys, how="anti")
+    traded = missing.filter(pl.col("strategy") != "sp500_price_index")
+    assert traded["n_days"].sum() == 0  # a state without days has no row of slices
+    known = both.drop_nulls("value")
+    assert known.height > 20
+    assert (known["value"] - known["annual_volatility"]).abs().max() < 1e-12
+    assert both.filter(pl.col("value").is_null())["annual_volatility"].null_count() == (
+        both.height - known.height
+    )
+
+
+def test_days_of_both_states_at_once_are_in_both(outputs):
+    """Days of bull_high_volatility and so on, summed over one state, are those of the other."""
+    table = outputs[scenarios.name][2][contracts.SCENARIOS.table]
+    days = {
+        (row["run_id"], row["dimension"], row["scenario"]): row["n_days"]
+        for row in table.iter_rows(named=True)
+    }
+    for run_id in table["run_id"].unique():
+        for market in contracts.DAY_STATES["market"]:
+            parts = sum(
+                days[run_id, "market_volatility", f"{market}_{level}_volatility"]
+                for level in contracts.DAY_STATES["volatility"]
+            )
+            assert parts == days[run_id, "market", market]  # both tables begin on the same day
+    assert (
+        table.filter(dimension="market_volatility", scenario="bull_high_volatility")["n_days"].min()
+        > 0
+    )
 
 
 def test_crises_the_data_cover_are_counted_and_the_others_listed(outputs):
@@ -293,6 +345,7 @@ def test_every_edge_moves_the_slices(settings, inputs, outputs, edge):
     both = table.join(again, on=keys, suffix="_again")
     moved = both.filter(pl.col("log_growth") != pl.col("log_growth_again"))
     wanted = {"equity": {"market", "volatility"}}.get(edge, {edge.removesuffix("_states")})
+    wanted |= {"market_volatility"}  # both states at once: moved by either
     assert set(moved["dimension"]) == wanted
 
 

@@ -169,3 +169,44 @@ def test_report_names_figures_scenarios_and_definitions():
     for text in ("| sharpe |", "| bull |", "trailing 126-session", "commission 10 bps"):
         assert text in report
     assert "nan" not in report
+
+
+def test_market_and_volatility_at_once_are_the_days_in_both():
+    """300 rising calm days, 300 falling wild ones, 300 flat calm ones, each label a day late."""
+    data, _ = long_path()
+    tester = AdvancedBacktester(lambda history: 1.0, data, 1_000, 0.0, decide="day")
+    results = tester.run_scenarios(["regimes", "combined", "bear_market_high_volatility"])
+    days = scenarios.scenario_days(scenarios.market_returns(data["close"].to_numpy()[:, None]))
+    for name in ("bull_low_volatility", "bear_high_volatility", "sideways_normal_volatility"):
+        market, level = name.split("_", 1)
+        assert results[name].n_days == (days[market] & days[level]).sum()
+        assert results[name].definition == f"{market} and {level.replace('_', ' ')} at once"
+    for market in ("bull", "bear", "sideways"):
+        parts = [results[f"{market}_{v}_volatility"].n_days for v in ("low", "normal", "high")]
+        labelled = days["low_volatility"] | days["normal_volatility"] | days["high_volatility"]
+        assert sum(parts) == (days[market] & labelled).sum()
+        assert results[market].n_days - sum(parts) in (0, 1)  # volatility is known a day later
+    both = results["bear_high_volatility"]
+    own = tester.run().equity["net_return"].to_numpy()[days["bear"] & days["high_volatility"]]
+    assert both.n_days == own.size > 200
+    assert both.metrics["annual_volatility"] == pytest.approx(own.std(ddof=1) * 252**0.5)
+    assert both.metrics["annual_return"] < -0.2
+    assert results["bear_market_high_volatility"] == both
+    few = [result for result in results.values() if 0 < result.n_days < 60]
+    assert few, "some pair is rare"
+    assert all(r.metrics == {} and r.note.startswith("too few days") for r in few)
+
+
+def test_both_states_at_once_come_from_the_tables_where_there_are_some():
+    """Volatility of the table, trend of the data: each dimension has one source, and says which."""
+    data, _ = long_path()
+    levels = pl.DataFrame({"ts": data["ts"], "state": ["low"] * 450 + ["high"] * 450})
+    tester = AdvancedBacktester(lambda history: 1.0, data, volatility_states=levels)
+    results = tester.run_scenarios(["regimes", "bear_low_volatility", "bear_high_volatility"])
+    assert results["high_volatility"].n_days == 449  # the label of a bar counts from the next on
+    assert results["high_volatility"].definition.startswith("volatility state of the regimes room")
+    assert results["bear_low_volatility"].n_days + results["bear_high_volatility"].n_days == (
+        results["bear"].n_days
+    )
+    with pytest.raises(BacktestError, match="unknown scenario"):
+        tester.run_scenarios(["volatile_high_volatility"])

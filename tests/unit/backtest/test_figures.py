@@ -41,16 +41,18 @@ def make_targets(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.fixture
-def states(bars) -> pl.DataFrame:
+def states(bars) -> dict[str, pl.DataFrame]:
     ts = bars["ts"].unique().sort()
-    return pl.DataFrame(
-        {
-            "scope": "test",
-            "ts": ts,
-            "state": ["turbulent" if k % 4 == 0 else "calm" for k in range(len(ts))],
-            "trend": [("bull", "bear", "sideways")[k // 120 % 3] for k in range(len(ts))],
-        }
-    ).filter(pl.col("ts") > ts[20])
+    words = {
+        "market": [("bull", "bear", "sideways")[k // 120 % 3] for k in range(len(ts))],
+        "volatility": ["high" if k % 4 == 0 else "low" for k in range(len(ts))],
+    }
+    return {
+        dimension: pl.DataFrame({"scope": "test", "ts": ts, "state": state}).filter(
+            pl.col("ts") > ts[20]
+        )
+        for dimension, state in words.items()
+    }
 
 
 @pytest.fixture
@@ -195,9 +197,14 @@ def test_without_volume_there_is_no_capacity_and_a_reason(close_only_bars, setti
 def test_a_day_belongs_to_the_regime_known_the_day_before(bars, states):
     ts = bars["ts"].unique().sort()
     labels = slices.day_labels(ts, states, "test")
-    known = dict(states.select("ts", "state").rows())
-    for position in (0, 20, 21, 22, 150):
-        assert labels["volatility_state"][position] == known.get(ts[position], "unknown")
+    for dimension in ("market", "volatility"):
+        known = dict(states[dimension].select("ts", "state").rows())
+        for position in (0, 20, 21, 22, 150):
+            assert labels[dimension][position] == known.get(ts[position], "unknown")
+    # bars 24 and 123 are high and low, in the first and the second stretch of 120 bars
+    assert labels["market_volatility"][24] == "bull_high_volatility"
+    assert labels["market_volatility"][123] == "bear_low_volatility"
+    assert labels["market_volatility"][20] == "unknown"
     assert len(labels["year"]) == len(ts) - 1
     assert labels["month"][0] == ts[1].strftime("%Y-%m")
 
@@ -242,7 +249,8 @@ def test_short_slices_say_so(done):
 
 def answer(group, done: BacktestTables, states, settings, **changed: pl.DataFrame):
     frames = done.by_table() | {f"backtest.{name}": frame for name, frame in changed.items()}
-    context = CheckContext(frames=frames, inputs={"states": states}, config=settings)
+    inputs = {f"{dimension}_states": table for dimension, table in states.items()}
+    context = CheckContext(frames=frames, inputs=inputs, config=settings)
     (found,) = group.answer(context)
     return found
 
@@ -307,7 +315,7 @@ def test_round_trips_check_fails_on_lost_trips(done, states, settings):
 
 
 @pytest.mark.parametrize(
-    "dimension", ["year", "month", "calendar_month", "trend", "volatility_state"]
+    "dimension", ["year", "month", "calendar_month", "market", "volatility", "market_volatility"]
 )
 def test_slices_check_fails_on_lost_days(dimension, done, states, settings):
     group = figures_checks.SLICES_ADD_UP
