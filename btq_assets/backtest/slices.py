@@ -114,15 +114,8 @@ def day_labels(
         "month": days.dt.strftime("%Y-%m"),
         "calendar_month": days.dt.strftime("%m"),
     }
-    if states is not None:
-        known = pl.DataFrame({"ts": ts}).join(
-            states.filter(pl.col("scope") == scope).select("ts", "state", "trend"),
-            on="ts",
-            how="left",
-            maintain_order="left",
-        )
-        for dimension, column in (("volatility_state", "state"), ("trend", "trend")):
-            labels[dimension] = known[column].fill_null(UNKNOWN)[:-1]
+    for dimension, known in state_labels(ts, states or {}, scope).items():
+        labels[dimension] = known[1:]
     return labels
 
 

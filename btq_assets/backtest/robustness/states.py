@@ -12,16 +12,12 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from btq_assets.backtest.scenarios import ScenarioResult, slice_result
+from btq_assets.backtest.scenarios import UNKNOWN, ScenarioResult, slice_result
+from btq_assets.contracts.backtest import DAY_STATES as STATES
 from btq_assets.timeline import asof_join
 
-UNKNOWN = "unknown"
-
-#: States by dimension, in the order of `regimes.market_states` and `regimes.volatility_states`.
-STATES: dict[str, tuple[str, ...]] = {
-    "market": ("bull", "bear", "sideways", "volatile"),
-    "volatility": ("low", "normal", "high"),
-}
+#: Dimension of both kinds of state at once.
+COMBINED = "market_volatility"
 
 #: A state older than this says nothing about the day.
 MAX_AGE = timedelta(days=10)
