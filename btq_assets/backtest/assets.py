@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from btq_assets.backtest import attribution_checks, checks, figures_checks
+from btq_assets.backtest import attribution_checks, checks, figures_checks, unfilled_checks
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import backtest as contracts
 from btq_assets.contracts import core, evidence, portfolio, regimes
@@ -29,6 +29,7 @@ SHOWN_METRICS = (
         contracts.RUNS,
         contracts.EQUITY,
         contracts.TRADES,
+        contracts.UNFILLED_ORDERS,
         contracts.POSITIONS,
         contracts.METRICS,
         contracts.COMPARISONS,
@@ -48,7 +49,7 @@ SHOWN_METRICS = (
     },
     config=("backtest", "trading", "portfolio.max_gross_exposure", "universe", "models.seeds"),
     code=("btq_assets.backtest", "btq_assets.engine", "btq_assets.evidence"),
-    checks=(*checks.ALL, *figures_checks.ALL),
+    checks=(*checks.ALL, *figures_checks.ALL, unfilled_checks.ORDERS_ADD_UP),
     group="backtest",
 )
 def strategies(
@@ -100,6 +101,7 @@ def strategies(
             "summary": summary(done.metrics, done.runs),
             "n_runs": done.runs.height,
             "n_fills": done.trades.height,
+            "n_unfilled_orders": done.unfilled_orders.height,
             "n_rejected_orders": int(done.runs["n_rejected_orders"].sum()),
             "identity_error": max(done.runs["identity_error"].to_list()),
             "significantly_above_one_over_n": _above(done.comparisons, done.runs),

@@ -25,6 +25,7 @@ from btq_assets.backtest.tables import (
     stack,
     trade_rows,
     trip_rows,
+    unfilled_rows,
 )
 from btq_assets.contracts import backtest as contracts
 from btq_assets.engine.costs import CostModel, half_spread_by_era
@@ -63,6 +64,7 @@ class BacktestTables:
     runs: pl.DataFrame
     equity: pl.DataFrame
     trades: pl.DataFrame
+    unfilled_orders: pl.DataFrame
     positions: pl.DataFrame
     metrics: pl.DataFrame
     comparisons: pl.DataFrame
@@ -76,6 +78,7 @@ class BacktestTables:
             contracts.RUNS.table: self.runs,
             contracts.EQUITY.table: self.equity,
             contracts.TRADES.table: self.trades,
+            contracts.UNFILLED_ORDERS.table: self.unfilled_orders,
             contracts.POSITIONS.table: self.positions,
             contracts.METRICS.table: self.metrics,
             contracts.COMPARISONS.table: self.comparisons,
@@ -123,6 +126,7 @@ def run_strategies(
         No targets, targets of another universe, or weights that do not fit the bars.
     """
     from btq_assets.engine.round_trips import round_trips
+    from btq_assets.engine.unfilled import unfilled_orders
 
     universe = config.universe.main
     if targets.is_empty():
@@ -134,7 +138,7 @@ def run_strategies(
     market = Market.from_bars(bars, universe).since(first_ts)
     costs = costs_of(market, config)
     digest = market.digest()
-    runs = []
+    runs, unfilled = [], []
     for strategy in sorted(targets["strategy"].unique().to_list()):
         own = targets.filter(pl.col("strategy") == strategy)
         weights = market.weights(own, strategy)
@@ -155,6 +159,8 @@ def run_strategies(
                 else (),
             )
         )
+        missed = unfilled_orders(simulation, weights, market.fill_prices)
+        unfilled.append(unfilled_rows(runs[-1], missed))
     benchmark = _benchmark_run(bars, market, config, code_version)
     shown = (*runs, benchmark) if benchmark else tuple(runs)
     traded = [run for run in shown if run.role != "benchmark"]
@@ -165,6 +171,7 @@ def run_strategies(
         runs=stack(contracts.RUNS, [runs_row(run, config) for run in shown]),
         equity=stack(contracts.EQUITY, [equity_rows(run) for run in shown]),
         trades=stack(contracts.TRADES, [trade_rows(run) for run in traded]),
+        unfilled_orders=stack(contracts.UNFILLED_ORDERS, unfilled),
         positions=stack(contracts.POSITIONS, [position_rows(run) for run in traded]),
         metrics=stack(contracts.METRICS, [figures.metric_rows(shown, trips, config.backtest)]),
         comparisons=stack(

@@ -92,6 +92,32 @@ def trade_rows(run: Run) -> pl.DataFrame:
     )
 
 
+def unfilled_rows(run: Run, missed: np.ndarray) -> pl.DataFrame:
+    """Rows of `backtest.unfilled_orders` of one run, out of `engine.unfilled.unfilled_orders`."""
+    from btq_assets.engine.unfilled import REASONS as WHY
+
+    ts = run.market.ts
+    names = np.array(run.market.symbols, dtype=object)
+    return pl.DataFrame(
+        {
+            "symbol": pl.Series(names[missed["asset"]].tolist(), dtype=pl.String),
+            "decided_at": ts.gather(missed["decided_bar"]),
+            "ended_at": ts.gather(missed["bar"]),
+            "horizon_at": ts.gather(missed["until_bar"]),
+            "wanted_shares": missed["wanted"],
+            "filled_shares": missed["filled"],
+            "unfilled_shares": missed["wanted"] - missed["filled"],
+            "reason": pl.Series(
+                np.array(WHY, dtype=object)[missed["reason"]].tolist(), dtype=pl.String
+            ),
+        }
+    ).with_columns(
+        pl.col("wanted_shares", "unfilled_shares").fill_nan(None),
+        run_id=pl.lit(run.run_id),
+        strategy=pl.lit(run.strategy),
+    )
+
+
 def position_rows(run: Run) -> pl.DataFrame:
     """Holdings after each bar with a fill and at the last bar; a position just closed has a 0."""
     simulation = run.simulation

@@ -104,6 +104,35 @@ TRADES = TableContract(
     key=("run_id", "symbol", "filled_at"),
 )
 
+UNFILLED_ORDERS = TableContract(
+    layer="backtest",
+    name="unfilled_orders",
+    description="Orders of each run that were not, or not wholly, filled. What the bar after the decision leaves of an order is dropped; an order decided on the last bar is none.",
+    columns=(
+        RUN_ID,
+        STRATEGY,
+        SYMBOL,
+        stamp("decided_at", "Bar whose data the decision read."),
+        stamp("ended_at", "Bar at which it was filled in part, or could have been."),
+        stamp(
+            "horizon_at",
+            "Next decision of the run, or its last bar: until its close the shares are missed.",
+        ),
+        number(
+            "wanted_shares",
+            "Signed number of (adjusted) shares ordered; null where a missing price left the order without a size.",
+        ),
+        number("filled_shares", "Signed number filled; 0 where nothing was.", nullable=False),
+        number("unfilled_shares", "Wanted less filled; null where wanted is."),
+        text(
+            "reason",
+            "no_price, cash (buys scaled or refused for want of cash), or cost (a sale that would have cost more than it brought).",
+            allowed=("no_price", "cash", "cost"),
+        ),
+    ),
+    key=("run_id", "symbol", "decided_at"),
+)
+
 POSITIONS = TableContract(
     layer="backtest",
     name="positions",

@@ -12,7 +12,12 @@ from btq_assets.warehouse import Step, TableOutput, table_asset
 
 @table_asset(
     outputs=(contracts.TRANSACTION_COSTS,),
-    inputs={"trades": backtest.TRADES, "runs": backtest.RUNS, "bars": core.BARS_1D},
+    inputs={
+        "trades": backtest.TRADES,
+        "unfilled": backtest.UNFILLED_ORDERS,
+        "runs": backtest.RUNS,
+        "bars": core.BARS_1D,
+    },
     code=(
         "btq_assets.execution.cost_analysis",
         "btq_assets.execution.shortfall",
@@ -22,20 +27,25 @@ from btq_assets.warehouse import Step, TableOutput, table_asset
     group="execution",
 )
 def transaction_costs(
-    step: Step, trades: pl.DataFrame, runs: pl.DataFrame, bars: pl.DataFrame
+    step: Step,
+    trades: pl.DataFrame,
+    unfilled: pl.DataFrame,
+    runs: pl.DataFrame,
+    bars: pl.DataFrame,
 ) -> TableOutput:
-    """Implementation shortfall of every fill, split into waiting, spread, impact and commission."""
+    """Implementation shortfall of every order: waiting, spread, impact, commission, opportunity."""
     from btq_assets.execution import cost_analysis
 
-    costs = cost_analysis.transaction_costs(trades, runs, bars)
+    costs = cost_analysis.transaction_costs(trades, runs, bars, unfilled)
     summary = cost_analysis.by_strategy(costs)
     unknown = costs["unknown"].value_counts(sort=True).head(1)["unknown"].to_list()
     return TableOutput(
         costs,
         metadata={
             "summary": summary,
-            "n_fills": costs.height,
-            "n_settlements_left_out": trades.height - costs.height,
+            "n_fills": int((costs["shares"] != 0).sum()),
+            "n_orders_without_fill": int((costs["shares"] == 0).sum()),
+            "n_settlements_left_out": int((trades["reason"] != "rebalance").sum()),
             "unknown": unknown[0] if unknown else "",
         },
         plots=_plots(costs, summary),
@@ -55,7 +65,7 @@ def _plots(costs: pl.DataFrame, summary: pl.DataFrame) -> dict[str, bytes]:
             f"{part.capitalize()}, fills of the backtests",
             "bps of value traded",
         )
-        for part in ("shortfall", "waiting", "spread", "commission", "impact")
+        for part in ("shortfall", "waiting", "spread", "commission", "impact", "opportunity")
         if summary[f"{part}_bps"].null_count() < summary.height
     }
     known = costs["shortfall_bps"].drop_nulls()
@@ -64,7 +74,7 @@ def _plots(costs: pl.DataFrame, summary: pl.DataFrame) -> dict[str, bytes]:
             known.clip(-1_000, 1_000), "Shortfall of one fill, cut at ±1,000", "bps"
         )
     by_year = (
-        costs.filter(pl.col("shortfall_cost").is_not_null())
+        costs.filter(pl.col("shortfall_cost").is_not_null() & (pl.col("shares") != 0))
         .group_by(year=pl.col("filled_at").dt.year())
         .agg(
             explicit=1e4

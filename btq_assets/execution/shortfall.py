@@ -22,8 +22,14 @@ Belongs here: arithmetic on arrays. Does not belong here: tables (`cost_analysis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from btq_assets.engine.order_simulation import OrderSimulation
+
+_CHARGED = ("commission", "spread", "slippage", "impact", "fx", "liquidation")
 
 
 class ShortfallError(ValueError):
@@ -175,3 +181,51 @@ def of_order(
         bps=1e4 * total / (abs(wanted) * decision_price),
         vwap_cost=filled * (mean - market_vwap) + spread + impact,
     )
+
+
+def of_orders(
+    done: OrderSimulation,
+    decision_price: np.ndarray,
+    arrival_price: np.ndarray,
+    last_price: np.ndarray,
+) -> list[Shortfall]:
+    """Shortfall of every order of an event run, what its limits left unfilled included.
+
+    Parameters
+    ----------
+    done
+        Finished run of `engine.simulate_orders`, in one currency and one share a contract.
+    decision_price, arrival_price
+        ``float64[M]``, positive: prices at the decision and at the arrival of each order.
+    last_price
+        ``float64[M]``: the close at the end of the horizon over which it was to be done.
+
+    Raises
+    ------
+    ShortfallError
+        Arrays of another length, contracts or currencies; and as in `of_order`.
+    """
+    m = done.orders.size
+    sizes = {np.size(given) for given in (decision_price, arrival_price, last_price)}
+    if sizes != {m}:
+        raise ShortfallError(f"prices of {sorted(sizes)} orders, the run has {m}")
+    if np.any(done.multiplier != 1.0) or np.any(done.fills["fx_rate"] != 1.0):
+        raise ShortfallError("contracts or currencies other than one: convert shares and prices")
+    found = []
+    for number in range(m):
+        own = done.fills[done.fills["order"] == number]
+        cost = {name: float(np.nansum(own[name])) for name in own.dtype.names if name in _CHARGED}
+        found.append(
+            of_order(
+                float(done.orders["quantity"][number]),
+                float(decision_price[number]),
+                float(arrival_price[number]),
+                own["shares"],
+                own["price"],
+                spread=cost["spread"],
+                impact=cost["impact"] + cost["slippage"],
+                commission=cost["commission"] + cost["fx"] + cost["liquidation"],
+                last_price=float(last_price[number]),
+            )
+        )
+    return found

@@ -42,6 +42,7 @@ def inputs(request, bars, close_only_bars):
     ).by_table()
     return {
         "trades": done[backtest.TRADES.table],
+        "unfilled": done[backtest.UNFILLED_ORDERS.table],
         "runs": done[backtest.RUNS.table],
         "bars": market,
     }
@@ -75,16 +76,22 @@ def test_the_engine_s_fills_are_analysed_checked_and_drawn(inputs):
     assert ("impact of each strategy" in output.plots) == opens
     if opens:
         assert frame["timing_cost"].abs().max() == 0.0
-    assert "opportunity" in output.metadata["unknown"]
+    assert "opportunity" not in output.metadata["unknown"]
+    # the costs of buying with all cash leave something unfilled, and nothing of it is unknown
+    assert frame["opportunity_cost"].null_count() == 0
+    missed = frame.filter(pl.col("unfilled_shares") != 0)
+    assert missed.height == inputs["unfilled"].height > 10
+    assert (missed["opportunity_cost"] != 0).any()
     summary = output.metadata["summary"]
     assert set(summary["strategy"]) == {"one_over_n", "ridge"}
 
 
-@pytest.mark.parametrize("edge", ["trades", "runs", "bars"])
+@pytest.mark.parametrize("edge", ["trades", "unfilled", "runs", "bars"])
 def test_every_edge_matters(inputs, edge):
     before = transaction_costs.compute(step(), **inputs).frames
     moved = {
         "trades": lambda f: f.with_columns(pl.col("spread_cost") + 1.0),
+        "unfilled": lambda f: f.with_columns(pl.col("unfilled_shares") + 1.0),
         "runs": lambda f: f.filter(pl.col("strategy") != "ridge"),
         "bars": lambda f: f.with_columns(pl.col("adj_close") * 1.01),
     }[edge](inputs[edge])
@@ -93,4 +100,8 @@ def test_every_edge_matters(inputs, edge):
             transaction_costs.compute(step(), **(inputs | {edge: moved}))
         return
     after = transaction_costs.compute(step(), **(inputs | {edge: moved})).frames
+    if edge == "unfilled":
+        changed = before["shortfall_cost"] != after["shortfall_cost"]
+        assert changed.sum() == (before["unfilled_shares"] != 0).sum() == moved.height
+        return
     assert (before["shortfall_cost"] != after["shortfall_cost"]).all()

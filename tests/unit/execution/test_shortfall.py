@@ -78,6 +78,10 @@ def test_parts_sum_to_paper_less_real(
     assert parts + done.opportunity == pytest.approx(done.total, abs=1e-9 * scale)
 
 
+#: `backtest.unfilled_orders` where every order was filled.
+ALL_FILLED = backtest.UNFILLED_ORDERS.empty()
+
+
 def runs_of(*universes):
     rows = [{"run_id": f"r{i}", "universe": u} for i, u in enumerate(universes)]
     return pl.DataFrame(rows)
@@ -155,13 +159,13 @@ def test_settlements_are_left_out_and_trades_of_no_run_refused(bars):
         transaction_costs(trades, runs_of("test").with_columns(run_id=pl.lit("x")), bars)
 
 
-def context(frame, trades, bars):
-    inputs = {"trades": trades, "runs": runs_of("test"), "bars": bars}
+def context(frame, trades, bars, unfilled=ALL_FILLED):
+    inputs = {"trades": trades, "unfilled": unfilled, "runs": runs_of("test"), "bars": bars}
     return CheckContext({contracts.TRANSACTION_COSTS.table: frame}, inputs, None)
 
 
-def answers(frame, trades, bars):
-    found = context(frame, trades, bars)
+def answers(frame, trades, bars, unfilled=ALL_FILLED):
+    found = context(frame, trades, bars, unfilled)
     return {a.name: a.passed for group in checks.ALL for a in group.answer(found)}
 
 
@@ -177,14 +181,14 @@ def answers(frame, trades, bars):
 )
 def test_the_identity_check_refuses_what_does_not_add_up(bars, spoil):
     trades = trades_of(bars, ("S00", 5, 6, 100.0, 50.3), ("S01", 8, 9, -10.0, 51.0))
-    good = transaction_costs(trades, runs_of("test"), bars)
+    good = transaction_costs(trades, runs_of("test"), bars, ALL_FILLED)
     assert answers(good, trades, bars) == {"parts_sum_to_shortfall": True, "not_hollow": True}
     assert not answers(spoil(good), trades, bars)["parts_sum_to_shortfall"]
 
 
 def test_the_hollow_check_refuses_costs_that_no_price_moves(bars, monkeypatch):
     trades = trades_of(bars, ("S00", 5, 6, 100.0, 50.3))
-    good = transaction_costs(trades, runs_of("test"), bars)
+    good = transaction_costs(trades, runs_of("test"), bars, ALL_FILLED)
     monkeypatch.setattr(checks, "transaction_costs", lambda *_: good)
     assert not answers(good, trades, bars)["not_hollow"]
     unpriced = good.with_columns(decision_price=pl.lit(None, pl.Float64))
