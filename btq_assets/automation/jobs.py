@@ -16,10 +16,11 @@ JOB_GROUPS: dict[str, tuple[str, ...]] = {
     "backtest": ("portfolio", "backtest", "execution"),
     "risk": ("evidence", "risk", "mart", "report"),
     "controls": ("controls",),
+    "controls_deep": ("controls_deep",),
 }
 
 #: Groups that take too long for every run; they have jobs of their own.
-APART = ("controls",)
+APART = ("controls", "controls_deep")
 
 DESCRIPTIONS = {
     "research": "Everything from source to published report, re-using what is unchanged.",
@@ -29,6 +30,7 @@ DESCRIPTIONS = {
     "backtest": "Target weights, backtests and what trading cost.",
     "risk": "Evidence, risk, marts and the report.",
     "controls": "Models on null markets, planted edges and leaks; the sensitivity surface.",
+    "controls_deep": "The controls with a deep model; as many markets as the configuration says.",
 }
 
 #: Dagster's own step events go to the UI; the console keeps to one line a table.

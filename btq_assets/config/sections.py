@@ -291,6 +291,12 @@ class BacktestSection(Section):
     stress_universe_share: float = Field(
         0.2, gt=0, lt=1, description="Share of the symbols left out in each draw."
     )
+    deep_control_seeds: int = Field(
+        100,
+        ge=1,
+        le=1_000,
+        description="Planted edges of the job `controls_deep`; twice as many nulls, a fifth as many leaks.",
+    )
     seed: int = Field(12_345, ge=0)
 
     @field_validator("stress_cost_bps", "stress_delay_bars")

@@ -1,6 +1,8 @@
-"""The controls and the sensitivity surface in the asset graph; job `controls`, not `research`."""
+"""The controls and the sensitivity surface in the asset graph; in jobs of their own."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -13,6 +15,9 @@ from btq_assets.contracts.checks import (
     frame_check,
 )
 from btq_assets.warehouse import Step, TableOutput, table_asset
+
+if TYPE_CHECKING:
+    from btq_assets.backtest.controls.settings import ControlSettings
 
 _CODE = (
     "btq_assets.backtest",
@@ -74,21 +79,44 @@ CONTROL_CHECKS: tuple[CheckGroup, ...] = (
 )
 def controls(step: Step, bars: pl.DataFrame) -> TableOutput:
     """Ridge and LightGBM along the whole path on null markets, planted edges and leaks."""
+    from btq_assets.backtest.controls.settings import MODELS, ControlSettings
+
+    return _on_control_markets(step, bars, ControlSettings(), MODELS)
+
+
+@table_asset(
+    outputs=(contracts.CONTROLS_DEEP,),
+    inputs={"bars": core.BARS_1D},
+    config=("backtest", "trading", "portfolio.max_gross_exposure", "universe"),
+    code=_CODE,
+    checks=CONTROL_CHECKS,
+    group="controls_deep",
+)
+def controls_deep(step: Step, bars: pl.DataFrame) -> TableOutput:
+    """A small Transformer-GNN on the markets of the controls; as many as the configuration says."""
+    from btq_assets.backtest.controls.settings import DEEP_MODELS, ControlSettings
+
+    size = ControlSettings.of_size(step.config.backtest.deep_control_seeds)
+    return _on_control_markets(step, bars, size, DEEP_MODELS)
+
+
+def _on_control_markets(
+    step: Step, bars: pl.DataFrame, settings: ControlSettings, models: tuple[str, ...]
+) -> TableOutput:
     from btq_assets import plots
     from btq_assets.backtest.controls.answers import controls_table
     from btq_assets.backtest.controls.markets import ControlBase
-    from btq_assets.backtest.controls.settings import ControlSettings
 
     def told(control: str, seed: int, done: int, total: int) -> None:
         if done % 20 == 0 or done == total:
             step.log(f"controls: {done} of {total} markets, the last one {control} {seed}")
 
-    settings = ControlSettings()
     base = ControlBase.from_bars(bars, step.config.universe.main, settings.n_sessions)
     table, trials = controls_table(
         base,
         step.config,
         settings,
+        models=models,
         code_version=step.code_version,
         run_id=step.run_id,
         recorded_at=step.now,

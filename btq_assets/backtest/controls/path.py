@@ -64,6 +64,7 @@ def small_models() -> dict[str, Callable[[str, int], Forecaster]]:
     """The models of the controls, small enough for hundreds of fits; by name."""
     from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
     from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
+    from btq_assets.models.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 
     def ridge(variant: str, seed: int) -> Forecaster:
         return RidgeForecaster(RidgeSpec(variant=variant, seed=seed))
@@ -80,7 +81,12 @@ def small_models() -> dict[str, Callable[[str, int], Forecaster]]:
         )
         return LightGBMForecaster(spec)
 
-    return {"ridge": ridge, "lightgbm": lightgbm}
+    def transformer_gnn(variant: str, seed: int) -> Forecaster:
+        return TransformerGNNForecaster(
+            TransformerGNNSpec(variant=variant, seed=seed, lookback_sessions=10)
+        )
+
+    return {"ridge": ridge, "lightgbm": lightgbm, "transformer_gnn": transformer_gnn}
 
 
 def control_panel(market: ControlMarket, config: TradingConfig) -> pl.DataFrame:

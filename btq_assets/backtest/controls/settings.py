@@ -21,7 +21,8 @@ NULLS = ("null_dates", "null_assets", "null_phases", "null_bootstrap")
 PLANTED, LEAK = "planted", "leak"
 CONTROLS = (*NULLS, PLANTED, LEAK)
 
-MODELS = ("ridge", "lightgbm")
+#: Models of the job `controls`, and of the job `controls_deep`.
+MODELS, DEEP_MODELS = ("ridge", "lightgbm"), ("transformer_gnn",)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,21 @@ class ControlSettings:
     block_sessions: int = 21
     signal_persistence: float = 0.95
     bootstrap_samples: int = 500
+
+    @classmethod
+    def of_size(cls, planted_seeds: int) -> ControlSettings:
+        """So many planted edges, twice as many nulls and a fifth as many leaks.
+
+        Parameters
+        ----------
+        planted_seeds
+            At least 1; there is a leak at least.
+        """
+        return cls(
+            null_seeds=2 * planted_seeds,
+            planted_seeds=planted_seeds,
+            leak_seeds=max(planted_seeds // 5, 1),
+        )
 
     def config(self, universe: str, last: datetime, given: TradingConfig) -> TradingConfig:
         """Configuration of the path: small models and folds, costs and limits as given."""

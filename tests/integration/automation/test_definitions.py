@@ -50,7 +50,16 @@ def test_jobs_are_those_of_the_design(definitions):
     names = {
         job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")
     }
-    assert names == {"research", "ingest", "features", "train", "backtest", "risk", "controls"}
+    assert names == {
+        "research",
+        "ingest",
+        "features",
+        "train",
+        "backtest",
+        "risk",
+        "controls",
+        "controls_deep",
+    }
 
 
 def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(definitions):
@@ -59,11 +68,15 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
     apart = {key for key in graph.executable_asset_keys if graph.get(key).group_name in jobs.APART}
     assert {key.to_user_string() for key in apart} == {
         "evidence/controls",
+        "evidence/controls_deep",
         "backtest/sensitivity",
     }
     assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys - apart
-    controls = definitions.resolve_job_def("controls")
-    assert controls.asset_layer.executable_asset_keys == apart | {PUBLISHED_KEY}
+    own = {"controls": {"evidence/controls", "backtest/sensitivity"}}
+    own["controls_deep"] = {"evidence/controls_deep"}
+    for name, tables in own.items():
+        made = definitions.resolve_job_def(name).asset_layer.executable_asset_keys - {PUBLISHED_KEY}
+        assert {key.to_user_string() for key in made} == tables
     assert len(research.nodes) <= 65
 
 

@@ -15,12 +15,14 @@ from btq_assets.backtest.controls.answers import (
     null_outcome,
     planted_outcome,
 )
-from btq_assets.backtest.controls.markets import ControlBase
-from btq_assets.backtest.controls.settings import ControlSettings
+from btq_assets.backtest.controls.assets import controls_deep
+from btq_assets.backtest.controls.markets import ControlBase, bars_of, control_market
+from btq_assets.backtest.controls.settings import DEEP_MODELS, MODELS, ControlSettings
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import controls as contracts
 from btq_assets.contracts import evidence
 from btq_assets.contracts.base import cast_to_contract, violations
+from btq_assets.warehouse import Step
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -40,9 +42,11 @@ def base_market(n_returns: int, n_assets: int, seed: int = 3) -> ControlBase:
     return ControlBase("made", tuple(f"S{k:02d}" for k in range(n_assets)), ts, returns)
 
 
-def run(settings: ControlSettings, n_assets: int = 20) -> tuple[pl.DataFrame, pl.DataFrame]:
+def run(
+    settings: ControlSettings, n_assets: int = 20, models: tuple[str, ...] = MODELS
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     base = base_market(settings.n_sessions, n_assets)
-    return controls_table(base, TradingConfig(), settings, recorded_at=NOW)
+    return controls_table(base, TradingConfig(), settings, models=models, recorded_at=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,50 @@ def test_the_same_seeds_give_the_same_rows():
     first, second = run(settings, 8), run(settings, 8)
     assert first[0].equals(second[0])
     assert first[1].equals(second[1])
+
+
+def test_a_deep_model_takes_the_same_path():
+    """An edge no verdict may miss, a leak that shows, and nothing made of one null."""
+    settings = replace(
+        ControlSettings.of_size(1),
+        null_seeds=1,
+        n_sessions=1_300,
+        train_years=2,
+        test_months=24,
+        max_folds=1,
+        planted_sharpe=12.0,
+        bootstrap_samples=100,
+    )
+    table, trials = run(settings, 12, DEEP_MODELS)
+    assert table["model"].unique().to_list() == ["transformer_gnn"]
+    found = dict(table.select("control", "champion").iter_rows())
+    assert found == {"null_dates": False, "planted": True, "leak": True}
+    ic = dict(table.select("control", "rank_ic").iter_rows())
+    assert ic["leak"] > 0.8 > ic["planted"] > 0.1 > abs(ic["null_dates"])
+    assert trials["purpose"].unique().to_list() == ["control"]
+
+
+@pytest.mark.slow
+def test_the_deep_job_runs_as_many_markets_as_the_configuration_says():
+    market = control_market(base_market(2_520, 10), "null_bootstrap", 1, ControlSettings())
+    config = TradingConfig(backtest={"deep_control_seeds": 1}, universe={"main": "made"})
+    step = Step(
+        config=config,
+        run_id="test",
+        now=NOW,
+        log=lambda _: None,
+        code_version="t",
+        data_versions={},
+        read_ledger=lambda contract: contract.empty(),
+        artifacts=None,
+        device="cpu",
+    )
+    made = controls_deep.compute(step, bars=bars_of(market, market.traded))
+    table = made.frames
+    cast = cast_to_contract(table, contracts.CONTROLS_DEEP)
+    assert violations(cast, contracts.CONTROLS_DEEP).is_empty()
+    counted = table["control"].value_counts().sort("control").rows()
+    assert counted == [("leak", 1), ("null_assets", 1), ("null_dates", 1), ("planted", 1)]
 
 
 @pytest.mark.slow
