@@ -1,8 +1,9 @@
 """The live loop on paper: bars in, orders out, and nothing forgotten when it is killed.
 
-Order of reading: `settings`, `journal` (what survives), `feed` and `intake` (which bars count),
-`market` and `targets` (bars, features, forecast, weights), `account` and `broker`, `safety` (what stops
-trading), `recovery` (what a restart does), `loop`, `engine`, `tables`, `assets`, `sensors`.
+Order of reading: `settings`, `journal` (what survives), `feed`, `ticks` and `intake` (which bars and
+ticks count), `market` and `targets` (bars, features, forecast, weights), `account` and `broker`, `safety`
+(what stops trading), `pretrade` and `decisions` (limits, orders), `recovery` (what a restart does),
+`loop`, `engine`, `tables`, `assets`, `sensors`.
 
 No order ever leaves this house: there is no connection to a broker here.
 """
@@ -23,6 +24,7 @@ _PUBLIC = {
     "RealTradingError": "settings",
     "ReplayClock": "feed",
     "ReplayFeed": "feed",
+    "ReplayTickFeed": "ticks",
     "journal_tables": "tables",
 }
 

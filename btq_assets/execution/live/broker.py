@@ -1,7 +1,7 @@
-"""A broker on paper: the engine's fill model over bars, a book of its own that survives a kill.
+"""A broker on paper: the engine's fill model over bars and ticks, a book that survives a kill.
 
-Belongs here: taking orders once, trading them against bars, reporting. Does not belong here: when an
-order trades and what it costs (`engine.fills.execute`), who decides.
+Belongs here: taking orders once, trading them against bars and ticks, reporting. Does not belong
+here: when an order trades and what it costs (`engine.fills.execute`), who decides.
 
 It behaves as a broker elsewhere would: it has its own truth, may be asked again for all it
 reported, knows an order by its client id, and takes the same order or the same bars twice without
@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 
 from btq_assets.engine.codes import EventKind, Reason, Status
-from btq_assets.engine.fills import Bar, FillTerms, LiveOrder, OrderFill, execute
+from btq_assets.engine.fills import (
+    Bar,
+    FillTerms,
+    LiveOrder,
+    OrderFill,
+    Quote,
+    TradeTick,
+    execute,
+)
 from btq_assets.engine.terms import Account, Instruments
 from btq_assets.execution.events import (
     Accepted,
@@ -34,6 +42,7 @@ from btq_assets.execution.events import (
 )
 from btq_assets.execution.live.account import Books
 from btq_assets.execution.live.journal import Journal
+from btq_assets.execution.live.rounds import MarketEvent, last_price, numbered, offered, rounds
 from btq_assets.execution.live.settings import LiveError
 from btq_assets.execution.orders import Blotter
 
@@ -157,12 +166,32 @@ class PaperBroker:
         LiveError
             Bars older than the last ones.
         """
+        return self._trade("bars", time, [bars])
+
+    def trade_ticks(
+        self, until: int, ticks: Iterable[tuple[str, Quote | TradeTick]]
+    ) -> list[Event]:
+        """Open orders against ticks before `until`, in turn; one answer for all of them.
+
+        At one time: sells, then buys, oldest first, as the event engine does; a second tick of a
+        symbol at the same time comes after them. Ticks until a time it has traded before give the
+        same answer and change nothing.
+
+        Raises
+        ------
+        LiveError
+            An earlier time than the last.
+        """
+        return self._trade("ticks", until, rounds(ticks))
+
+    def _trade(
+        self, kind: str, time: int, turns: Iterable[Mapping[str, MarketEvent]]
+    ) -> list[Event]:
         if time == self.traded_until:
             return list(self._last)
         if time < self.traded_until:
-            raise LiveError(f"bars that end at {time} after those of {self.traded_until}")
+            raise LiveError(f"{kind} that end at {time} after those of {self.traded_until}")
         found: list[Event] = []
-        room: dict[str, float] = {}
         books = Books(
             self.books.cash,
             dict(self.books.shares),
@@ -170,18 +199,19 @@ class PaperBroker:
             self.books.initial_margin,
         )
         live = {name: copy(order) for name, order in self._live.items()}
-        for side in (-1, 1):
-            for name, order in live.items():
-                symbol = self.orders[name].terms.symbol
-                bar = bars.get(symbol)
-                if order.side == side and bar is not None:
-                    found += self._attempt(name, order, symbol, bar, books, room)
-        for symbol, bar in bars.items():
-            if not math.isnan(bar.close):
-                books.mark(symbol, bar.close)
+        waiting = [(name, self.orders[name].terms.symbol, order) for name, order in live.items()]
+        for events in turns:
+            if waiting:
+                found += self._round(events, waiting, books)
+                waiting = [one for one in waiting if one[2].is_open]
+            for symbol, event in events.items():
+                price = last_price(event)
+                if not math.isnan(price):
+                    books.mark(symbol, price)
+        found = numbered(found)
         self._answer(
             {
-                "kind": "bars",
+                "kind": kind,
                 "time": time,
                 "books": books.to_record(),
                 "live": {
@@ -198,25 +228,42 @@ class PaperBroker:
         )
         return found
 
+    def _round(
+        self,
+        events: Mapping[str, MarketEvent],
+        waiting: Iterable[tuple[str, str, LiveOrder]],
+        books: Books,
+    ) -> list[Event]:
+        """Orders against what came at one time: sells, then buys, oldest first."""
+        found: list[Event] = []
+        room: dict[tuple[str, int], float] = {}
+        for side in (-1, 1):
+            for name, symbol, order in waiting:
+                event = events.get(symbol)
+                if event is not None and order.side == side and order.is_open:
+                    found += self._attempt(name, order, symbol, event, books, room)
+        return found
+
     def _attempt(
         self,
         name: str,
         order: LiveOrder,
         symbol: str,
-        bar: Bar,
+        bar: MarketEvent,
         books: Books,
-        room: dict[str, float],
+        room: dict[tuple[str, int], float],
     ) -> list[Event]:
-        """One order against one bar, as far as volume and cash go."""
+        """One order against one event, as far as volume and cash go."""
         from btq_assets.engine import fill_kernel
 
-        row = self._terms.table[0]
-        if symbol not in room:
-            room[symbol] = fill_kernel.room(
-                int(EventKind.BAR), bar.volume, float(row["participation"])
-            )
+        kind, shares = offered(bar, order.side)
+        # a quote offers to buyers and sellers apart, a bar or a trade to both together
+        place = symbol, order.side if kind == EventKind.QUOTE else 0
+        if place not in room:
+            row = self._terms.table[0]
+            room[place] = fill_kernel.room(int(kind), shares, float(row["participation"]))
         before = copy(order)
-        fill = execute(order, bar, self._terms, available=room[symbol])
+        fill = execute(order, bar, self._terms, available=room[place])
         short = False
         if fill is not None and not books.covers(symbol, fill.quantity, fill.price, fill.cost):
             short = True
@@ -225,7 +272,7 @@ class PaperBroker:
             fill = execute(order, bar, self._probe, available=most) if most > 0.0 else None
         events: list[Event] = []
         if fill is not None:
-            room[symbol] -= abs(fill.quantity)
+            room[place] -= abs(fill.quantity)
             books.book(symbol, fill.quantity, fill.price, fill.cost)
             events.append(Filled.of(fill, name, f"{name}-{bar.time}", venue="paper"))
         if short and order.is_open:
@@ -240,7 +287,12 @@ class PaperBroker:
         return events
 
     def _affordable(
-        self, order: LiveOrder, bar: Bar, books: Books, symbol: str, fill: OrderFill
+        self,
+        order: LiveOrder,
+        bar: MarketEvent,
+        books: Books,
+        symbol: str,
+        fill: OrderFill,
     ) -> float:
         """Largest quantity whose fill the account covers, by bisection, in whole lots."""
         held = books.shares.get(symbol, 0.0)
@@ -272,7 +324,7 @@ class PaperBroker:
             elif not order.is_open:
                 self._live.pop(event.client_id, None)
         self._reports += events
-        if record["kind"] == "bars":
+        if record["kind"] in ("bars", "ticks"):
             self.traded_until = int(record["time"])
             self._last = list(events)
             self.books.restore(record["books"])

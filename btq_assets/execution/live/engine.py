@@ -144,7 +144,7 @@ class LiveTradingEngine:
                 if batch is None:
                     loop.look_up()
                     continue
-                loop.take(batch.bars)
+                loop.take(batch)
                 if most_bars is not None and loop.n_bars >= most_bars:
                     break
             summary = loop.summary()

@@ -1,7 +1,7 @@
-"""Where bars come from: batches of rows, and a clock that a replay can drive.
+"""Where bars and ticks come from: batches of rows, and a clock that a replay can drive.
 
 Belongs here: what a feed is, and the replay of stored bars at any speed. Does not belong here: which
-of the rows count (`intake`). A database is read by whoever passes the rows, or a function that
+of the rows count (`intake`), stored ticks (`ticks`), public endpoints (`public_feed`). A database is read by whoever passes the rows, or a function that
 returns them.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 import polars as pl
 
@@ -23,9 +23,28 @@ NEEDED = ("universe", "symbol", "ts", "adj_close")
 
 @dataclass(frozen=True)
 class BarBatch:
-    """Bars that came together: rows of `core.bars_1d`."""
+    """What came together.
 
-    bars: pl.DataFrame
+    Attributes
+    ----------
+    bars
+        Rows of `core.bars_1d`; ``None`` where bars are made of ticks.
+    ticks
+        Rows of `ticks.TICK_SCHEMA`, in the order they came.
+    until
+        End of the interval that is over: no tick before it is expected any more. ``None`` while
+        it lasts.
+    every
+        Length of the intervals; needed with `until`.
+    made_of
+        What bars of the ticks are made of.
+    """
+
+    bars: pl.DataFrame | None
+    ticks: pl.DataFrame | None = None
+    until: datetime | None = None
+    every: timedelta | None = None
+    made_of: Literal["trades", "quotes"] = "trades"
 
 
 class Feed(Protocol):
@@ -126,20 +145,28 @@ class ReplayFeed:
         for bars in rows.sort("ts", "symbol").partition_by("ts", maintain_order=True):
             ts = bars["ts"][0]
             if before is not None:
-                yield from self._pass((ts - before).total_seconds())
+                market_s = (ts - before).total_seconds()
+                yield from pass_time(market_s, self.clock, self._speed, self._wait, self._look_up_s)
             self.clock.set(ts)
             yield BarBatch(bars)
             before = ts
 
-    def _pass(self, market_s: float) -> Iterator[None]:
-        """Wait for a stretch of the market's time, the clock going along."""
-        if self._speed is None or self._wait is None:
-            return
-        left = market_s / self._speed
-        while left > 0:
-            piece = min(left, self._look_up_s)
-            self._wait(piece)
-            left -= piece
-            if left > 0:
-                self.clock.advance(timedelta(seconds=piece * self._speed))
-                yield None
+
+def pass_time(
+    market_s: float,
+    clock: ReplayClock,
+    speed: float | None,
+    wait: Callable[[float], None] | None,
+    look_up_s: float,
+) -> Iterator[None]:
+    """Wait for a stretch of the market's time, the clock going along."""
+    if speed is None or wait is None:
+        return
+    left = market_s / speed
+    while left > 0:
+        piece = min(left, look_up_s)
+        wait(piece)
+        left -= piece
+        if left > 0:
+            clock.advance(timedelta(seconds=piece * speed))
+            yield None

@@ -20,6 +20,18 @@ several bar ends in    taken in order of time
 no bar of a symbol     nothing: its orders wait, it has no forecast on that bar
 the clock went back    counted as ``clock_back``; time stands still until it has caught up
 =====================  =====================================================================
+
+Of ticks the same, by the exchange's own numbers, and:
+
+=====================  =====================================================================
+out of order within    put in order: nothing has traded on the interval yet
+  an open interval
+of an interval that    dropped, counted as ``late``
+  is over
+bid above ask          dropped, counted as ``crossed``
+numbers of trades      taken, and those that are missing counted as ``lost_trades``
+  that leap
+=====================  =====================================================================
 """
 
 from __future__ import annotations
@@ -27,9 +39,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
+
+from btq_assets.execution.live.ticks import TICK_SCHEMA
 
 #: Bars that end this much after now are still taken: two clocks never agree.
 CLOCK_SLACK = timedelta(seconds=1)
@@ -108,3 +123,97 @@ class Intake:
         if self.newest is not None and ts <= self.newest:
             return "late"
         return ""
+
+
+class TickIntake:
+    """The same for ticks: keeps those of the open interval, and gives them when it is over.
+
+    Parameters
+    ----------
+    universe, symbols
+        What is traded.
+    over
+        End of the last interval that was taken; ``None`` for none.
+    refused
+        Where drops are counted.
+    """
+
+    def __init__(
+        self,
+        universe: str,
+        symbols: Sequence[str],
+        over: datetime | None,
+        refused: Counter[str],
+    ) -> None:
+        self.universe, self.symbols, self.over = universe, frozenset(symbols), over
+        self.refused = refused
+        self._waiting: list[dict[str, Any]] = []
+        self._seen: dict[tuple[str, bool, int], dict[str, Any]] = {}
+        self._newest: dict[str, int] = {}
+
+    def take(self, ticks: pl.DataFrame, now: datetime) -> None:
+        """Keep the ticks that count.
+
+        Parameters
+        ----------
+        ticks
+            `ticks.TICK_SCHEMA`, as they came.
+        now
+            As `Intake.tell_time` gave it.
+        """
+        for tick in ticks.iter_rows(named=True):
+            why = self._why_not(tick, now)
+            if why:
+                self.refused[why] += 1
+            else:
+                self._waiting.append(tick)
+
+    def close(self, until: datetime, now: datetime) -> pl.DataFrame | None:
+        """Ticks before `until` in order of time; ``None`` where that is not over, or was taken."""
+        if until > now + CLOCK_SLACK:
+            self.refused["future"] += 1
+            return None
+        if self.over is not None and until <= self.over:
+            self.refused["late"] += 1
+            return None
+        self.over = until
+        # stable: of one time, in the order they came
+        rows = sorted((t for t in self._waiting if t["ts"] < until), key=lambda tick: tick["ts"])
+        self._waiting = [tick for tick in self._waiting if tick["ts"] >= until]
+        kept = {id(tick) for tick in self._waiting}
+        self._seen = {key: tick for key, tick in self._seen.items() if id(tick) in kept}
+        self._count_lost(rows)
+        return pl.DataFrame(rows, schema=TICK_SCHEMA)
+
+    def _why_not(self, tick: dict[str, Any], now: datetime) -> str:
+        if tick["universe"] != self.universe or tick["symbol"] not in self.symbols:
+            return "stranger"
+        is_trade = tick["price"] is not None
+        prices = (tick["price"],) if is_trade else (tick["bid"], tick["ask"])
+        if not all(p is not None and np.isfinite(p) and p > 0 for p in prices):
+            return "no_price"
+        if not is_trade and tick["bid"] > tick["ask"]:
+            return "crossed"
+        if tick["ts"] > now + CLOCK_SLACK:
+            return "future"
+        if self.over is not None and tick["ts"] < self.over:
+            return "late"
+        if tick["number"] is None:
+            return ""
+        known = self._seen.setdefault((tick["symbol"], is_trade, tick["number"]), tick)
+        if known is tick:
+            return ""
+        return "duplicate" if known == tick else "revised"
+
+    def _count_lost(self, rows: Sequence[dict[str, Any]]) -> None:
+        numbers: dict[str, list[int]] = {}
+        for tick in rows:
+            if tick["price"] is not None and tick["number"] is not None:
+                numbers.setdefault(tick["symbol"], []).append(tick["number"])
+        for symbol, found in numbers.items():
+            last = self._newest.get(symbol, min(found) - 1)
+            # an exchange that starts to count anew has lost nothing
+            lost = max(found) - last - len(found)
+            if lost > 0:
+                self.refused["lost_trades"] += lost
+            self._newest[symbol] = max(found)

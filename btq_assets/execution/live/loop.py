@@ -13,29 +13,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from btq_assets.config import TradingConfig
-from btq_assets.execution.events import (
-    Event,
-    OrderTerms,
-    Submitted,
-    client_order_id,
-    from_record,
-    to_record,
-)
-from btq_assets.execution.live.account import shares_to_trade
+from btq_assets.execution.events import Event, Submitted, from_record, to_record
 from btq_assets.execution.live.broker import PaperBroker
-from btq_assets.execution.live.intake import Intake
+from btq_assets.execution.live.decisions import Decisions
+from btq_assets.execution.live.feed import BarBatch
+from btq_assets.execution.live.intake import Intake, TickIntake
 from btq_assets.execution.live.journal import Journal
-from btq_assets.execution.live.market import BarMaker, nanoseconds
-from btq_assets.execution.live.pretrade import PreTrade, is_intraday, refusal_records, refusals
+from btq_assets.execution.live.market import BarMaker, TickMaker, nanoseconds
+from btq_assets.execution.live.pretrade import PreTrade, is_intraday, refusals
 from btq_assets.execution.live.recovery import GUARD, Memory
-from btq_assets.execution.live.safety import LASTING, Guard
+from btq_assets.execution.live.safety import Guard
 from btq_assets.execution.live.settings import LiveError, LiveSettings
 from btq_assets.execution.live.targets import Targets, opens_period
-from btq_assets.risk.limits import OrderLimits, limit_weights
+from btq_assets.execution.live.ticks import bars_of
+from btq_assets.risk.limits import OrderLimits
 
 HEARTBEAT = "heartbeat.json"
 
@@ -94,6 +88,11 @@ class Loop:
         self._intake = Intake(self.config.universe.main, symbols, self._before)
         self._maker = BarMaker(self.config, symbols)
         self._maker.warm_up(history)
+        self._tick_maker = TickMaker(self.config, history)
+        self._tick_maker.quoted = dict(memory.quoted)
+        self._ticks = TickIntake(
+            self.config.universe.main, symbols, memory.last_final, self._intake.refused
+        )
         drawdown = self.settings.drawdown
         self.guard = Guard(
             self.settings.daily_loss,
@@ -107,6 +106,19 @@ class Loop:
         self.limits = PreTrade(limits, self.settings.strategy, is_intraday(history))
         until = -1 if memory.last_final is None else nanoseconds(memory.last_final)
         self.limits.remember(self.orders, until, memory.sent_at)
+        self._decisions = Decisions(
+            config,
+            settings,
+            broker,
+            self.orders,
+            self.guard,
+            self.limits,
+            targets,
+            self._intake.symbols,
+        )
+        if memory.quoted:
+            last = history.sort("ts").group_by("symbol").agg(pl.col("adj_close").last())
+            self._decisions.seen = dict(last.iter_rows())
         self.n_bars = self.n_decisions = 0
         self.latencies: list[float] = []
         self._beat_at: datetime | None = None
@@ -117,11 +129,21 @@ class Loop:
 
     # -- what comes -------------------------------------------------------------------------------
 
-    def take(self, bars: pl.DataFrame) -> None:
+    def take(self, batch: BarBatch) -> None:
         """A batch, whatever is in it."""
         now = self._intake.tell_time(self._clock())
-        for rows in self._intake.take(bars, now):
-            self._session(rows, now)
+        if batch.bars is not None:
+            for rows in self._intake.take(batch.bars, now):
+                self._session(rows, now)
+        if batch.ticks is not None:
+            self._ticks.take(batch.ticks, now)
+        if batch.until is not None:
+            if batch.every is None:
+                raise LiveError("a batch says that an interval is over, and not how long it was")
+            ticks = self._ticks.close(batch.until, now)
+            if ticks is not None:
+                bars = bars_of(ticks, batch.every, batch.made_of)
+                self._interval(batch.until, ticks, bars.filter(pl.col("ts") == batch.until), now)
         self._beat(now)
 
     def look_up(self) -> None:
@@ -136,25 +158,51 @@ class Loop:
         self._beat(now)
 
     def _session(self, rows: pl.DataFrame, now: datetime) -> None:
+        """One bar end: orders trade against the bars."""
         begun = self._timer() if self._timer else 0.0
         ts: datetime = rows["ts"][0]
+        filled = self._broker.trade(nanoseconds(ts), self._maker.bars(rows, self._before))
+        self._bar_end(ts, rows, filled, now, begun)
+
+    def _interval(
+        self, until: datetime, ticks: pl.DataFrame, rows: pl.DataFrame, now: datetime
+    ) -> None:
+        """One interval of ticks: orders trade against them, the bars they made are decided on."""
+        begun = self._timer() if self._timer else 0.0
+        events = self._tick_maker.events(ticks, until)
+        filled = self._broker.trade_ticks(nanoseconds(until), events)
+        self._tick_maker.note(rows)
+        closes = dict(rows.select("symbol", "adj_close").iter_rows())
+        self._decisions.seen = {**self._decisions.seen, **closes}
+        self._bar_end(until, rows, filled, now, begun)
+
+    def _bar_end(
+        self,
+        ts: datetime,
+        rows: pl.DataFrame,
+        filled: list[Event],
+        now: datetime,
+        begun: float,
+    ) -> None:
+        """What follows on the trading of a bar: mark, decide, write ahead, send, write down."""
         time = nanoseconds(ts)
         known = self.memory.unfinished.get("decision")
         self.memory.unfinished = {}
-        filled = self._broker.trade(time, self._maker.bars(rows, self._before))
         self._hold_true(filled)
         self.limits.count(filled, time)
-        self._targets.observe(rows)
+        if not rows.is_empty():
+            self._targets.observe(rows)
         self.guard.mark(ts, self._broker.books.equity)
         self._why = self.guard.forbids(ts, now, self._killed())
         decision: dict[str, Any] | None
         if known is not None and known["time"] == time:
             decision = known
         else:
-            due = self.settings.decide == "bar" or opens_period(
-                self._before, ts, self.config.models.decision_every
+            due = not rows.is_empty() and (
+                self.settings.decide == "bar"
+                or opens_period(self._before, ts, self.config.models.decision_every)
             )
-            decision = self._decision(ts, time, due, nanoseconds(now))
+            decision = self._decisions.record(ts, time, self._why, due, nanoseconds(now))
             if decision is not None:
                 self._journal.append(decision)
         events = list(filled)
@@ -167,76 +215,6 @@ class Loop:
         self.n_bars += 1
 
     # -- what goes out ----------------------------------------------------------------------------
-
-    def _decision(self, ts: datetime, time: int, due: bool, now: int) -> dict[str, Any] | None:
-        """The record to be written before anything is sent; ``None`` where nothing is to be done."""
-        open_orders = [self.orders[name] for name in self._broker.working]
-        if self._why in ("kill_switch", *LASTING):
-            flat = dict.fromkeys(sorted(self._broker.books.shares), 0.0)
-            weights = flat if self.settings.flatten_on_stop else {}
-            cancels = [
-                o.client_id for o in open_orders if o.terms.symbol not in weights or not weights
-            ]
-            if weights and {o.terms.symbol for o in open_orders} >= set(weights):
-                return None  # already being sold
-        elif self._why or not due:
-            return None
-        else:
-            weights = self._limited(self._targets.weights(ts))
-            cancels = []
-        replaced = [o.client_id for o in open_orders if o.terms.symbol in weights]
-        wanted = self._terms(weights, time)
-        if not (wanted or cancels or replaced or weights):
-            return None
-        ended, marks = {*cancels, *replaced}, self._broker.books.marks
-        verdict = self.limits.judge(
-            wanted,
-            self._broker.books,
-            [o for o in open_orders if o.client_id not in ended],
-            self.guard.peak,
-            lambda terms: marks[terms.symbol] if terms.limit is None else terms.limit,
-            now,
-        )
-        return {
-            "kind": "decision",
-            "time": time,
-            "why": self._why,
-            "weights": weights,
-            "cancels": sorted(ended),
-            "orders": [to_record(Submitted(time, terms)) for terms in verdict.admitted],
-            "sent_at": now,
-            **refusal_records(verdict),
-            "final": False,
-        }
-
-    def _limited(self, weights: dict[str, float]) -> dict[str, float]:
-        values = np.array(list(weights.values()), dtype=float)
-        if not np.isfinite(values).all():
-            bad = [symbol for symbol, value in weights.items() if not np.isfinite(value)]
-            raise LiveError(f"targets of {bad[:5]} are not numbers; nothing was sent")
-        unknown = sorted(set(weights) - self._intake.symbols)
-        if unknown:
-            raise LiveError(f"targets name {unknown[:5]}, which are not traded; nothing was sent")
-        held = limit_weights(
-            values, self.config.trading.max_position_size, self.config.portfolio.max_gross_exposure
-        )
-        return dict(sorted(zip(weights, held.tolist(), strict=True)))
-
-    def _terms(self, weights: dict[str, float], time: int) -> list[OrderTerms]:
-        universe, settings = self.config.universe.main, self.settings
-        books = self._broker.books
-        return [
-            OrderTerms(
-                client_order_id(settings.account, settings.strategy, universe, symbol, time),
-                settings.strategy,
-                universe,
-                symbol,
-                quantity,
-                decided_at=time,
-                reference_price=books.marks[symbol],
-            )
-            for symbol, quantity in shares_to_trade(weights, books, settings.instruments).items()
-        ]
 
     def _send(self, time: int, decision: dict[str, Any]) -> list[Event]:
         """Take back, send, and give what happened."""
@@ -276,6 +254,8 @@ class Loop:
                 "gross": books.gross,
                 "why": self._why,
             }
+            if self._tick_maker.quoted:
+                record["quoted"] = dict(self._tick_maker.quoted)
         self._journal.append(record | {"events": [to_record(event) for event in events]})
 
     def _killed(self) -> bool:

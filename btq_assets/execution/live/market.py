@@ -1,4 +1,4 @@
-"""Rows of bars as the fill model reads them.
+"""Rows of bars and ticks as the fill model reads them.
 
 Belongs here: which columns are prices of fills and marks, what spread and volatility a bar carries.
 They are those of the backtest (`backtest.market`, `backtest.run`): adjusted prices, open where there
@@ -16,11 +16,13 @@ import polars as pl
 
 from btq_assets.backtest.market import IMPACT_VOLATILITY_SESSIONS
 from btq_assets.config import TradingConfig
+from btq_assets.contracts.base import UTC_TIMESTAMP
 from btq_assets.engine.costs import BPS, half_spread_by_era
-from btq_assets.engine.fills import Bar, FillTerms
+from btq_assets.engine.fills import Bar, FillTerms, Quote, TradeTick
 from btq_assets.engine.terms import Account, Instruments, OrderCosts
 
 NAN = float("nan")
+_DAY_NS = 86_400_000_000_000
 
 
 def fill_terms(config: TradingConfig, instruments: Instruments) -> FillTerms:
@@ -114,6 +116,82 @@ class BarMaker:
             return np.full(len(symbols), np.nan)
         prices = self._prices[:, [self._column[symbol] for symbol in symbols]]
         return (prices[1:] / prices[:-1] - 1).std(axis=0, ddof=1)
+
+
+class TickMaker:
+    """Ticks of one interval after another as the fill model reads them.
+
+    A quote has its own spread. A trade is charged half the spread of the quote before it, and that
+    of the era where there was none. Volatility and volume, which feed the impact, are of bars: a
+    square root of both makes it the same whatever their length.
+
+    Attributes
+    ----------
+    quoted
+        Half-spread of the last quote of each symbol, a fraction of the middle.
+    """
+
+    def __init__(self, config: TradingConfig, history: pl.DataFrame) -> None:
+        self._eras = config.backtest.spread_eras
+        self.quoted: dict[str, float] = {}
+        self._closes: dict[str, list[float]] = {}
+        self._volumes: dict[str, list[float]] = {}
+        recent = pl.col("ts").rank("dense", descending=True).over("symbol")
+        self.note(history.filter(recent <= IMPACT_VOLATILITY_SESSIONS + 1).sort("ts"))
+
+    def events(self, ticks: pl.DataFrame, until: datetime) -> list[tuple[str, Quote | TradeTick]]:
+        """The ticks before `until`, in turn."""
+        stamp = pl.Series("ts", [until], dtype=UTC_TIMESTAMP)
+        era = float(half_spread_by_era(stamp, self._eras)[0]) * BPS
+        volatility = {symbol: _volatility(closes) for symbol, closes in self._closes.items()}
+        volume = {symbol: sum(v) / len(v) for symbol, v in self._volumes.items() if v}
+        found: list[tuple[str, Quote | TradeTick]] = []
+        for tick in ticks.iter_rows(named=True):
+            symbol, time = tick["symbol"], nanoseconds(tick["ts"])
+            day, sigma = time // _DAY_NS, volatility.get(symbol, NAN)
+            daily = volume.get(symbol, NAN)
+            if tick["price"] is None:
+                bid, ask = tick["bid"], tick["ask"]
+                self.quoted[symbol] = (ask - bid) / (ask + bid)
+                sizes = _known(tick["bid_size"]), _known(tick["ask_size"])
+                quote = Quote(time, bid, ask, *sizes, day, volatility=sigma, daily_volume=daily)
+                found.append((symbol, quote))
+            else:
+                spread = self.quoted.get(symbol, era)
+                size = _known(tick["size"])
+                trade = TradeTick(
+                    time,
+                    tick["price"],
+                    size,
+                    day,
+                    half_spread=spread,
+                    volatility=sigma,
+                    daily_volume=daily,
+                )
+                found.append((symbol, trade))
+        return found
+
+    def note(self, rows: pl.DataFrame) -> None:
+        """Take bars that ticks made."""
+        for symbol, close, volume in rows.select("symbol", "adj_close", "volume").iter_rows():
+            if close is None:
+                continue
+            kept = [*self._closes.get(symbol, ()), float(close)]
+            self._closes[symbol] = kept[-IMPACT_VOLATILITY_SESSIONS - 1 :]
+            if volume is not None:
+                sizes = [*self._volumes.get(symbol, ()), float(volume)]
+                self._volumes[symbol] = sizes[-IMPACT_VOLATILITY_SESSIONS:]
+
+
+def _volatility(closes: Sequence[float]) -> float:
+    if len(closes) <= IMPACT_VOLATILITY_SESSIONS:
+        return NAN
+    prices = np.asarray(closes)
+    return float((prices[1:] / prices[:-1] - 1).std(ddof=1))
+
+
+def _known(value: float | None) -> float:
+    return NAN if value is None else float(value)
 
 
 def nanoseconds(ts: datetime) -> int:

@@ -47,6 +47,8 @@ class Memory:
     sent_at
         When orders were sent, nanoseconds UTC of the loop's clock, one entry per order; those of
         the last minute before the last decision.
+    quoted
+        Half-spread of the last quote of each symbol, where ticks came.
     """
 
     started: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class Memory:
     guard: dict[str, Any] = field(default_factory=dict)
     n_decided: int = 0
     sent_at: list[int] = field(default_factory=list)
+    quoted: dict[str, float] = field(default_factory=dict)
 
 
 def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
@@ -74,6 +77,8 @@ def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
             now = int(record.get("sent_at", record["time"]))
             recent = [at for at in memory.sent_at if at > now - MINUTE_NS]
             memory.sent_at = recent + [now] * len(record["orders"])
+        if kind == "bar":
+            memory.quoted = dict(record.get("quoted", {}))
         if kind in ("bar", "decision"):
             memory.unfinished[kind] = dict(record)
             if record["final"]:
