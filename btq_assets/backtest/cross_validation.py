@@ -90,6 +90,14 @@ def combinatorial_paths(
     """
     from skfolio.model_selection import CombinatorialPurgedCV
 
+    from btq_assets.backtest.forecasters import forecaster_class
+
+    if forecaster_class(model_class) is not None:
+        raise BacktestError(
+            f"{model_class!r} reads an unbroken history and stops early on the end of it; blocks "
+            "with training on both sides have neither. Use optimize(), or a class on arrays"
+        )
+
     data = optimizer.samples
     labelled = np.flatnonzero(data.label_end.is_not_null().to_numpy())
     purge = reach(data.decided_at, data.label_end)

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
 
+from btq_assets.backtest.folds import Window, inner_blocks
 from btq_assets.backtest.market import BacktestError
 from btq_assets.backtest.samples import Samples, rank_correlation
+
+if TYPE_CHECKING:
+    from btq_assets.backtest.walk_forward import WalkForwardOptimizer
+
+#: Positions of the decisions learnt from, and of those forecast.
+Block = tuple[np.ndarray, np.ndarray]
 
 #: Forecasts of one decision in, weights out.
 Positions = Callable[[np.ndarray], np.ndarray]
@@ -30,6 +37,72 @@ LEAST_SYMBOLS = 3
 
 #: Share of the training rows a feature must have a value in.
 LEAST_FILLED = 0.5
+
+
+class Learner(Protocol):
+    """Fits one kind of model on some decisions and forecasts others."""
+
+    @property
+    def name(self) -> str:
+        """Name under which its trials are recorded."""
+
+    def blocks(self, window: Window) -> list[Block]:
+        """Blocks inside a training window, for choosing parameters."""
+
+    def outer(self, window: Window) -> Block:
+        """What a window trains on and tests."""
+
+    def forecast(self, chosen: Mapping[str, Any], block: Block) -> pl.DataFrame:
+        """``decision``, ``symbol``, ``ts``, ``forecast`` of the decisions to be forecast."""
+
+
+class ArrayLearner:
+    """Any class with ``fit(x, y)`` and ``predict(x)`` on arrays."""
+
+    def __init__(
+        self, model_class: Callable[..., Any], data: Samples, n_blocks: int, embargo: int
+    ) -> None:
+        self.model_class = model_class
+        self.data = data
+        self.n_blocks = n_blocks
+        self.embargo = embargo
+
+    @property
+    def name(self) -> str:
+        """Name of the class."""
+        return name_of(self.model_class)
+
+    def blocks(self, window: Window) -> list[Block]:
+        """Each block judged by what is learnt from the others, purged and embargoed."""
+        return inner_blocks(
+            window.train, self.data.decided_at, self.data.label_end, self.n_blocks, self.embargo
+        )
+
+    def outer(self, window: Window) -> Block:
+        """The purged training decisions and the tested ones."""
+        return window.train, window.test
+
+    def forecast(self, chosen: Mapping[str, Any], block: Block) -> pl.DataFrame:
+        """See `forecast`."""
+        return forecast(self.data, self.model_class, chosen, *block)
+
+
+def learner_of(walker: WalkForwardOptimizer, model_class: Any) -> Learner:
+    """What fits a model class: a forecaster of the house on panels, anything else on arrays."""
+    from btq_assets.backtest.forecasters import ForecasterLearner, forecaster_class
+
+    house = forecaster_class(model_class)
+    if house is None:
+        return ArrayLearner(model_class, walker.samples, walker.n_inner_blocks, walker.embargo)
+    return ForecasterLearner(
+        house,
+        walker.panel(),
+        walker.samples,
+        horizon_sessions=walker.horizon_sessions,
+        validation_months=walker.validation_months,
+        n_blocks=walker.n_inner_blocks,
+        data_hash=walker.data_hash(),
+    )
 
 
 def long_positive(forecasts: np.ndarray) -> np.ndarray:

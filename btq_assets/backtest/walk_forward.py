@@ -18,12 +18,12 @@ import polars as pl
 from btq_assets.backtest import folds, frames, samples
 from btq_assets.backtest.backtester import AdvancedBacktester, BacktestResult
 from btq_assets.backtest.fitting import (
+    Learner,
     Parameters,
     Positions,
     Score,
-    forecast,
+    learner_of,
     long_positive,
-    name_of,
     parameter_sets,
     rank_score,
 )
@@ -62,6 +62,9 @@ class WalkForwardOptimizer:
         anything before the cut changes.
     n_inner_blocks
         Blocks of each training window for choosing parameters.
+    validation_months
+        End of each training window on which forecasters of the house stop early and make choices of
+        their own; default a quarter of it. Classes on arrays have no such part.
     positions
         From the forecasts of a decision to weights; default `long_positive`.
     score
@@ -98,6 +101,7 @@ class WalkForwardOptimizer:
         feature_columns: Sequence[str] | None = None,
         features: samples.Features | None = None,
         n_inner_blocks: int = 4,
+        validation_months: int | None = None,
         positions: Positions = long_positive,
         score: Score = rank_score,
         initial_cash: float = 1_000_000.0,
@@ -108,6 +112,15 @@ class WalkForwardOptimizer:
             raise BacktestError(f"decide = {decide!r}: day, week or month")
         if n_inner_blocks < 2:
             raise BacktestError(f"n_inner_blocks = {n_inner_blocks}: at least 2 are needed")
+        if validation_months is None:
+            validation_months = max(1, train_period_months // 4)
+        if not 0 < validation_months < max(train_period_months, 2):
+            raise BacktestError(
+                f"validation_months = {validation_months}: from 1 to less than the "
+                f"{train_period_months} months of training"
+            )
+        self.horizon_sessions = horizon_sessions
+        self.validation_months = validation_months
         self.positions = positions
         self.score = score
         self.n_inner_blocks = n_inner_blocks
@@ -124,6 +137,7 @@ class WalkForwardOptimizer:
         }
         self._bars = frames.as_bars(data)
         table, names = samples.feature_table(self._bars, data, feature_columns, features)
+        self._table = table
         self.samples = samples.make_samples(
             self._bars, table, names, horizon_sessions=horizon_sessions, decide=decide
         )
@@ -139,7 +153,7 @@ class WalkForwardOptimizer:
 
     def optimize(
         self,
-        model_class: Callable[..., Any],
+        model_class: Callable[..., Any] | str,
         parameters: Parameters | None = None,
         *,
         recorder: Recorder | None = None,
@@ -149,8 +163,10 @@ class WalkForwardOptimizer:
         Parameters
         ----------
         model_class
-            Called with the parameters of a set; has ``fit(x, y)`` and ``predict(x)`` on arrays,
-            as scikit-learn's do.
+            Either a class on arrays: called with the parameters of a set, has ``fit(x, y)`` and
+            ``predict(x)`` as scikit-learn's do. Or a forecaster of the house by name (``ridge``,
+            ``lightgbm``, ``transformer_gnn``) or class: fitted by `models.walk_forward.fit_fold`;
+            its parameters are those of its specification.
         parameters
             Sets to choose among; default the one without any.
         recorder
@@ -163,10 +179,11 @@ class WalkForwardOptimizer:
         """
         sets = parameter_sets(parameters)
         ledger = MemoryLedger(recorder)
+        learner = learner_of(self, model_class)
         rows, forecasts = [], []
         for window in self.windows:
-            chosen, inner = self._choose(model_class, sets, window, ledger)
-            found = forecast(self.samples, model_class, chosen, window.train, window.test)
+            chosen, inner = self._choose(learner, sets, window, ledger)
+            found = learner.forecast(chosen, learner.outer(window))
             forecasts.append(found.with_columns(fold=pl.lit(window.fold)))
             rows.append(
                 {
@@ -184,7 +201,7 @@ class WalkForwardOptimizer:
             )
         latest = newest(pl.concat(forecasts))
         path = self.run(latest)
-        self._record_path(model_class, sets, path, ledger)
+        self._record_path(learner, sets, path, ledger)
         table = pl.DataFrame(rows, infer_schema_length=None).with_columns(
             pl.col("inner_score", "test_score").cast(pl.Float64).fill_nan(None)
         )
@@ -217,6 +234,12 @@ class WalkForwardOptimizer:
             recorder=recorder,
         )
 
+    def panel(self) -> pl.DataFrame:
+        """The data as the models room has a training set; see `forecasters.panel_of`."""
+        from btq_assets.backtest.forecasters import panel_of
+
+        return panel_of(self._bars, self._table, self.samples, self.horizon_sessions)
+
     def run(self, forecasts: pl.DataFrame) -> BacktestResult:
         """Take forecasts through the engine: one path, in cash until the first decision.
 
@@ -240,7 +263,7 @@ class WalkForwardOptimizer:
 
     def _choose(
         self,
-        model_class: Callable[..., Any],
+        learner: Learner,
         sets: list[dict[str, Any]],
         window: folds.Window,
         ledger: MemoryLedger,
@@ -248,10 +271,7 @@ class WalkForwardOptimizer:
         """Set with the best mean score over the inner blocks, the first one of equals."""
         if len(sets) == 1:
             return sets[0], None
-        data = self.samples
-        blocks = folds.inner_blocks(
-            window.train, data.decided_at, data.label_end, self.n_inner_blocks, self.embargo
-        )
+        blocks = learner.blocks(window)
         if not blocks:
             raise BacktestError(
                 f"fold {window.fold}: {window.train.size} training decision(s) are too few for "
@@ -259,9 +279,9 @@ class WalkForwardOptimizer:
             )
         scores = []
         for chosen in sets:
-            parts = [forecast(self.samples, model_class, chosen, *block) for block in blocks]
+            parts = [learner.forecast(chosen, block) for block in blocks]
             scores.append(float(np.mean([self._test_score(part) or 0.0 for part in parts])))
-            self._record_inner(model_class, chosen, window, pl.concat(parts), ledger)
+            self._record_inner(learner, chosen, window, pl.concat(parts), ledger)
         best = int(np.argmax(scores))
         return sets[best], scores[best]
 
@@ -284,7 +304,7 @@ class WalkForwardOptimizer:
 
     def _record_inner(
         self,
-        model_class: Callable[..., Any],
+        learner: Learner,
         chosen: Mapping[str, Any],
         window: folds.Window,
         forecasts: pl.DataFrame,
@@ -303,7 +323,7 @@ class WalkForwardOptimizer:
         ends = self.samples.label_end
         ledger.record(
             Trial(
-                strategy=name_of(model_class),
+                strategy=learner.name,
                 returns=pl.DataFrame(
                     {
                         "ts": [ends[int(decision)] for decision, _ in earned],
@@ -319,14 +339,14 @@ class WalkForwardOptimizer:
 
     def _record_path(
         self,
-        model_class: Callable[..., Any],
+        learner: Learner,
         sets: list[dict[str, Any]],
         path: BacktestResult,
         ledger: MemoryLedger,
     ) -> None:
         ledger.record(
             Trial(
-                strategy=name_of(model_class),
+                strategy=learner.name,
                 returns=path.equity.select("ts", "net_return").drop_nulls(),
                 config={"parameters": sets, "segment": "path"} | self.config(),
                 data_hash=self.data_hash(),

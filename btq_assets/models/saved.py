@@ -20,6 +20,18 @@ _FAMILIES = {
 }
 
 
+def families() -> tuple[str, ...]:
+    """Names of the families that can be built and read."""
+    return tuple(_FAMILIES)
+
+
+def family_class(family: str) -> type:
+    """The class of a family of `families`."""
+    module, name = _FAMILIES[family]
+    found: type = getattr(import_module(f"btq_assets.models.{module}"), name)
+    return found
+
+
 def load_forecaster(folder: str | Path) -> Forecaster:
     """Load a model that `Forecaster.save` wrote.
 
@@ -45,6 +57,5 @@ def load_forecaster(folder: str | Path) -> Forecaster:
         raise MismatchError(f"{file} is damaged or of another format: {error!r}") from error
     if family not in _FAMILIES:
         raise MismatchError(f"{file} is a {family!r}; known are {', '.join(sorted(_FAMILIES))}")
-    module, name = _FAMILIES[family]
-    found: Forecaster = getattr(import_module(f"btq_assets.models.{module}"), name).load(folder)
+    found: Forecaster = family_class(family).load(folder)  # type: ignore[attr-defined]
     return found
