@@ -18,7 +18,7 @@ import io
 import json
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 
 from btq_assets.features.latest_values import (
     BINARY,
-    FADING,
     PLAIN,
     ROLLING,
     WHOLE,
@@ -179,42 +178,6 @@ class _Settings(pickle.Unpickler):
         raise NotEvaluatedError(f"settings that are more than numbers: {module}.{name}")
 
 
-class _Past:
-    """Last values of an operation, ``(symbols, n)``; one more each bar, and no value ever moves.
-
-    Every value is written twice, `n` columns apart, so that the window is always in one piece.
-    """
-
-    def __init__(self, values: Array) -> None:
-        self.n = values.shape[1]
-        self._twice = np.concatenate([values, values], axis=1)
-        self._end = self.n
-
-    @property
-    def values(self) -> Array:
-        """The window, the newest value last."""
-        return self._twice[:, self._end - self.n : self._end]
-
-    def add(self, newest: Array, still: NDArray[np.int64]) -> None:
-        """One more bar; the windows of the symbols `still` stay as they are."""
-        kept = self.values[still]
-        place = self._end % self.n
-        self._twice[:, place] = self._twice[:, place + self.n] = newest
-        self._end = place + 1 + self.n
-        if still.size:
-            columns = np.arange(place + 1, self._end)
-            self._twice[np.ix_(still, columns)] = kept
-            self._twice[np.ix_(still, (columns + self.n) % (2 * self.n))] = kept
-
-
-@dataclass
-class Carried:
-    """What the next bar builds on: last values of operations, and averages that go on."""
-
-    past: dict[Node | str, _Past] = field(default_factory=dict)
-    states: dict[Node, Array] = field(default_factory=dict)
-
-
 class Latest:
     """Last values of expressions over trailing windows.
 
@@ -227,11 +190,6 @@ class Latest:
         Parsed intermediate columns by name; they may read one another.
     ages
         ``(symbols,)`` bars of each symbol within the window.
-    carried
-        What was carried from the bar before, of the same symbols, and is carried on: then only the
-        newest value of an operation is computed.
-    still
-        Symbols, by place, that have had no bar since.
     """
 
     def __init__(
@@ -239,16 +197,12 @@ class Latest:
         columns: Columns | Mapping[str, Array],
         stages: Mapping[str, Node],
         ages: NDArray[np.int64],
-        carried: Carried | None = None,
-        still: NDArray[np.int64] | None = None,
     ) -> None:
         shown: Columns = Held(columns) if isinstance(columns, Mapping) else columns
         self.columns = shown
         self.stages = stages
         self.ages = ages
         self.n_symbols, self.n_bars = self.columns.shape
-        self.carried = carried
-        self.still = np.empty(0, np.int64) if still is None else still
         self.known: dict[Node | str, Array] = {}
 
     def of(self, node: Node, n: int = 1) -> Array:
@@ -273,18 +227,9 @@ class Latest:
         known = self.known.get(key)
         if known is not None and known.shape[1] >= n:
             return known[:, -n:]
-        past = self.carried.past.get(key) if self.carried is not None else None
-        if known is None and past is not None and past.n >= n:
-            newest = np.asarray(self._computed(node, 1), dtype=float)
-            past.add(np.broadcast_to(newest, (self.n_symbols, 1))[:, 0], self.still)
-            self.known[key] = past.values
-            return past.values[:, -n:]
         value = self._computed(node, n)
         if isinstance(value, np.ndarray):
             self.known[key] = value
-            # A newest value alone is computed anew sooner than carried.
-            if self.carried is not None and n > 1 and value.shape == (self.n_symbols, n):
-                self.carried.past[key] = _Past(value)
         return value
 
     def _computed(self, node: Node, n: int) -> Value:
@@ -304,8 +249,6 @@ class Latest:
             function, window, enough, degrees = node.settings
             longer = self._array(args[0], n + window - 1)
             return rolled(longer, function, window, enough, degrees)
-        if op in FADING and n == 1:
-            return self._faded(node)
         if op in WHOLE:
             operand = self._array(args[0], self.n_bars)
             parts = [
@@ -316,24 +259,6 @@ class Latest:
         if op == "Clip":
             return self._clipped(node, n)
         return PLAIN[op](*(self._of(arg, n) for arg in args))
-
-    def _faded(self, node: Node) -> Value:
-        """Newest value of an average that never ends: one step from the last bar's, where known."""
-        begin, step, result = FADING[node.op]
-        before = self.carried.states.get(node) if self.carried is not None else None
-        if before is None:
-            state = begin(self._array(node.args[0], self.n_bars), self.ages, node.settings)
-        else:
-            state = step(before, self._array(node.args[0], 2), node.settings)
-            state[self.still] = before[self.still]
-            # Too young so far, or a value is missing.
-            unknown = np.flatnonzero(~np.isfinite(state).all(axis=1))
-            if unknown.size:
-                operand = self._array(node.args[0], self.n_bars)[unknown]
-                state[unknown] = begin(operand, self.ages[unknown], node.settings)
-        if self.carried is not None:
-            self.carried.states[node] = state
-        return result(state)[:, None]
 
     def _clipped(self, node: Node, n: int) -> Value:
         value = self._array(node.args[0], n)

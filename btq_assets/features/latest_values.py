@@ -72,11 +72,6 @@ def _sum_begun(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]
     return np.stack([np.nansum(values, axis=1), np.where(np.isnan(newest), np.nan, 0.0)], axis=1)
 
 
-def _sum_step(state: Array, values: Array, settings: tuple[Any, ...]) -> Array:
-    newest = values[:, -1]
-    return np.stack([state[:, 0] + newest, np.where(np.isnan(newest), np.nan, 0.0)], axis=1)
-
-
 def _sum_value(state: Array) -> Array:
     return state[:, 0] + state[:, 1]
 
@@ -93,13 +88,6 @@ def _ewm_begun(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]
     sums = np.where(present, values, 0.0) @ weights, present.astype(float) @ weights
     few = present.sum(axis=1) < max(enough, 1)
     return np.where(few[:, None], np.nan, np.stack(sums, axis=1))
-
-
-def _ewm_step(state: Array, values: Array, settings: tuple[Any, ...]) -> Array:
-    newest = values[:, -1]
-    missing = np.isnan(newest)
-    added = np.stack([np.where(missing, 0.0, newest), np.where(missing, 0.0, 1.0)], axis=1)
-    return (1 - settings[0]) * state + added
 
 
 def _ewm_value(state: Array) -> Array:
@@ -138,13 +126,6 @@ def _rsi_begun(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...]
     return np.stack([gains, losses], axis=1)
 
 
-def _rsi_step(state: Array, values: Array, settings: tuple[Any, ...]) -> Array:
-    window = settings[0]
-    move = values[:, -1] - values[:, -2]
-    added = np.stack([np.maximum(move, 0.0), np.maximum(-move, 0.0)], axis=1)
-    return (state * (window - 1) + added) / window
-
-
 def _rsi_value(state: Array) -> Array:
     total = state[:, 0] + state[:, 1]
     # TA-Lib: a sum below 1e-14 counts as zero.
@@ -177,14 +158,6 @@ def _macd_begun(values: Array, ages: NDArray[np.int64], settings: tuple[Any, ...
         return of
 
     return np.stack([_weighted(values, ages, weights(part)) for part in range(3)], axis=1)
-
-
-def _macd_step(state: Array, values: Array, settings: tuple[Any, ...]) -> Array:
-    fast, slow, signal = (2 / (length + 1) for length in settings[:3])
-    averages = state[:, :2] + np.array([fast, slow]) * (values[:, -1:] - state[:, :2])
-    line = averages[:, 0] - averages[:, 1]
-    smooth = state[:, 2] + signal * (line - state[:, 2])
-    return np.column_stack([averages, smooth])
 
 
 def _macd_value(state: Array) -> Array:
@@ -240,15 +213,6 @@ WHOLE: dict[str, Callable[[Array, NDArray[np.int64], tuple[Any, ...]], Array]] =
     "rsi": _relative_strength,
     "macd": _convergence,
     "linearreg": _line_end,
-}
-
-
-#: Averages that can go on from their last value: how they begin, take a step, and are read.
-FADING: dict[str, tuple[Callable[..., Array], Callable[..., Array], Callable[[Array], Array]]] = {
-    "ewm": (_ewm_begun, _ewm_step, _ewm_value),
-    "rsi": (_rsi_begun, _rsi_step, _rsi_value),
-    "macd": (_macd_begun, _macd_step, _macd_value),
-    "CumSum": (_sum_begun, _sum_step, _sum_value),
 }
 
 

@@ -22,11 +22,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btq_assets.config import TradingConfig
+from btq_assets.features.bar_program import Program
 from btq_assets.features.custom import all_families
 from btq_assets.features.definitions import ANCHOR, KEY, OHLCV, SYMBOL, FeatureError
 from btq_assets.features.families import Family, observed
 from btq_assets.features.incremental import full_because, tail_of
-from btq_assets.features.latest import Array, Carried, NotEvaluatedError
+from btq_assets.features.latest import Array, NotEvaluatedError
 from btq_assets.features.newest import Formulas, evaluated, formulas_of
 
 _PRICES = (*OHLCV, "adj_open", "adj_high", "adj_low", "adj_close")
@@ -60,8 +61,8 @@ class _Windows:
         """The window of each column, ``(symbols, n_bars)``."""
         return {n: v[:, self.end - self.n_bars : self.end] for n, v in self.columns.items()}
 
-    def add(self, rows: NDArray[np.int64], values: dict[str, Array]) -> None:
-        """One more bar of the symbols `rows`; the others keep their windows as they are."""
+    def add(self, rows: NDArray[np.int64], values: dict[str, Array]) -> Array:
+        """One more bar of the symbols `rows`, the others keep their windows; ``(columns, rows)`` of it."""
         if self.end == self.n_bars + _ROOM:
             for column in self.columns.values():
                 column[:, : self.n_bars] = column[:, -self.n_bars :]
@@ -84,6 +85,7 @@ class _Windows:
         self.columns["_r"][rows, self.end] = np.where(self.ages[rows] > 0, moved, np.nan)
         self.ages[rows] += 1
         self.end += 1
+        return np.stack([column[rows, self.end - 1] for column in self.columns.values()])
 
 
 class LivePanel:
@@ -99,6 +101,8 @@ class LivePanel:
         read bars alone, ``custom`` among them where ``features.custom_modules`` names any.
     config
         Windows and switches.
+    features
+        Those wanted of all the families have; default all. Others are not computed.
 
     Raises
     ------
@@ -122,8 +126,11 @@ class LivePanel:
         history: pl.DataFrame,
         families: Iterable[str] = ("technical", "volatility", "microstructure"),
         config: TradingConfig | None = None,
+        *,
+        features: Iterable[str] | None = None,
     ) -> None:
         self.config = config or TradingConfig()
+        self._wanted = None if features is None else frozenset(features)
         self.families = tuple(_live_family(name, self.config) for name in families)
         #: ``windows``, or why a family is computed by its batch function, by family.
         self.paths: dict[str, str] = {}
@@ -148,8 +155,7 @@ class LivePanel:
             if why:
                 self._batch.append(family)
         self._bars = bars if self._batch else bars.clear()
-        self._carried: dict[str, Carried] = {}
-        self._values(np.arange(len(self._windows.names)))
+        self._begin()
 
     def _join(self, family: Family, bars: pl.DataFrame) -> str:
         """Have a family evaluated from the windows; why it cannot be, empty where it is."""
@@ -158,6 +164,8 @@ class LivePanel:
         formulas = formulas_of(family, self.config)
         if not isinstance(formulas, Formulas):
             return formulas
+        if self._wanted is not None:
+            formulas = formulas.only(self._wanted)
         why = self._disagreement(formulas, bars)
         if not why:
             self._formulas.append(formulas)
@@ -184,9 +192,36 @@ class LivePanel:
             Two bars of one symbol, or one that is not newer than the symbol's last.
         """
         with _undisturbed():
-            return self._updated(bars)
+            bars, columns = self._taken(bars)
+            found = pl.DataFrame(
+                [
+                    *(bars.get_column(name) for name in KEY),
+                    *(pl.Series(n, v, nan_to_null=True) for n, v in columns.items()),
+                ]
+            )
+            return self._with_batches(found, bars) if self._batch else found
 
-    def _updated(self, bars: pl.DataFrame) -> pl.DataFrame:
+    @property
+    def streams(self) -> bool:
+        """Whether every family is evaluated from its windows, so that `values` may be asked."""
+        return not self._batch
+
+    def values(self, bars: pl.DataFrame) -> tuple[list[str], dict[str, Array]]:
+        """As `update`, without a frame: symbols, and the value of each feature, NaN where undefined.
+
+        Raises
+        ------
+        FeatureError
+            As `update`; or a family is computed by its batch function.
+        """
+        if self._batch:
+            raise FeatureError("a family is computed by its batch function; call update()")
+        with _undisturbed():
+            bars, columns = self._taken(bars)
+            return bars["symbol"].to_list(), columns
+
+    def _taken(self, bars: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Array]]:
+        """Usable bars sorted by symbol, and their features of the windows' families."""
         # Columns, not queries: a query of polars wakes threads, which may be kept waiting.
         values = {name: _numbers(bars, name) for name in _PRICES}
         usable = np.isfinite(values["adj_close"]) & (values["adj_close"] > 0)
@@ -196,32 +231,19 @@ class LivePanel:
         new = [(names[place], stamps[place]) for place in order]
         self._refuse(new)
         rows = self._rows_of([name for name, _ in new])
-        self._windows.add(rows, {name: value[order] for name, value in values.items()})
-        columns = self._values(rows)
+        fresh = self._windows.add(rows, {name: value[order] for name, value in values.items()})
+        ages = np.minimum(self._windows.ages, self._windows.n_bars)
+        columns: dict[str, Array] = {}
+        for program in self._programs:
+            columns |= program.step(fresh, rows, ages)
         self._newest.update(new)
-        if order != list(range(bars.height)):
-            bars = bars[order]
-        found = pl.DataFrame(
-            [
-                *(bars.get_column(name) for name in KEY),
-                *(pl.Series(n, v, nan_to_null=True) for n, v in columns.items()),
-            ]
-        )
-        return self._with_batches(found, bars) if self._batch else found
+        return bars if order == list(range(bars.height)) else bars[order], columns
 
-    def _values(self, rows: NDArray[np.int64]) -> dict[str, Array]:
-        """Newest value of every feature of the windows' families, of the symbols `rows`."""
+    def _begin(self) -> None:
+        """Programs that go on from the windows as they are."""
         windows = self._windows.trailing()
         ages = np.minimum(self._windows.ages, self._windows.n_bars)
-        absent = np.ones(ages.size, dtype=bool)
-        absent[rows] = False
-        still = np.flatnonzero(absent)
-        columns: dict[str, Array] = {}
-        for formulas in self._formulas:
-            carried = self._carried.setdefault(formulas.family.name, Carried())
-            found, _ = evaluated(formulas, windows, ages, 1, carried, still)
-            columns |= {name: value[rows, 0] for name, value in found.items()}
-        return columns
+        self._programs = [Program(formulas, windows, ages) for formulas in self._formulas]
 
     def _disagreement(self, formulas: Formulas, bars: pl.DataFrame) -> str:
         """Why the windows cannot stand for the batch over the history; empty where they can."""
@@ -266,6 +288,8 @@ class LivePanel:
             else:
                 cut = tail_of(inputs, family, self.config, since).inputs
                 rows = family.compute_since(cut, self.config, since)
+            if self._wanted is not None:
+                rows = rows.select(c for c in rows.columns if c in KEY or c in self._wanted)
             found = found.join(rows, on=list(KEY), how="left", maintain_order="left")
         return found
 
@@ -287,14 +311,15 @@ class LivePanel:
         if unknown:
             self._windows = _widened(self._windows, unknown)
             self._rows = {name: row for row, name in enumerate(self._windows.names)}
-            self._carried.clear()
+            self._begin()
         return np.array([self._rows[name] for name in names], dtype=np.int64)
 
 
 def _numbers(bars: pl.DataFrame, name: str) -> Array:
     if name not in bars.columns:
         return np.full(bars.height, np.nan)
-    return bars.get_column(name).cast(pl.Float64).to_numpy().copy()
+    column = bars.get_column(name)
+    return (column if column.dtype == pl.Float64 else column.cast(pl.Float64)).to_numpy().copy()
 
 
 def _live_family(name: str, config: TradingConfig) -> Family:

@@ -10,8 +10,8 @@ year of windows. Here only what the new rows read is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
 
@@ -24,7 +24,6 @@ from btq_assets.features.definitions import KEY, Feature
 from btq_assets.features.families import Family, observed
 from btq_assets.features.latest import (
     Array,
-    Carried,
     Columns,
     Latest,
     Node,
@@ -48,6 +47,11 @@ class Formulas:
     nodes: tuple[Node, ...]
     stages: dict[str, Node]
     needs: tuple[str, ...]
+
+    def only(self, features: Container[str]) -> Formulas:
+        """Some of its features."""
+        pairs = [p for p in zip(self.features, self.nodes, strict=True) if p[0] in features]
+        return replace(self, features=tuple(n for n, _ in pairs), nodes=tuple(e for _, e in pairs))
 
 
 def formulas_of(family: Family, config: TradingConfig) -> Formulas | str:
@@ -75,11 +79,9 @@ def evaluated(
     columns: Columns | Mapping[str, Array],
     ages: NDArray[np.int64],
     n: int,
-    carried: Carried | None = None,
-    still: NDArray[np.int64] | None = None,
 ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
     """Last `n` values of each feature, and where the family has rows; see `Latest`."""
-    latest = Latest(columns, formulas.stages, ages, carried, still)
+    latest = Latest(columns, formulas.stages, ages)
     held = np.logical_and.reduce(
         [np.isfinite(latest.columns.last(name, n)) for name in formulas.needs]
     )
