@@ -6,11 +6,12 @@ belong here: any model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btq_assets.models.forecaster import ModelError
 
@@ -45,6 +46,35 @@ def cross_sectional_ranks(panel: pl.DataFrame, columns: Sequence[str]) -> pl.Dat
         ).alias(name)
         for name in columns
     )
+
+
+def ranks_of_date(values: np.ndarray) -> np.ndarray:
+    """`cross_sectional_ranks` of one date, ``(assets, columns)``; NaN is missing."""
+    n = values.shape[0]
+    if not n:
+        return values
+    order = np.argsort(values, axis=0, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=0)
+    place = np.broadcast_to(np.arange(n)[:, None], values.shape)
+    begins = np.ones(values.shape, dtype=bool)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    ends = np.ones(values.shape, dtype=bool)
+    ends[:-1] = begins[1:]
+    first = np.maximum.accumulate(np.where(begins, place, 0), axis=0)
+    last = np.minimum.accumulate(np.where(ends, place, n)[::-1], axis=0)[::-1]
+    missing = np.isnan(ordered)
+    scaled = (first + last + 2) / (n - missing.sum(axis=0) + 1) - 1
+    found = np.empty(values.shape, order="F")
+    np.put_along_axis(found, order, np.where(missing, np.nan, scaled), axis=0)
+    return found
+
+
+def columns_of_date(
+    columns: Mapping[str, NDArray[np.float64]], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Columns as ``(assets, columns)``, laid out as `matrix` lays them out."""
+    n = len(next(iter(columns.values()))) if columns else 0
+    return np.array([columns[name] for name in names]).reshape(len(names), n).T
 
 
 def relative_target(rows: pl.DataFrame, *, limit: float = 3.0) -> np.ndarray:

@@ -14,7 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from btq_assets.models.folds import TrainingSet
@@ -130,6 +132,31 @@ class Forecaster(Protocol):
 
 
 @runtime_checkable
+class OneDate(Protocol):
+    """A forecaster that can be asked for one date without a frame, as bars come."""
+
+    def predict_date(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Forecasts of all assets of one date, as `Forecaster.predict` gives them for it.
+
+        Parameters
+        ----------
+        columns
+            Feature → ``(assets,)``, NaN where undefined; all assets the date has.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(assets,)``, label units, in the order given.
+
+        Raises
+        ------
+        MissingFeatureError
+            A column the model was fitted on is not there.
+        """
+        ...
+
+
+@runtime_checkable
 class Explained(Protocol):
     """A forecaster that can say what it leans on."""
 
@@ -169,13 +196,16 @@ def library_versions(*names: str) -> dict[str, str]:
     return found
 
 
-def require_columns(panel: pl.DataFrame, names: Sequence[str], purpose: str) -> None:
+def require_columns(
+    panel: pl.DataFrame | Mapping[str, object], names: Sequence[str], purpose: str
+) -> None:
     """Raise `MissingFeatureError` naming every column of `names` that `panel` lacks."""
-    missing = [name for name in names if name not in panel.columns]
+    have = panel.columns if isinstance(panel, pl.DataFrame) else panel
+    missing = [name for name in names if name not in have]
     if missing:
         raise MissingFeatureError(
             f"{purpose}: feature column(s) {missing} are missing from a panel of "
-            f"{len(panel.columns)} columns; compute them, or fit without them"
+            f"{len(have)} columns; compute them, or fit without them"
         )
 
 

@@ -5,13 +5,14 @@ Belongs here: the gradient-boosting forecaster. Does not belong here: Dagster, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btq_assets.models import design, scores
 from btq_assets.models.folds import TrainingSet
@@ -137,6 +138,11 @@ class LightGBMForecaster:
             "n_train": train.height,
             "n_validation": validation.height,
             "n_columns": len(names),
+            # each leaf holds a fitted value
+            "n_parameters": sum(
+                tree["num_leaves"] for tree in self._booster.dump_model()["tree_info"]
+            ),
+            "n_observations": int(data[0].num_data()),
         }
         return self
 
@@ -152,6 +158,16 @@ class LightGBMForecaster:
         return rows.select("universe", "symbol", "ts").with_columns(
             forecast=pl.Series(np.asarray(forecast) * self._unit, dtype=pl.Float64)
         )
+
+    def predict_date(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Forecast all assets of one date; see `forecaster.OneDate`."""
+        booster = self._fitted()
+        require_columns(columns, (*self._asset, *self._market), "forecasting with lightgbm")
+        ranks = design.ranks_of_date(design.columns_of_date(columns, self._asset))
+        x = np.hstack([ranks, design.columns_of_date(columns, self._market)])
+        if not x.shape[0]:
+            return np.empty(0)
+        return np.asarray(booster.predict(x, num_threads=N_THREADS)) * self._unit
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and the trees in LightGBM's text format."""

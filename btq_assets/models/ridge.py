@@ -5,13 +5,14 @@ Belongs here: the ridge forecaster. Does not belong here: Dagster, and other mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btq_assets.models import design, scores
 from btq_assets.models.folds import TrainingSet
@@ -135,11 +136,9 @@ class RidgeForecaster:
         best = max(
             range(len(ics)), key=lambda i: (np.nan_to_num(ics[i], nan=-2.0), self.spec.alphas[i])
         )
-        self._coefficients = _solve(
-            np.vstack([x_train, x_validation]),
-            np.concatenate([y_train, y_validation]),
-            self.spec.alphas[best],
-        )
+        x, y = np.vstack([x_train, x_validation]), np.concatenate([y_train, y_validation])
+        self._coefficients = _solve(x, y, self.spec.alphas[best])
+        fitted = np.isfinite(y)
         self._unit = design.dispersion(train)
         self.scores = {
             "alpha": self.spec.alphas[best],
@@ -148,6 +147,8 @@ class RidgeForecaster:
             "n_train": train.height,
             "n_validation": validation.height,
             "n_columns": int(x_train.shape[1]),
+            "n_parameters": effective_parameters(x[fitted], self.spec.alphas[best]),
+            "n_observations": int(fitted.sum()),
         }
         return self
 
@@ -161,6 +162,16 @@ class RidgeForecaster:
         return rows.select("universe", "symbol", "ts").with_columns(
             forecast=pl.Series(x @ coefficients * self._unit, dtype=pl.Float64)
         )
+
+    def predict_date(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Forecast all assets of one date; see `forecaster.OneDate`."""
+        _, scaler, coefficients = self._fitted()
+        require_columns(columns, (*self._asset, *self._market), "forecasting with ridge")
+        ranks = design.ranks_of_date(design.columns_of_date(columns, self._asset))
+        if not ranks.shape[0]:
+            return np.empty(0)
+        x = scaler.apply(self._joined(ranks, design.columns_of_date(columns, self._market)))
+        return np.asarray(x @ coefficients * self._unit)
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors``."""
@@ -221,17 +232,32 @@ class RidgeForecaster:
     def _design(self, panel: pl.DataFrame, rows: pl.DataFrame) -> np.ndarray:
         """Columns before standardisation; ranks are taken among all assets of `panel`."""
         ordered = design.ranked_rows(panel, rows, self._asset, self._market)
-        asset = design.matrix(ordered, self._asset)
+        return self._joined(
+            design.matrix(ordered, self._asset), design.matrix(ordered, self._market)
+        )
+
+    def _joined(self, asset: np.ndarray, market: np.ndarray) -> np.ndarray:
+        """Ranks, then the products of `INTERACTED` ranks and standardised market columns."""
         if not self._market or self._market_scaler is None:
             return asset
         interacted = [self._asset.index(name) for name in INTERACTED if name in self._asset]
-        market = self._market_scaler.apply(design.matrix(ordered, self._market))
-        return np.hstack([asset, design.interactions(asset[:, interacted], market)])
+        scaled = self._market_scaler.apply(market)
+        return np.hstack([asset, design.interactions(asset[:, interacted], scaled)])
 
     def _fitted(self) -> tuple[design.Standardiser, design.Standardiser, np.ndarray]:
         if self._coefficients is None or self._scaler is None or self._market_scaler is None:
             raise ModelError("ridge is not fitted; call fit() or load() first")
         return self._market_scaler, self._scaler, self._coefficients
+
+
+def effective_parameters(x: np.ndarray, alpha: float) -> float:
+    """Effective degrees of freedom of a ridge fit, ``sum d^2 / (d^2 + alpha)``.
+
+    Hastie, Tibshirani and Friedman (2009), *The Elements of Statistical Learning*, eq. 3.50, ``d``
+    the singular values of `x`: the number of columns without a penalty, towards 0 with it.
+    """
+    squares = np.maximum(np.linalg.eigvalsh(x.T @ x), 0.0)
+    return float((squares / (squares + alpha)).sum())
 
 
 def _solve(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btq_assets import timeline
 from btq_assets.config import TradingConfig
 from btq_assets.contracts.base import UTC_TIMESTAMP
 from btq_assets.contracts.features import columns_of
+from btq_assets.execution.live.market import nanoseconds
 from btq_assets.execution.live.settings import LiveError
 from btq_assets.features.custom import all_families
+from btq_assets.models import saved
+from btq_assets.models.forecaster import MODEL_FILE, Forecaster, MismatchError, OneDate
 from btq_assets.portfolio.panel import PricePanel
-
-if TYPE_CHECKING:
-    from btq_assets.models.forecaster import Forecaster
 
 #: Column of the training set that bars give without a feature family.
 _RETURN = "session_return"
@@ -47,38 +48,21 @@ class Targets(Protocol):
 
 
 def load_forecaster(folder: Path) -> Forecaster:
-    """The model saved in a folder of the registry, whatever its family.
+    """`models.load_forecaster`, its refusals being those of a loop.
 
     Raises
     ------
     LiveError
-        The folder holds no model, or one of a family that a loop cannot ask bar by bar.
+        The folder holds no model, a damaged one, or one of a family nobody here can read.
     """
-    import json
-
-    from btq_assets.models.forecaster import MODEL_FILE
-
-    file = Path(folder) / MODEL_FILE
-    if not file.is_file():
+    if not (Path(folder) / MODEL_FILE).is_file():
         raise LiveError(
             f"{folder}: no {MODEL_FILE} there; give the folder of a model of models.registry"
         )
-    family = json.loads(file.read_text())["provenance"]["model"]
-    if family == "ridge":
-        from btq_assets.models.ridge import RidgeForecaster
-
-        return RidgeForecaster.load(folder)
-    if family == "lightgbm":
-        from btq_assets.models.gradient_boosting import LightGBMForecaster
-
-        return LightGBMForecaster.load(folder)
-    if family == "transformer_gnn":
-        from btq_assets.models.transformer_gnn import TransformerGNNForecaster
-
-        return TransformerGNNForecaster.load(folder)
-    raise LiveError(
-        f"{folder} holds a {family!r} model; there are ridge, lightgbm, transformer_gnn"
-    )
+    try:
+        return saved.load_forecaster(folder)
+    except MismatchError as error:
+        raise LiveError(str(error)) from error
 
 
 def families_of(features: Sequence[str], config: TradingConfig) -> tuple[str, ...]:
@@ -183,7 +167,10 @@ class ModelTargets:
         self._wants_returns = _RETURN in names or forecaster.history_sessions > 0
         window = config.portfolio.covariance_window_sessions
         self._window = PriceWindow(config.universe.main, symbols, window + 1)
+        self._place = {symbol: number for number, symbol in enumerate(self._window.symbols)}
         self._recent: list[pl.DataFrame] = []
+        #: Symbols and features of the newest bar, where no frame is needed.
+        self._newest: tuple[list[str], dict[str, NDArray[np.float64]]] | None = None
 
     def warm_up(self, history: pl.DataFrame) -> None:
         """Make the panel of features, and the recent rows a model looks back on."""
@@ -194,7 +181,9 @@ class ModelTargets:
         needed = sessions[-max(self._window.n_sessions, keep + 1) :]
         since = sessions[-(keep + 1)] if len(sessions) > keep + 1 else None
         past = history if since is None else history.filter(pl.col("ts") < since)
-        self.panel = LivePanel(past, self.families, self.config)
+        self.panel = LivePanel(
+            past, self.families, self.config, features=self.forecaster.provenance.feature_names
+        )
         self._window.see(history["symbol"].unique().to_list())
         tail = history.filter(pl.col("ts").is_in(needed.implode()))
         for rows in tail.sort("ts", "symbol").partition_by("ts", maintain_order=True):
@@ -205,44 +194,53 @@ class ModelTargets:
 
     def observe(self, bars: pl.DataFrame) -> None:
         """Features and prices of one more session."""
-        features = self.panel.update(bars)
-        if self._wants_returns:
-            features = features.join(self._returns(bars), on="symbol", how="left")
+        if self.panel.streams and isinstance(self.forecaster, OneDate):
+            symbols, columns = self.panel.values(bars)
+            if self._wants_returns:
+                columns[_RETURN] = self._returns(bars, symbols)
+            self._newest = symbols, columns
+        else:
+            features = self.panel.update(bars)
+            if self._wants_returns:
+                returns = self._returns(bars, features["symbol"].to_list())
+                features = features.with_columns(pl.Series(_RETURN, returns, nan_to_null=True))
+            self._recent = [*self._recent, features][-(self.forecaster.history_sessions + 1) :]
         self._price(bars)
-        self._recent = [*self._recent, features][-(self.forecaster.history_sessions + 1) :]
 
-    def _returns(self, bars: pl.DataFrame) -> pl.DataFrame:
-        before = np.vstack(
-            [np.full((1, len(self._window.symbols)), np.nan), self._window.prices(1)]
-        )[-1]
-        place = {symbol: number for number, symbol in enumerate(self._window.symbols)}
-        earlier = before[[place[symbol] for symbol in bars["symbol"]]]
-        return pl.DataFrame(
-            {
-                "symbol": bars["symbol"],
-                _RETURN: pl.Series(bars["adj_close"].to_numpy() / earlier - 1, nan_to_null=True),
-            }
-        )
+    def _returns(self, bars: pl.DataFrame, symbols: Sequence[str]) -> NDArray[np.float64]:
+        """Return since the last session of each of these symbols; NaN without a price there."""
+        before = self._window.prices(1)
+        now = dict(zip(bars["symbol"].to_list(), bars["adj_close"].to_list(), strict=True))
+        if not len(before):
+            return np.full(len(symbols), np.nan)
+        earlier = before[-1, [self._place[symbol] for symbol in symbols]]
+        return np.array([now[symbol] for symbol in symbols]) / earlier - 1
 
     def _price(self, bars: pl.DataFrame) -> None:
         self._window.add(bars["ts"][0], bars["symbol"].to_list(), bars["adj_close"].to_list())
 
-    def forecasts(self) -> pl.DataFrame:
-        """Forecasts of the symbols that had a bar."""
+    def scores(self) -> NDArray[np.float64]:
+        """Forecast of every symbol that may be held, ``(symbols,)``; NaN of one without a bar."""
+        found = np.full(len(self._window.symbols), np.nan)
+        if self._newest is not None and isinstance(self.forecaster, OneDate):
+            symbols, columns = self._newest
+            found[[self._place[symbol] for symbol in symbols]] = self.forecaster.predict_date(
+                columns
+            )
+            return found
         panel = self._recent[-1]
         if len(self._recent) > 1:
             newest = panel["ts"][0]
             panel = pl.concat(self._recent).with_columns(is_decision=pl.col("ts") == newest)
-        return self.forecaster.predict(panel)
+        rows = self.forecaster.predict(panel)
+        found[[self._place[symbol] for symbol in rows["symbol"]]] = rows["forecast"].to_numpy()
+        return found
 
     def weights(self, ts: datetime) -> dict[str, float]:
         """Wanted shares of equity; empty while no symbol has the history sizing needs."""
         from btq_assets.portfolio.ranks import decision_weights, turbulence_scale
 
-        found = self.forecasts()
-        scores = np.full(len(self._window.symbols), np.nan)
-        place = {symbol: number for number, symbol in enumerate(self._window.symbols)}
-        scores[[place[symbol] for symbol in found["symbol"]]] = found["forecast"].to_numpy()
+        scores = self.scores()
         panel = self._window.panel()
         row = np.array([len(panel.ts_us) - 1])
         scale = turbulence_scale(panel, row, self._states, self.config.portfolio.turbulent_scale)
@@ -269,4 +267,4 @@ def opens_period(before: datetime | None, ts: datetime, every: str) -> bool:
 
 
 def _microseconds(ts: datetime) -> int:
-    return int(pl.Series([ts], dtype=UTC_TIMESTAMP).dt.epoch("us")[0])
+    return nanoseconds(ts) // 1_000
