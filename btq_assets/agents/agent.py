@@ -45,6 +45,11 @@ class TrainedAgent:
     learning_curve: tuple[float, ...] = ()
     spec: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def n_parameters(self) -> int:
+        """Fitted numbers of what is saved: encoder and head."""
+        return sum(p.numel() for part in (self.encoder, self.head) for p in part.parameters())
+
     def predict(self, observation: np.ndarray) -> np.ndarray:
         """Mean action, without exploration.
 

@@ -114,6 +114,8 @@ def train_agent(
             "algorithm": settings.algorithm,
             "seed": seed,
             "timesteps": int(model.num_timesteps),
+            # what it saw, however often: a return per decision and asset
+            "n_observations": int(environment.market.available.sum()),
             **settings.model_dump(),
         },
     )

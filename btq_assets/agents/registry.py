@@ -59,7 +59,13 @@ def registry_row(
         "config_json": settings,
         "code_version": code_version,
         "versions_json": json.dumps({name: version(name) for name in LIBRARIES}),
-        "metrics_json": json.dumps({"reward_per_step": fitted.agent.learning_curve}),
+        "metrics_json": json.dumps(
+            {
+                "reward_per_step": fitted.agent.learning_curve,
+                "n_parameters": fitted.agent.n_parameters,
+                "n_observations": fitted.agent.spec["n_observations"],
+            }
+        ),
         "artifact_path": artifact[0],
         "artifact_hash": artifact[1],
         "registered_at": registered_at,

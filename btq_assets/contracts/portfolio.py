@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.columns import STRATEGY, SYMBOL, TS, UNIVERSE, number
 
@@ -26,6 +28,37 @@ def targets_contract(name: str, description: str) -> TableContract:
             ),
         ),
         key=("strategy", "universe", "symbol", "ts"),
+    )
+
+
+#: Strategy suffix of each feature set of a model.
+VARIANT_SUFFIX = {"base": "", "macro": "_macro"}
+
+
+def models_behind(strategy: str, models: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Models and variants whose fits a strategy is made of, by the house's names of strategies.
+
+    Parameters
+    ----------
+    strategy
+        ``<model>``, ``<model>_macro``, ``kelly_<model>``, ``blend`` (the base forecasts of every
+        forecaster), any of them with ``_regime`` behind it.
+    models
+        Model families there are; ``ppo`` decides weights itself and is in no blend.
+
+    Returns
+    -------
+    tuple of (model, variant)
+        Empty for a strategy that fits nothing.
+    """
+    name = strategy.removesuffix("_regime").removeprefix("kelly_")
+    if name == "blend":
+        return tuple((model, "base") for model in sorted(models) if model != "ppo")
+    return tuple(
+        (model, variant)
+        for model in sorted(models)
+        for variant, suffix in VARIANT_SUFFIX.items()
+        if name == model + suffix
     )
 
 

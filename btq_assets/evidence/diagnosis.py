@@ -7,7 +7,7 @@ here: the verdict, and anything that needs the model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btq_assets.contracts import evidence
+from btq_assets.engine.metrics import calculate_sharpe
+from btq_assets.evidence.parameters import FittedNumbers
 
 #: Trades (position changes filled) below which any ratio is chance.
 FEWEST_FILLS = 30
@@ -70,8 +72,9 @@ class RunRecord:
         ``symbol``, ``ts`` and ``close`` on the scale of the fills' prices; used to value holdings.
     benchmark
         ``ts`` and ``net_return`` of what it is compared with, or ``None``.
-    n_parameters
-        Numbers fitted or chosen to make its decisions, or ``None`` where unknown.
+    n_parameters, n_observations
+        Numbers fitted or chosen to make its decisions, or ``None`` where unknown, and what they
+        were fitted on; ``None``: the run's own returns.
     periods_per_year
         Bars per year.
     """
@@ -80,7 +83,8 @@ class RunRecord:
     trades: pl.DataFrame
     closes: pl.DataFrame
     benchmark: pl.DataFrame | None = None
-    n_parameters: int | None = None
+    n_parameters: float | None = None
+    n_observations: int | None = None
     periods_per_year: float = 252.0
 
 
@@ -115,7 +119,11 @@ def diagnose(run: RunRecord) -> list[Finding]:
 
 
 def findings_table(
-    runs: pl.DataFrame, equity: pl.DataFrame, trades: pl.DataFrame, positions: pl.DataFrame
+    runs: pl.DataFrame,
+    equity: pl.DataFrame,
+    trades: pl.DataFrame,
+    positions: pl.DataFrame,
+    fitted: Mapping[str, FittedNumbers] | None = None,
 ) -> pl.DataFrame:
     """Diagnose every run but the benchmarks, each beside 1/N of its universe.
 
@@ -123,12 +131,13 @@ def findings_table(
     ----------
     runs, equity, trades, positions
         Tables of the backtest room.
+    fitted
+        Numbers fitted for each strategy, by name; of others ``too_many_parameters`` is not asked.
 
     Returns
     -------
     polars.DataFrame
-        Rows of ``evidence.findings``, sorted by run and symptom. The number of fitted parameters
-        is not in these tables, so ``too_many_parameters`` is not asked.
+        Rows of ``evidence.findings``, sorted by run and symptom.
     """
     closes = positions.filter(pl.col("shares") != 0).select(
         "run_id", "symbol", "ts", close=pl.col("value") / pl.col("shares")
@@ -136,11 +145,14 @@ def findings_table(
     rows = []
     for run in runs.filter(pl.col("role") != "benchmark").sort("run_id").iter_rows(named=True):
         own = pl.col("run_id") == run["run_id"]
+        numbers = (fitted or {}).get(run["strategy"])
         record = RunRecord(
             equity=equity.filter(own).sort("ts"),
             trades=trades.filter(own),
             closes=closes.filter(own),
             benchmark=_one_over_n(run, runs, equity),
+            n_parameters=numbers.n_parameters if numbers else None,
+            n_observations=numbers.n_observations if numbers else None,
         )
         rows += [
             {"run_id": run["run_id"], "strategy": run["strategy"], **vars(finding)}
@@ -305,14 +317,16 @@ def _explained(run: RunRecord) -> Iterator[Finding]:
 def _parameters(run: RunRecord) -> Iterator[Finding]:
     if not run.n_parameters:
         return
-    n = len(_returns(run))
+    own = run.n_observations is None
+    n = len(_returns(run)) if own else run.n_observations or 0
     ratio = n / run.n_parameters
     if ratio < OBSERVATIONS_PER_PARAMETER:
         yield Finding(
             "too_many_parameters",
             ratio,
             OBSERVATIONS_PER_PARAMETER,
-            f"{run.n_parameters} fitted numbers for {n} returns",
+            f"{run.n_parameters:,.0f} fitted numbers for {n:,} {'returns' if own else 'observations'}"
+            + (", fewer than one for each" if n < run.n_parameters else ""),
         )
 
 
@@ -320,7 +334,7 @@ def _too_good(run: RunRecord) -> Iterator[Finding]:
     returns = _returns(run)
     if len(returns) < 20 or returns.std() <= 1e-14:
         return
-    sharpe = float(returns.mean() / returns.std(ddof=1) * math.sqrt(run.periods_per_year))
+    sharpe = calculate_sharpe(returns, run.periods_per_year)
     if sharpe > 2:
         yield Finding(
             "too_good",

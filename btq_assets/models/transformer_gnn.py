@@ -175,6 +175,7 @@ class TransformerGNNForecaster:
             "n_train": train.height,
             "n_validation": validation.height,
             "n_columns": len(self._features),
+            "n_observations": int(np.isfinite(design.relative_target(train)).sum()),
             **curves,
         }
         return self

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from btq_assets.config import TradingConfig
+from btq_assets.contracts.portfolio import VARIANT_SUFFIX
 from btq_assets.portfolio.covariance import SESSIONS_PER_YEAR, trailing_covariances
 from btq_assets.portfolio.panel import (
     PortfolioError,
@@ -23,9 +24,6 @@ from btq_assets.portfolio.panel import (
     targets_frame,
 )
 from btq_assets.risk.limits import cap_weights, limit_weights
-
-#: Strategy suffix of each feature set.
-VARIANT_SUFFIX = {"base": "", "macro": "_macro"}
 
 
 def average_ranks(scores: np.ndarray) -> np.ndarray:

@@ -44,6 +44,16 @@ def test_budget_is_shared_and_seeds_are_stated(two_folds, agents):
     assert agent_seeds(TradingConfig(profile="full")) == (7, 11, 13, 17, 19)
 
 
+def test_fitted_numbers_are_those_of_the_saved_tensors(two_folds, agents, tmp_path):
+    from safetensors.torch import load_file
+
+    agent = agents[0].agent
+    agent.save(tmp_path)
+    (tensors,) = tmp_path.glob("*.safetensors")
+    assert agent.n_parameters == sum(value.numel() for value in load_file(tensors).values())
+    assert 0 < agent.spec["n_observations"] <= two_folds.bars.height
+
+
 def test_training_reads_nothing_after_its_segment(two_folds, agents):
     first = two_folds.splits.row(0, named=True)
     later = pl.col("ts") > first["train_end"]
