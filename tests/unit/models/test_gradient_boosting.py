@@ -25,6 +25,18 @@ def test_learns_the_planted_signal(fitted: LightGBMForecaster, planted_test: pl.
     assert 1 <= fitted.scores["n_trees"] <= 40
 
 
+def test_its_fitted_numbers_are_the_leaves_of_the_trees_it_keeps(
+    fitted: LightGBMForecaster, tmp_path: Path
+) -> None:
+    """LightGBM's own text says of each tree how many leaves it has."""
+    fitted.save(tmp_path)
+    lines = (tmp_path / "trees.txt").read_text().splitlines()
+    leaves = [int(line.split("=")[1]) for line in lines if line.startswith("num_leaves=")]
+    assert len(leaves) == fitted.scores["n_trees"]
+    assert fitted.scores["n_parameters"] == sum(leaves) >= 2 * len(leaves)
+    assert fitted.scores["n_observations"] <= fitted.scores["n_train"]
+
+
 def test_stops_early_when_the_validation_error_rises(planted_set: TrainingSet) -> None:
     from dataclasses import replace
 
