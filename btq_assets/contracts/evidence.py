@@ -101,6 +101,37 @@ DEFLATED_SHARPE = TableContract(
     key=("trial_id",),
 )
 
+DEFLATION_CURVES = TableContract(
+    layer="evidence",
+    name="deflation_curves",
+    description="Deflated Sharpe ratio of each candidate had more or fewer trials been made, their Sharpe ratios varying as those in the ledger do.",
+    columns=(
+        STRATEGY,
+        text("trial_id", "Trial."),
+        count("n_trials", "Number of trials supposed."),
+        flag("counted", "Whether it is the number counted in the ledger."),
+        number("expected_maximum_sharpe", "Per-period Sharpe expected of the best of so many without skill.", nullable=False),
+        number("deflated_sharpe", "Probability that the true Sharpe exceeds it.", nullable=False, minimum=0, maximum=1),
+    ),
+    key=("trial_id", "n_trials"),
+)  # fmt: skip
+
+OVERFITTING_RANKS = TableContract(
+    layer="evidence",
+    name="overfitting_ranks",
+    description="Where the best candidate of one half of the days stood among all in the other half, over all splits: the distribution behind the probability of overfitting.",
+    columns=(
+        text("question", "Question the candidates compete for."),
+        UNIVERSE,
+        number("rank", "Its rank in the other half: 1 is worst, n_compared best, ties share their mean.", nullable=False, minimum=1),
+        number("logit", "ln(w / (1 - w)) of w = rank / (n_compared + 1); at or below 0 is overfitting.", nullable=False),
+        count("n_splits", "Splits in which it had that rank.", minimum=1),
+        number("share", "The same as a share of all splits.", nullable=False, minimum=0, maximum=1),
+        number("loss_share", "Share of all splits in which it had that rank and a negative Sharpe ratio there.", nullable=False, minimum=0, maximum=1),
+    ),
+    key=("question", "rank"),
+)  # fmt: skip
+
 SELECTION = TableContract(
     layer="evidence",
     name="selection",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from btq_assets.contracts import backtest, evidence
+from btq_assets.contracts import backtest, evidence, models
 from btq_assets.contracts.checks import (
     CheckContext,
     CheckGroup,
@@ -94,7 +94,7 @@ DEFLATED_SHARPE_CHECKS: tuple[CheckGroup, ...] = (
 
 
 @table_asset(
-    outputs=(evidence.DEFLATED_SHARPE,),
+    outputs=(evidence.DEFLATED_SHARPE, evidence.DEFLATION_CURVES),
     inputs={"equity": backtest.EQUITY, "runs": backtest.RUNS},
     code=("btq_assets.evidence", "btq_assets.contracts.evidence"),
     checks=DEFLATED_SHARPE_CHECKS,
@@ -104,14 +104,16 @@ DEFLATED_SHARPE_CHECKS: tuple[CheckGroup, ...] = (
 def deflated_sharpe(step: Step, equity: pl.DataFrame, runs: pl.DataFrame) -> TableOutput:
     """Deflate each candidate's Sharpe ratio by the number of trials counted in the ledger."""
     from btq_assets import plots
-    from btq_assets.evidence.deflation import deflated_sharpe_table
+    from btq_assets.evidence.deflation import deflated_sharpe_table, deflation_curves
     from btq_assets.evidence.gates import deflated_sharpe_answers, gate_rows
 
-    table = deflated_sharpe_table(equity, runs, step.read_ledger(evidence.TRIALS))
+    trials = step.read_ledger(evidence.TRIALS)
+    table = deflated_sharpe_table(equity, runs, trials)
+    curves = deflation_curves(table, trials)
     answers = deflated_sharpe_answers(table)
     passed = [answer.subject for answer in answers if answer.passed]
     return TableOutput(
-        table,
+        {evidence.DEFLATED_SHARPE.table: table, evidence.DEFLATION_CURVES.table: curves},
         metadata={
             "n_trials_at_least": int(table["n_trials"].max() or 0),  # type: ignore[arg-type]
             "passed": ", ".join(passed) or "none",
@@ -124,12 +126,31 @@ def deflated_sharpe(step: Step, equity: pl.DataFrame, runs: pl.DataFrame) -> Tab
                 "probability",
             )
         }
+        | _deflation(curves, plots)
         if table.height
         else {},
         ledgers={
             evidence.GATES: gate_rows(answers, run_id=step.run_id, recorded_at=step.now),
         },
     )
+
+
+def _deflation(curves: pl.DataFrame, plots: Any) -> dict[str, bytes]:
+    if curves.is_empty():
+        return {}
+    wide = curves.pivot(on="strategy", index="n_trials", values="deflated_sharpe").sort("n_trials")
+    names = [name for name in wide.columns if name != "n_trials"]
+    title = "Deflated Sharpe ratio against the number of trials"
+    # Equally spaced in the logarithm, as the numbers are.
+    return {
+        title: plots.lines(
+            wide["n_trials"].log10(),
+            {name: wide[name] for name in names},
+            title,
+            "probability",
+            xlabel="number of trials, log10",
+        )
+    }
 
 
 def _every_candidate_is_compared(context: CheckContext) -> CheckOutcome:
@@ -168,7 +189,12 @@ SELECTION_CHECKS: tuple[CheckGroup, ...] = (
 
 
 @table_asset(
-    outputs=(evidence.SELECTION, evidence.DISCOVERIES, evidence.FINDINGS),
+    outputs=(
+        evidence.SELECTION,
+        evidence.OVERFITTING_RANKS,
+        evidence.DISCOVERIES,
+        evidence.FINDINGS,
+    ),
     inputs={
         "equity": backtest.EQUITY,
         "runs": backtest.RUNS,
@@ -184,7 +210,7 @@ SELECTION_CHECKS: tuple[CheckGroup, ...] = (
     code=("btq_assets.evidence", "btq_assets.contracts.evidence"),
     checks=SELECTION_CHECKS,
     group="evidence",
-    ledgers=(evidence.TRIALS, evidence.TRIAL_RETURNS),
+    ledgers=(evidence.TRIALS, evidence.TRIAL_RETURNS, models.REGISTRY),
 )
 def selection(
     step: Step,
@@ -197,7 +223,14 @@ def selection(
     from btq_assets import plots
     from btq_assets.evidence.controls import planted_edges
     from btq_assets.evidence.diagnosis import findings_table
-    from btq_assets.evidence.selection import SelectionSettings, competitions, selection_tables
+    from btq_assets.evidence.parameters import fitted_numbers
+    from btq_assets.evidence.selection import (
+        SelectionSettings,
+        competitions,
+        overfitting_ranks,
+        overfittings,
+        selection_tables,
+    )
 
     settings = SelectionSettings(
         n_blocks=step.config.backtest.overfitting_blocks,
@@ -208,11 +241,15 @@ def selection(
     found = competitions(
         runs, equity, step.read_ledger(evidence.TRIALS), step.read_ledger(evidence.TRIAL_RETURNS)
     )
-    table, standing = selection_tables(found, settings)
-    findings = findings_table(runs, equity, trades, positions)
+    judged = overfittings(found, settings)
+    table, standing = selection_tables(found, settings, judged)
+    ranks = overfitting_ranks(found, judged)
+    fitted = fitted_numbers(runs["strategy"], step.read_ledger(models.REGISTRY))
+    findings = findings_table(runs, equity, trades, positions, fitted)
     return TableOutput(
         {
             evidence.SELECTION.table: table,
+            evidence.OVERFITTING_RANKS.table: ranks,
             evidence.DISCOVERIES.table: standing,
             evidence.FINDINGS.table: findings,
         },
@@ -229,7 +266,7 @@ def selection(
             "superior": ", ".join(standing.filter("superior")["strategy"]) or "none",
             "n_findings": findings.height,
         },
-        plots=_drawn(standing, plots),
+        plots=_drawn(standing, plots) | _overfitting(ranks, plots),
         answers=[_planted_edge_answer(planted_edges(found, settings))],
     )
 
@@ -247,6 +284,16 @@ def _planted_edge_answer(answers: list[PlantedEdge]) -> CheckOutcome:
     return CheckOutcome(
         name, True, f"{len(answers)} edge(s) planted, all found", {"n_planted": len(answers)}
     )
+
+
+def _overfitting(ranks: pl.DataFrame, plots: Any) -> dict[str, bytes]:
+    drawn = {}
+    for (universe,), rows in ranks.sort("rank").group_by("universe", maintain_order=True):
+        title = f"Rank of the chosen candidate in the other half of the days, {universe}"
+        drawn[title] = plots.bars(
+            [f"{rank:g}" for rank in rows["rank"]], 100 * rows["share"], title, "% of splits"
+        )
+    return drawn
 
 
 def _drawn(standing: pl.DataFrame, plots: Any) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ here: the formulas (`sharpe`) and the conclusion (`verdict`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from btq_assets.evidence.sharpe import (
 
 #: Per-period Sharpe ratios closer than this are those of the same returns.
 SAME_SHARPE = 1e-9
+#: Numbers of trials a deflation curve supposes.
+SUPPOSED_TRIALS = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
 
 def candidate_moments(equity: pl.DataFrame, runs: pl.DataFrame) -> dict[str, SharpeMoments]:
@@ -72,6 +75,48 @@ def deflated_sharpe_table(
     return pl.DataFrame(rows, schema=evidence.DEFLATED_SHARPE.schema)
 
 
+def deflation_curves(
+    table: pl.DataFrame, trials: pl.DataFrame, numbers: Sequence[int] = SUPPOSED_TRIALS
+) -> pl.DataFrame:
+    """What is left of each deflated Sharpe ratio as the number of trials grows.
+
+    The variance of the trials' Sharpe ratios stays that of the ledger, so each point differs from
+    the stored figure by the number alone.
+
+    Parameters
+    ----------
+    table
+        Rows of ``evidence.deflated_sharpe``; those without a deflated figure are left out.
+    trials
+        Ledger ``evidence.trials``: moments of each candidate, and variance among its rivals.
+    numbers
+        Numbers of trials supposed, each at least ``MINIMUM_TRIALS``; the counted one is added.
+
+    Returns
+    -------
+    polars.DataFrame
+        Rows of ``evidence.deflation_curves``.
+    """
+    moments = {row["trial_id"]: row for row in trials.unique("trial_id").iter_rows(named=True)}
+    rows: list[dict[str, Any]] = []
+    for found in table.drop_nulls("deflated_sharpe").iter_rows(named=True):
+        own, counted = moments[found["trial_id"]], found["n_trials"]
+        variance = _variance(_rivals(trials, found["question"]))
+        shape = (found["sharpe_per_period"], found["n_returns"], own["skewness"], own["kurtosis"])
+        rows.extend(
+            {
+                "strategy": found["strategy"],
+                "trial_id": found["trial_id"],
+                "n_trials": n_trials,
+                "counted": n_trials == counted,
+                "expected_maximum_sharpe": expected_maximum_sharpe(n_trials, variance),
+                "deflated_sharpe": deflated_sharpe(*shape, n_trials, variance),
+            }
+            for n_trials in sorted({*numbers, counted})
+        )
+    return pl.DataFrame(rows, schema=evidence.DEFLATION_CURVES.schema)
+
+
 def missing_trials(table: pl.DataFrame, runs: pl.DataFrame) -> list[str]:
     """Candidates of `runs` that have no row in `table`."""
     candidates = runs.filter(pl.col("role") == "candidate")["strategy"].to_list()
@@ -96,19 +141,24 @@ def _own_trial(
     return None if same.is_empty() else same.row(-1, named=True)
 
 
+def _rivals(trials: pl.DataFrame, question: str) -> pl.DataFrame:
+    """Candidates of a question, sorted: no figure may depend, even by rounding, on their order."""
+    chosen = (pl.col("question") == question) & (pl.col("purpose") == "candidate")
+    return trials.filter(chosen).unique("trial_id").sort("trial_id")
+
+
+def _variance(rivals: pl.DataFrame) -> float:
+    return float(rivals["sharpe_per_period"].drop_nulls().var())  # type: ignore[arg-type]
+
+
 def _row(
     strategy: str, moments: SharpeMoments, own: dict[str, Any], trials: pl.DataFrame
 ) -> dict[str, Any]:
-    # Sorted: the variance must not depend, even by rounding, on the order the ledger comes in.
-    rivals = (
-        trials.filter((pl.col("question") == own["question"]) & (pl.col("purpose") == "candidate"))
-        .unique("trial_id")
-        .sort("trial_id")
-    )
+    rivals = _rivals(trials, own["question"])
     n_trials = rivals.height
     sharpes = rivals["sharpe_per_period"].drop_nulls()
     enough = sharpes.len() >= MINIMUM_TRIALS
-    variance = float(sharpes.var()) if enough else math.nan  # type: ignore[arg-type]
+    variance = _variance(rivals) if enough else math.nan
     probability = maximum = deflated = None
     note = ""
     if enough:

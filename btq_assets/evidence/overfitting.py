@@ -109,6 +109,30 @@ def probability_of_overfitting(
     )
 
 
+def rank_distribution(found: Overfitting) -> list[tuple[float, float, int, float]]:
+    """How often the chosen trial had which rank in the other half.
+
+    Returns
+    -------
+    list of (rank, logit, n_splits, loss_share)
+        Ascending by rank; 1 is worst, `n_trials` best, ties share their mean. ``loss_share`` is the
+        share of all splits with that rank and a negative performance out of sample.
+    """
+    # Back from the logit: w = 1 / (1 + exp(-logit)), rank = w (N + 1); ranks are whole or half.
+    ranks = np.rint(2 * (found.n_trials + 1) / (1 + np.exp(-found.logits))) / 2
+    lost = found.chosen_out_of_sample < 0
+    return [
+        (
+            float(rank),
+            # Exactly 0 in the middle, where rounding would choose the side.
+            float(np.log(rank) - np.log(found.n_trials + 1 - rank)),
+            int((ranks == rank).sum()),
+            float(np.mean((ranks == rank) & lost)),
+        )
+        for rank in np.unique(ranks)
+    ]
+
+
 def _checked(returns: ArrayLike, n_blocks: int, statistic: str) -> NDArray[np.float64]:
     matrix = np.asarray(returns, dtype=np.float64)
     if statistic not in ("sharpe", "mean"):

@@ -8,6 +8,7 @@ conclusion (`verdict`).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,12 @@ from numpy.typing import NDArray
 from btq_assets.contracts import evidence
 from btq_assets.evidence.deflation import SAME_SHARPE, candidate_moments
 from btq_assets.evidence.independence import effective_trials
-from btq_assets.evidence.overfitting import MINIMUM_BLOCK_LENGTH, probability_of_overfitting
+from btq_assets.evidence.overfitting import (
+    MINIMUM_BLOCK_LENGTH,
+    Overfitting,
+    probability_of_overfitting,
+    rank_distribution,
+)
 from btq_assets.evidence.sharpe import (
     MINIMUM_TRIALS,
     SharpeMoments,
@@ -185,23 +191,62 @@ def _competition(
     )
 
 
+def overfittings(found: list[Competition], settings: SelectionSettings) -> dict[str, Overfitting]:
+    """Cross-validation of the choice in each competition that can be judged, by question."""
+    return {one.question: _overfitting(one, settings) for one in found if not one.note}
+
+
+def _overfitting(one: Competition, settings: SelectionSettings) -> Overfitting:
+    n_blocks = _blocks(len(one.returns), settings.n_blocks)
+    return probability_of_overfitting(one.returns, n_blocks=n_blocks)
+
+
+def overfitting_ranks(found: list[Competition], judged: Mapping[str, Overfitting]) -> pl.DataFrame:
+    """Rows of ``evidence.overfitting_ranks`` of the competitions that could be judged."""
+    rows = [
+        {
+            "question": one.question,
+            "universe": one.universe,
+            "rank": rank,
+            "logit": logit,
+            "n_splits": n_splits,
+            "share": n_splits / judged[one.question].n_splits,
+            "loss_share": loss_share,
+        }
+        for one in found
+        if one.question in judged
+        for rank, logit, n_splits, loss_share in rank_distribution(judged[one.question])
+    ]
+    return pl.DataFrame(rows, schema=evidence.OVERFITTING_RANKS.schema)
+
+
 def selection_tables(
-    found: list[Competition], settings: SelectionSettings
+    found: list[Competition],
+    settings: SelectionSettings,
+    judged: Mapping[str, Overfitting] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Joint tests of each competition, and the standing of each trial in it.
 
     Fewer than ``MINIMUM_TRIALS`` trials, or too few returns, give nulls with a note.
+
+    Parameters
+    ----------
+    found, settings
+        Competitions, and how they are judged.
+    judged
+        `overfittings` of them where already made.
 
     Returns
     -------
     (selection, discoveries)
         Rows of ``evidence.selection`` and ``evidence.discoveries``.
     """
+    judged = overfittings(found, settings) if judged is None else judged
     selection, discoveries = [], []
     for one in found:
         superiority = _superiority(one, settings)
         clusters = _clusters(one)
-        selection.append(_selection_row(one, settings, superiority))
+        selection.append(_selection_row(one, settings, superiority, judged.get(one.question)))
         discoveries += _discovery_rows(one, superiority, clusters)
     return (
         pl.DataFrame(selection, schema=evidence.SELECTION.schema),
@@ -210,7 +255,10 @@ def selection_tables(
 
 
 def _selection_row(
-    one: Competition, settings: SelectionSettings, superiority: Superiority | None
+    one: Competition,
+    settings: SelectionSettings,
+    superiority: Superiority | None,
+    chosen: Overfitting | None,
 ) -> dict[str, object]:
     n_returns, n_trials = one.returns.shape
     years = n_returns / settings.periods_per_year
@@ -224,11 +272,9 @@ def _selection_row(
         "years": years,
         "note": one.note,
     }
-    if row["note"]:
+    if chosen is None:
         return row
     effective = effective_trials(one.returns)
-    n_blocks = _blocks(n_returns, settings.n_blocks)
-    chosen = probability_of_overfitting(one.returns, n_blocks=n_blocks)
     return row | {
         "n_effective": effective.n_clusters,
         "n_effective_spectral": effective.spectral,
@@ -237,7 +283,7 @@ def _selection_row(
         ),
         "minimum_backtest_years": minimum_backtest_length_years(max(2, one.n_counted)),
         "overfitting_probability": chosen.probability,
-        "overfitting_blocks": n_blocks,
+        "overfitting_blocks": _blocks(n_returns, settings.n_blocks),
         "overfitting_splits": chosen.n_splits,
         "loss_probability": chosen.probability_of_loss,
         "degradation_slope": None

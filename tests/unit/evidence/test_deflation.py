@@ -7,8 +7,12 @@ import polars as pl
 import pytest
 
 from btq_assets.contracts.base import cast_to_contract, violations
-from btq_assets.contracts.evidence import DEFLATED_SHARPE, GATES
-from btq_assets.evidence.deflation import deflated_sharpe_table, missing_trials
+from btq_assets.contracts.evidence import DEFLATED_SHARPE, DEFLATION_CURVES, GATES
+from btq_assets.evidence.deflation import (
+    deflated_sharpe_table,
+    deflation_curves,
+    missing_trials,
+)
 from btq_assets.evidence.gates import deflated_sharpe_answers, gate_rows
 from btq_assets.evidence.sharpe import deflated_sharpe, sharpe_moments
 from btq_assets.evidence.trials import trial_rows
@@ -155,3 +159,30 @@ def test_gate_passes_skill_and_fails_luck_and_ignorance():
     rows = gate_rows(answers, run_id="r", recorded_at=NOW)
     assert violations(cast_to_contract(rows, GATES), GATES).is_empty()
     assert rows["gate"].unique().to_list() == ["deflated_sharpe"]
+
+
+def test_a_curve_holds_the_stored_figure_and_falls_with_the_trials():
+    equity, runs, ledger, series = world(range(11))
+    table = deflated_sharpe_table(equity, runs, ledger)
+    curves = deflation_curves(table, ledger, numbers=(10, 40, 1_000))
+    assert violations(cast_to_contract(curves, DEFLATION_CURVES), DEFLATION_CURVES).is_empty()
+    own = curves.filter(pl.col("strategy") == "c3").sort("n_trials")
+    assert own["n_trials"].to_list() == [10, 11, 40, 1_000]
+    stored = table.filter(pl.col("strategy") == "c3").row(0, named=True)
+    counted = own.filter("counted").row(0, named=True)
+    assert counted["n_trials"] == 11
+    for column in ("deflated_sharpe", "expected_maximum_sharpe"):
+        assert counted[column] == stored[column]
+    # By hand, from the series: the same formula with 40 supposed trials and the ledger's variance.
+    moments = sharpe_moments(series["c3"])
+    sharpes = [sharpe_moments(series[f"c{seed}"]).sharpe for seed in range(11)]
+    expected = deflated_sharpe(
+        moments.sharpe, moments.n, moments.skewness, moments.kurtosis, 40, np.var(sharpes, ddof=1)
+    )
+    assert own["deflated_sharpe"][2] == pytest.approx(expected)
+    assert (np.diff(own["deflated_sharpe"].to_numpy()) < 0).all()
+
+
+def test_without_a_deflated_figure_there_is_no_curve():
+    equity, runs, ledger, _ = world(range(4))
+    assert deflation_curves(deflated_sharpe_table(equity, runs, ledger), ledger).is_empty()

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from btq_assets.evidence.overfitting import OverfittingError, probability_of_overfitting
+from btq_assets.evidence.overfitting import (
+    Overfitting,
+    OverfittingError,
+    probability_of_overfitting,
+    rank_distribution,
+)
 
 
 def by_definition(matrix, n_blocks, statistic):
@@ -122,3 +127,31 @@ def test_a_missing_day_and_an_unknown_statistic_are_refused():
     matrix[5, 2] = np.nan
     with pytest.raises(OverfittingError, match="first in column 2"):
         probability_of_overfitting(matrix, n_blocks=4)
+
+
+def test_ranks_and_their_shares_come_back_from_the_logits():
+    # By hand, N = 3: ranks 1, 2, 2.5 (a tie), 3, 2; w = r / 4; the middle is exactly 0.
+    ranks = np.array([1, 2, 2.5, 3, 2])
+    outside = np.array([-0.1, 0.2, 0.1, 0.3, -0.2])
+    shares = ranks / 4
+    found = Overfitting(
+        probability=0.6, probability_of_loss=0.4, logits=np.log(shares / (1 - shares)),
+        chosen_in_sample=outside, chosen_out_of_sample=outside, degradation_slope=1.0,
+        n_splits=5, n_trials=3, n_returns=100,
+    )  # fmt: skip
+    rows = rank_distribution(found)
+    assert [(rank, n, lost) for rank, _, n, lost in rows] == [
+        (1.0, 1, 0.2), (2.0, 2, 0.2), (2.5, 1, 0.0), (3.0, 1, 0.0),
+    ]  # fmt: skip
+    np.testing.assert_allclose([row[1] for row in rows], np.log([1 / 3, 1, 5 / 3, 3]))
+    assert rows[1][1] == 0.0
+
+
+def test_the_ranks_add_up_to_the_probability():
+    found = probability_of_overfitting(
+        np.random.default_rng(5).normal(0, 0.01, (240, 12)), n_blocks=8
+    )
+    rows = rank_distribution(found)
+    assert sum(n for _, _, n, _ in rows) == found.n_splits == 70
+    assert sum(n for _, logit, n, _ in rows if logit <= 0) / 70 == found.probability
+    assert sum(lost for *_, lost in rows) == pytest.approx(found.probability_of_loss)

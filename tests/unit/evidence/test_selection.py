@@ -12,7 +12,13 @@ from scipy.stats import norm
 from btq_assets.contracts import backtest, evidence
 from btq_assets.evidence.controls import planted_edges
 from btq_assets.evidence.overfitting import probability_of_overfitting
-from btq_assets.evidence.selection import SelectionSettings, competitions, selection_tables
+from btq_assets.evidence.selection import (
+    SelectionSettings,
+    competitions,
+    overfitting_ranks,
+    overfittings,
+    selection_tables,
+)
 from btq_assets.evidence.sharpe import probabilistic_sharpe, sharpe_moments
 from btq_assets.evidence.trials import trial_rows
 
@@ -130,3 +136,22 @@ def test_a_candidate_that_held_one_over_n_is_no_discovery():
     row = standing.row(4, named=True)
     assert row["p_value"] is None
     assert row["superior"] is False
+
+
+def test_the_stored_ranks_are_those_behind_the_stored_probability():
+    found = competitions(*house())
+    judged = overfittings(found, SETTINGS)
+    ranks = overfitting_ranks(found, judged)
+    row = selection_tables(found, SETTINGS, judged)[0].row(0, named=True)
+    assert ranks.schema == evidence.OVERFITTING_RANKS.schema
+    assert ranks["n_splits"].sum() == row["overfitting_splits"] == 70
+    assert ranks.filter(pl.col("logit") <= 0)["share"].sum() == pytest.approx(
+        row["overfitting_probability"]
+    )
+    assert ranks["loss_share"].sum() == pytest.approx(row["loss_probability"])
+    assert ranks["rank"].is_between(1, row["n_compared"]).all()
+
+
+def test_what_cannot_be_judged_has_no_ranks():
+    found = competitions(*house(n_candidates=4))
+    assert overfitting_ranks(found, overfittings(found, SETTINGS)).is_empty()
