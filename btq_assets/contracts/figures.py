@@ -7,8 +7,8 @@ import polars as pl
 from btq_assets.contracts.base import RowRule, TableContract
 from btq_assets.contracts.columns import count, flag, number, stamp, text
 
-DIRECTIONS = ("at least", "at most")
-VERDICTS = ("met", "missed", "not measured", "not built")
+DIRECTIONS = ("at least", "at most", "reported")
+VERDICTS = ("met", "not met", "not measured", "reported")
 
 _reached = (
     pl.when(pl.col("direction") == "at least")
@@ -24,8 +24,12 @@ FIGURES = TableContract(
         text("figure", "Short name."),
         text("description", "What is measured, against what."),
         text("unit", "Unit of both figures."),
-        text("direction", "On which side of the promise a figure keeps it.", allowed=DIRECTIONS),
-        number("promised", "What is promised.", nullable=False),
+        text(
+            "direction",
+            "On which side of the promise a figure keeps it; reported where no bound is promised.",
+            allowed=DIRECTIONS,
+        ),
+        number("promised", "What is promised, or what the rival has; null where no bound is."),
         number("measured", "The last figure measured; null where there is none."),
         text("verdict", "What follows from the two.", allowed=VERDICTS),
         text("command", "What measures it; null where nothing does yet.", nullable=True),
@@ -34,18 +38,31 @@ FIGURES = TableContract(
         count("cores", "Processors the machine had.", nullable=True, minimum=1),
         number("load", "Processes that waited for one, mean of the minute before.", minimum=0),
         stamp("measured_at", "When, UTC.", nullable=True),
+        text("run_id", "Run of the backtests, for figures that come from one.", nullable=True),
+        text(
+            "note",
+            "Why nothing was measured, or what keeps the figure from being one of the code as it is.",
+            nullable=True,
+        ),
     ),
     key=("figure",),
     rules=(
         RowRule("kept by no figure", (pl.col("verdict") == "met") & ~_reached.fill_null(False)),
-        RowRule("missed by no figure", (pl.col("verdict") == "missed") & _reached.fill_null(True)),
+        RowRule("missed by no figure", (pl.col("verdict") == "not met") & _reached.fill_null(True)),
         RowRule(
             "measured and without a verdict",
-            pl.col("measured").is_not_null() & ~pl.col("verdict").is_in(["met", "missed"]),
+            pl.col("measured").is_not_null() & (pl.col("verdict") == "not measured"),
+        ),
+        RowRule(
+            "reported without a figure, or beside a bound",
+            (pl.col("verdict") == "reported")
+            & (pl.col("measured").is_null() | (pl.col("direction") != "reported")),
         ),
         RowRule(
             "a figure of unknown code",
-            pl.col("measured").is_not_null() & pl.col("code_commit").is_null(),
+            pl.col("measured").is_not_null()
+            & pl.col("code_commit").is_null()
+            & pl.col("run_id").is_null(),
         ),
     ),
     owner="team:research",

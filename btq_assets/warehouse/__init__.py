@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from btq_assets.warehouse.paths import DataPaths
     from btq_assets.warehouse.slices import StoredTable, grouped
     from btq_assets.warehouse.step import Step, TableOutput
-    from btq_assets.warehouse.versions import library_versions
+    from btq_assets.warehouse.versions import code_version, library_versions
 
 _HOME = {
     "DataPaths": "paths",
@@ -27,6 +27,7 @@ _HOME = {
     "Warehouse": "database",
     "WarehouseError": "errors",
     "added_since": "additions",
+    "code_version": "versions",
     "grouped": "slices",
     "how_far": "headway",
     "library_versions": "versions",
@@ -43,6 +44,7 @@ __all__ = [
     "Warehouse",
     "WarehouseError",
     "added_since",
+    "code_version",
     "grouped",
     "how_far",
     "library_versions",

@@ -40,6 +40,7 @@ FOURTEEN = (
 )  # fmt: skip
 #: Symbols whose values the sides write down to be compared.
 COMPARED = 8
+TIMES = ("cold", "warm", "processor")
 #: Relative, or absolute: qlib adds and divides prices in single precision.
 RELATIVE, ABSOLUTE = 2e-5, 2e-5
 
@@ -234,8 +235,11 @@ def compare(folder: Path, names: list[str]) -> None:
     print(f"values: {len(names) - len(wrong)} of {len(names)} expressions equal qlib's", *wrong)
 
 
-def race(folder: Path, names: list[str], pythons: dict[str, str], rounds: int) -> None:
-    """All sides in turn, and their best times."""
+Best = dict[str, dict[str, float]]
+
+
+def race(folder: Path, names: list[str], pythons: dict[str, str], rounds: int) -> Best:
+    """All sides in turn, and the best times of each that answered."""
     found: dict[str, list[dict]] = {}
     for _ in range(rounds):
         for side, python in pythons.items():
@@ -245,6 +249,7 @@ def race(folder: Path, names: list[str], pythons: dict[str, str], rounds: int) -
                 found.setdefault(side, []).extend([answer] if answer else [])
     if found.get("qlib"):
         compare(folder, names)
+    best: Best = {}
     for side, answers in found.items():
         if not answers:
             continue
@@ -258,21 +263,43 @@ def race(folder: Path, names: list[str], pythons: dict[str, str], rounds: int) -
             f"{side:9} cold {cold:7.2f} s  warm {warm:7.2f} s  processor {used:7.2f} s  "
             f"peak {peak:.2f} GiB (largest child {child:.2f}){more}"
         )
-        found[side] = [{"cold": cold, "warm": warm, "processor": used}]
-    ours = found["btquant"][0]
-    for side in ("qlib", "kunquant"):
-        if found.get(side):
-            ratios = {key: found[side][0][key] / value for key, value in ours.items()}
-            text = ", ".join(f"{key} {ratio:.1f}" for key, ratio in ratios.items())
-            print(f"{side} takes longer by: {text}")
+        best[side] = {"cold": cold, "warm": warm, "processor": used, "peak": peak}
+    for side in best.keys() - {"btquant"}:
+        ratios = {key: best[side][key] / best["btquant"][key] for key in TIMES}
+        text = ", ".join(f"{key} {ratio:.1f}" for key, ratio in ratios.items())
+        print(f"{side} takes longer by: {text}")
+    return best
+
+
+def keep(task: str, best: Best, sizes: dict[str, int]) -> None:
+    """Record what is promised of a task, by the clock."""
+    from record import record
+
+    ours = best["btquant"]
+    short = "fourteen" if task == "fourteen" else "alpha158"
+    if "qlib" in best:
+        for when in ("warm", "cold"):
+            record(f"{short}_to_qlib_{when}", best["qlib"][when] / ours[when], **sizes)
+    if task == "all":
+        record("alpha158_memory", ours["peak"], **sizes)
+        if "kunquant" in best:
+            record("alpha158_to_kunquant_warm", best["kunquant"]["warm"] / ours["warm"], **sizes)
 
 
 def main() -> None:
     """Make the panel, run both tasks."""
+    # Not at the top: the peers' interpreter runs this file too, and has none of ours.
+    try:
+        from record import size
+    except ModuleNotFoundError:
+
+        def size(_: int, short: int) -> int:
+            return short
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--symbols", type=int, default=100)
-    parser.add_argument("--sessions", type=int, default=1_250)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--symbols", type=int, default=size(800, 100))
+    parser.add_argument("--sessions", type=int, default=size(3_500, 1_250))
+    parser.add_argument("--rounds", type=int, default=size(2, 1))
     parser.add_argument("--qlib-python", default=os.environ.get("BTQ_QLIB_PYTHON", ""))
     parser.add_argument("--task", choices=("fourteen", "all", "both"), default="both")
     parser.add_argument("--without", choices=("qlib", "kunquant"), help="Leave a side out.")
@@ -291,7 +318,10 @@ def main() -> None:
     if given.qlib_python:
         pythons |= {"qlib": given.qlib_python, "kunquant": given.qlib_python}
     else:
-        print("SKIPPED qlib and kunquant: give --qlib-python or BTQ_QLIB_PYTHON")
+        print(
+            "SKIPPED qlib and kunquant: give --qlib-python or BTQ_QLIB_PYTHON, an interpreter of an "
+            "environment with `pip install pyqlib kunquant`"
+        )
     if pythons.pop(given.without or "", None):
         print(f"SKIPPED {given.without}: left out")
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
@@ -302,7 +332,8 @@ def main() -> None:
         for task, some in (("fourteen", list(FOURTEEN)), ("all", names)):
             if given.task in (task, "both"):
                 print(f"\n{len(some)} expressions, {given.rounds} rounds")
-                race(folder, some, pythons, given.rounds)
+                best = race(folder, some, pythons, given.rounds)
+                keep(task, best, {"symbols": given.symbols, "sessions": given.sessions})
     print(f"\nload at the end {os.getloadavg()[0]:.1f}")
 
 

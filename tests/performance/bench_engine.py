@@ -98,6 +98,8 @@ def first_call_seconds(side: str, cache: str | None) -> float:
 
 def main() -> None:
     """Compare, then time both sides in turn."""
+    from record import record
+
     prices, targets = market()
     sides = {"engine": ours(), "vectorbt": peer()}
     values = {name: run(prices, targets) for name, run in sides.items()}
@@ -127,6 +129,7 @@ def main() -> None:
         print(f"{name:<10}" + "".join(f"{column[name]:>14.3f}" for column in columns.values()))
     ratios = [column["vectorbt"] / column["engine"] for column in columns.values()]
     print(f"{'ratio':<10}" + "".join(f"{ratio:>13.1f}x" for ratio in ratios))
+    record("rebalancing_to_vectorbt", 1 / ratios[0])
     print("the engine also writes every fill and proves its books; vectorbt only its order records")
 
 

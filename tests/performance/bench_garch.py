@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from record import record, size
 
 from btq_assets.features.kernels import garch, garch_paths
 
@@ -32,6 +33,8 @@ PEER: dict[str, dict[str, Any]] = {
 #: arch stops at 1e-6 of the likelihood, which leaves its forecasts this far from the optimum's.
 TOLERANCE = 5e-3
 EXTRAPOLATED_SERIES = 500
+#: Sessions of ten years.
+PROMISED_SESSIONS = 2_520
 
 
 def simulated(n_series: int, n_sessions: int) -> np.ndarray:
@@ -87,8 +90,8 @@ def seconds(work) -> tuple[float, float, Any]:
 def main() -> None:
     """Compare forecasts, then times."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--series", type=int, default=8)
-    parser.add_argument("--sessions", type=int, default=2_520)
+    parser.add_argument("--series", type=int, default=size(50, 8))
+    parser.add_argument("--sessions", type=int, default=PROMISED_SESSIONS)
     parser.add_argument("--peer-series", type=int, default=1)
     parser.add_argument("--models", nargs="+", default=list(KINDS), choices=KINDS)
     given = parser.parse_args()
@@ -103,6 +106,7 @@ def main() -> None:
     )
     print(f"first call, with compiled code loaded or made: {cold:.1f} s")
     target = 0.8 * cores
+    ratios, extrapolated = [], []
     for model in given.models:
         theirs_took, theirs_used, theirs = seconds(
             lambda m=model: peer(returns[: given.peer_series], m)
@@ -116,6 +120,8 @@ def main() -> None:
             raise SystemExit(f"{model}: the median forecast is {np.median(gaps):.1e} off arch's")
         more = given.series / given.peer_series
         scaled = theirs_took * more
+        ratios.append(scaled / took / cores)
+        extrapolated.append(took * EXTRAPOLATED_SERIES / given.series)
         print(
             f"{model:7s} arch {theirs_took:.1f} s for {given.peer_series} series, "
             f"{scaled:.0f} s scaled to {given.series}; ours {one_took:.2f} s with 1 thread, "
@@ -128,8 +134,11 @@ def main() -> None:
         print(
             f"        forecasts differ by {np.median(gaps):.1e} in the median, {gaps.max():.1e} at "
             f"most, {np.mean(gaps > TOLERANCE):.1%} above {TOLERANCE}; {EXTRAPOLATED_SERIES} "
-            f"series: {took * EXTRAPOLATED_SERIES / given.series:.0f} s extrapolated"
+            f"series: {extrapolated[-1]:.0f} s extrapolated"
         )
+    if set(given.models) == set(KINDS) and given.sessions == PROMISED_SESSIONS:
+        record("garch_to_arch", min(ratios), series=given.series)
+        record("garch_500_series", max(extrapolated), series=given.series)
 
 
 if __name__ == "__main__":

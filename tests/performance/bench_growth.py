@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from record import record, size
 
 from btq_assets.features import alpha158
 from btq_assets.features.kernels import rolling
@@ -37,6 +38,8 @@ SLICE_ROWS = 1_000_000
 SIZES = tuple(10**k for k in range(5, 9))
 #: Copies of its matrices a kernel may take as long as.
 TARGET = 3.0
+#: Kernels the promise names: means, variances, covariances, ranks and extremes.
+PROMISED = ("mean", "std", "covariance", "rank", "maximum", "argmin")
 
 
 def bars(n_symbols: int, n_rows: int, seed: int = 0, minutes: bool = False) -> pl.DataFrame:
@@ -79,12 +82,18 @@ def growth(rows: int, folder: Path) -> list[tuple[int, float, float]]:
     alpha158.compute(bars(2, 2_000), TEN)
     print(f"{len(TEN)} expressions, file to file\n       rows      wall  processor  ns/row of it")
     found = []
-    for size in sorted({min(rows, 100_000), *(n for n in SIZES if n <= rows), rows}):
-        found.append((size, *_streamed(size, folder)))
+    for n in sorted({min(rows, 100_000), *(n for n in SIZES if n <= rows), rows}):
+        found.append((n, *_streamed(n, folder)))
         wall, used = found[-1][1:]
-        print(f"{size:11,} {wall:8.2f}s {used:9.2f}s {1e9 * used / size:8.0f}", flush=True)
+        print(f"{n:11,} {wall:8.2f}s {used:9.2f}s {1e9 * used / n:8.0f}", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory {peak:.2f} GiB")
+    record("growth_memory", peak, rows=rows)
+    most = [(np.log(n), np.log(used)) for n, _, used in found if n >= SLICE_ROWS]
+    if len(most) > 1:
+        slope = float(np.polyfit(*zip(*most, strict=True), 1)[0])
+        print(f"slope of log processor seconds against log rows {slope:.3f} (1 is linear)")
+        record("growth_slope", slope, rows=rows)
     return found
 
 
@@ -170,13 +179,17 @@ def bandwidth(n_symbols: int, n_sessions: int = 3_500) -> None:
             f"{name:12} {1e9 * wall / x.size:4.1f} {1e9 * used / x.size:10.1f} {ratio:7.1f}"
             f"  {'met' if ratio <= TARGET else 'not met'}"
         )
+        if name in PROMISED:
+            record(f"rolling_{name}", ratio, symbols=n_symbols)
     print(f"copy              {1e9 * copied / x.size:5.1f}")
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=float, default=1e6, help="one-minute bars, 0 for none")
+    parser.add_argument(
+        "--rows", type=float, default=size(10**8, 10**6), help="one-minute bars, 0 for none"
+    )
     parser.add_argument("--symbols", type=int, default=2_000, help="of 3,500 values, for kernels")
     parser.add_argument("--folder", type=Path, help="where bars and results are, for a while")
     parser.add_argument("--plot", type=Path, help="file for a plot of the growth")

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from record import record
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core
@@ -213,6 +214,9 @@ def main() -> None:
             totals += (full, new)
             shown(family.name, full, new, f"values apart by {gap:.0e}")
         shown("together", tuple(totals[0]), tuple(totals[1]))
+        if {family.name for family in chosen} == set(DAILY):
+            share = float(totals[1][0] / totals[0][0])
+            record("new_session_share", share, symbols=n_symbols, sessions=given.sessions)
     bars = generated_bars(given.symbols, given.sessions)
     print(f"beside, for one session of technical, {given.symbols} symbols:")
     fixed_costs(bars, config, min(given.runs, 3))

@@ -25,6 +25,7 @@ import io
 import json
 import logging
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -340,7 +341,8 @@ def _session_line(folder: Path, file: Path) -> str:
             more.append(seconds)
         one = Spent(min(s.cpu for s in more), min(s.wall for s in more))
         named = "session_share_with_suite" if suite else "session_share"
-        record(named, (one.cpu - floor.cpu) / whole.cpu)
+        n_symbols = frame["symbol"].n_unique()
+        record(named, (one.cpu - floor.cpu) / whole.cpu, symbols=n_symbols)
         lines.append(
             f"  {'with' if suite else 'without'} the suite: ten years, {n_rows:,} rows, {whole}; "
             f"one session more, {(n_more - n_rows) // 3} rows, {one} = {one.wall / whole.wall:.1%} "
@@ -413,7 +415,12 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         f"  read, contract, commit and version: {ours} = {ours.wall / bare.wall:.1f} x "
         f"({ours.cpu / bare.cpu:.1f} x)   (target <= 3 x)"
     )
-    record("storing_ratio", ours.cpu / bare.cpu)
+    record(
+        "storing_ratio",
+        ours.cpu / bare.cpu,
+        symbols=options.symbols,
+        sessions=options.sessions,
+    )
     seconds = suite_seconds(rows)
     print(f"  suite of raw bars beside it: {seconds / rows.height * 1e6:.1f} s per million rows")
 
@@ -427,7 +434,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         f"resampling {bars.height:,} bars of a minute to {', '.join(freqs)}: {seconds * 1e3:.0f} ms "
         f"= {bars.height / seconds / 1e6:.1f} M bars/s   (target >= 5)"
     )
-    record("resampling_rate", bars.height / seconds)
+    record("resampling_rate", bars.height / seconds, minutes=options.minutes)
 
     inbox = folder / "big"
     inbox.mkdir()
@@ -437,6 +444,10 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         "ingest", inbox=str(inbox), data=str(folder / "big_data"), freq="1m", calendar="24/7"
     )
     print(f"{said}   (target < 1,024 for any size)")
+    peak = re.search(r"peak of the process ([\d,]+) MiB", said)
+    if peak is None:
+        raise SystemExit(f"the ingest of {options.mebibytes} MiB {said}")
+    record("ingest_memory", float(peak[1].replace(",", "")) / 2**10, mebibytes=options.mebibytes)
     print("given data")
     given_data(folder)
 

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import polars as pl
+from record import record
 
 from btq_assets.contracts import raw
 from btq_assets.contracts.base import cast_to_contract, violations
@@ -81,6 +82,8 @@ def main(million: float) -> None:
             f"{judged * per:.1f} s per million rows, contract {contract * per:.2f} s, "
             f"ratio {judged / contract:.0f}"
         )
+        if name.startswith("daily"):
+            record("suite_seconds", judged * per)
 
 
 if __name__ == "__main__":

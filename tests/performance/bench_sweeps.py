@@ -1,4 +1,4 @@
-"""Time a sweep of 10,000 parameter sets: ``python tests/performance/bench_sweeps.py``.
+"""Time a sweep of 10,000 parameter sets: ``python tests/performance/bench_sweeps.py [--sets 10000]``.
 
 Ten years of 50 assets, weekly to quarterly decisions, costs, order records and the check of the
 books on. Each size runs in a process of its own, whose peak memory is printed; before anything is
@@ -7,6 +7,7 @@ timed, sets of the sweep must equal `simulate` to the last bit. Nothing passes o
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import os
@@ -17,9 +18,9 @@ import time
 
 import numpy as np
 import polars as pl
+from record import record
 
 N_ASSETS, N_DAYS = 50, 2_520
-SIZES = (10, 100, 1_000, 10_000)
 
 
 def market():
@@ -78,27 +79,51 @@ def one(n_sets: int, threads: int) -> None:
     print(json.dumps({"wall": wall, "cpu": used, "peak_gib": peak}))
 
 
+def measured(n_sets: int, threads: int) -> dict[str, float]:
+    """One size in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", str(n_sets), "--threads", str(threads)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found = json.loads(done.stdout)
+    print(
+        f"{n_sets:>6} {threads:>7} {found['wall']:>8.2f} {found['cpu']:>8.2f} "
+        f"{1e3 * found['cpu'] / n_sets:>10.3f} {found['peak_gib']:>5.2f}",
+        flush=True,
+    )
+    return found
+
+
 def main() -> None:
-    """Every size on all cores, and 1,000 sets on one."""
+    """Every size on all cores, and a tenth of the sets on one."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "--sets", type=int, default=10_000, help="of the largest sweep, at most 10000"
+    )
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        one(given.one, given.threads)
+        return
     cores = os.cpu_count() or 1
     print(f"{N_DAYS} days x {N_ASSETS} assets, {cores} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{'sets':>6} {'threads':>7} {'wall s':>8} {'cpu s':>8} {'cpu ms/set':>10} {'GiB':>5}")
-    for n_sets, threads in (*((n, cores) for n in SIZES), (1_000, 1)):
-        done = subprocess.run(
-            [sys.executable, __file__, str(n_sets), str(threads)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        found = json.loads(done.stdout)
-        print(
-            f"{n_sets:>6} {threads:>7} {found['wall']:>8.2f} {found['cpu']:>8.2f} "
-            f"{1e3 * found['cpu'] / n_sets:>10.2f} {found['peak_gib']:>5.2f}"
-        )
+    sizes = [given.sets // k for k in (1_000, 100, 10, 1) if given.sets >= k]
+    found = {n: measured(n, cores) for n in sizes}
+    measured(max(given.sets // 10, 1), 1)
+    most = found[given.sets]
+    used = most["cpu"] / most["wall"] / cores
+    print(f"share of {cores} cores' time that the largest sweep used: {used:.2f}")
+    record("sweep_cores", used, sets=given.sets)
+    record("sweep_memory", most["peak_gib"], sets=given.sets)
+    if len(sizes) > 1:
+        falls = most["cpu"] / sizes[-1] / (found[sizes[-2]]["cpu"] / sizes[-2])
+        print(f"processor seconds a set over those of a tenth of the sets: {falls:.2f}")
+        record("sweep_cost_falls", falls, sets=given.sets)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        one(int(sys.argv[1]), int(sys.argv[2]))
-    else:
-        main()
+    main()
