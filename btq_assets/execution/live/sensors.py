@@ -8,7 +8,10 @@ import dagster as dg
 
 
 def paper_sensor(folder: Path, table: dg.AssetKey) -> dg.SensorDefinition:
-    """Sensor that has the tables of `folder` made anew when a journal in it has grown.
+    """Sensor that has the tables of `folder` made anew when a journal in it has changed.
+
+    A tick raises `journal.JournalError` where a journal that changed is damaged: a run could not
+    import it.
 
     Parameters
     ----------
@@ -25,15 +28,23 @@ def paper_sensor(folder: Path, table: dg.AssetKey) -> dg.SensorDefinition:
         description=f"Imports orders, fills and account when a journal below {folder.name} has grown.",
     )
     def paper_journals(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        import json
+
+        from btq_assets.execution.live.journal import read_journal
         from btq_assets.execution.live.tables import journals
 
-        cursor = ",".join(
-            f"{name}:{path.stat().st_size}" for name, path in journals(folder).items()
-        )
-        if not cursor:
+        found = journals(folder)
+        stats = {name: path.stat() for name, path in found.items()}
+        now = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+        before = json.loads(context.cursor) if (context.cursor or "").startswith("{") else {}
+        if not now:
             return dg.SkipReason(f"no journal below {folder}; LiveTradingEngine makes them")
-        if cursor == context.cursor:
+        if now == before:
             return dg.SkipReason("no journal has grown")
+        for name in now:
+            if now[name] != before.get(name):
+                read_journal(found[name])
+        cursor = json.dumps(now, sort_keys=True)
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=cursor)], cursor=cursor)
 
     return paper_journals
