@@ -1,6 +1,6 @@
 """The live loop on paper: bars in, orders out, and nothing forgotten when it is killed.
 
-Order of reading: `settings`, `journal` (what survives), `feed`, `ticks` and `intake` (which bars and
+Order of reading: `settings`, `journal` (what survives), `feed`, `ticks`, `public_feed` and `intake` (which bars and
 ticks count), `market` and `targets` (bars, features, forecast, weights), `account` and `broker`, `safety`
 (what stops trading), `pretrade` and `decisions` (limits, orders), `recovery` (what a restart does),
 `loop`, `engine`, `tables`, `assets`, `sensors`.
@@ -21,6 +21,7 @@ _PUBLIC = {
     "LiveSettings": "settings",
     "LiveTradingEngine": "engine",
     "PaperBroker": "broker",
+    "PublicFeed": "public_feed",
     "RealTradingError": "settings",
     "ReplayClock": "feed",
     "ReplayFeed": "feed",
