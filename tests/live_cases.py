@@ -114,6 +114,20 @@ def fit_model(bars: pl.DataFrame, folder: Path, family: str = "ridge") -> Path:
         from btq_assets.models.ridge import RidgeForecaster
 
         RidgeForecaster().fit(data).save(folder)
+    elif family == "transformer_gnn":
+        from btq_assets.models.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
+
+        network = TransformerGNNSpec(
+            model_dim=8,
+            num_heads=2,
+            lookback_sessions=5,
+            epochs=1,
+            graph_neighbours=2,
+            graph_window_sessions=20,
+            horizon_sessions=config.models.horizon_sessions,
+            seed=3,
+        )
+        TransformerGNNForecaster(network).fit(data).save(folder)
     else:
         from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 

@@ -27,6 +27,7 @@ from btq_assets.engine.costs import BPS
 from btq_assets.execution.live import LiveSettings, LiveTradingEngine, ReplayFeed
 from btq_assets.execution.live.tables import journal_tables
 from btq_assets.execution.live.targets import load_forecaster
+from btq_assets.models.training_set import session_returns
 from btq_assets.portfolio.ranks import rank_targets
 from btq_assets.timeline import decision_times
 
@@ -66,8 +67,12 @@ def batch_weights(bars, model, config: TradingConfig, every: str) -> tuple[Marke
     ts = bars["ts"].unique().sort()
     decides = ts if every == "bar" else decision_times(ts, "week")
     decides = decides.filter(decides >= start)
-    panel = features.filter(pl.col("ts").is_in(decides.implode()))
-    forecasts = load_forecaster(model).predict(panel)
+    forecaster, now = load_forecaster(model), pl.col("ts").is_in(decides.implode())
+    panel = features.filter(now)
+    if forecaster.history_sessions:
+        returns = session_returns(bars)
+        panel = features.join(returns, on=cases.KEY, how="left").with_columns(is_decision=now)
+    forecasts = forecaster.predict(panel)
     forecasts = forecasts.with_columns(
         variant=pl.lit("base"), horizon_sessions=config.models.horizon_sessions
     )
@@ -142,6 +147,24 @@ def test_orders_fills_and_equity_are_those_of_the_event_engine(
         ("impact_cost", "impact"),
     ):
         same(fills[mine], theirs[other])
+
+
+@pytest.mark.slow
+def test_a_saved_transformer_trades_as_its_backtest(bars, tmp_path) -> None:
+    """It looks back on sessions and a graph of returns; ranks of its forecasts decide."""
+    model = cases.fit_model(bars, tmp_path / "model", "transformer_gnn")
+    config = cases.live_config()
+    summary, tables = live(bars, model, tmp_path / "paper", config)
+    own, weights = batch_weights(bars, model, config, "week")
+    peer = backtest_orders(own, weights, config, bars)
+    assert summary.n_decisions > 15
+    decided = weights[np.isfinite(weights).all(axis=1)]
+    assert np.unique(decided.argsort(axis=1), axis=0).shape[0] > 5
+    np.testing.assert_allclose(tables["execution.account"]["equity"], peer.equity, rtol=1e-9)
+    asked = peer.orders[peer.orders["quantity"] != 0]
+    orders = tables["execution.orders"].filter(pl.col("decided_at") < own.ts[-1])
+    same(orders["quantity"], asked["quantity"])
+    assert tables["execution.fills"].height == peer.fills.size > 50
 
 
 def test_equity_is_that_of_the_strategies_backtest(bars, model, tmp_path) -> None:
