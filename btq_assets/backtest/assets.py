@@ -137,6 +137,7 @@ def _above(comparisons: pl.DataFrame, runs: pl.DataFrame) -> str:
 
 def _plots(equity: pl.DataFrame, runs: pl.DataFrame, metrics: pl.DataFrame) -> dict[str, bytes]:
     from btq_assets import plots
+    from btq_assets.engine.metrics import fall_path
 
     order = summary(metrics, runs)
     candidates = order.filter(pl.col("role") == "candidate")["strategy"].head(MAX_LINES).to_list()
@@ -152,7 +153,7 @@ def _plots(equity: pl.DataFrame, runs: pl.DataFrame, metrics: pl.DataFrame) -> d
         drawn[f"equity of {title}"] = plots.lines(
             wide["ts"], paths, f"Equity of {title}, after costs", "currency", log=True
         )
-        falls = {name: 100 * (path / path.cum_max() - 1) for name, path in paths.items()}
+        falls = {name: -100 * fall_path(path) for name, path in paths.items()}
         drawn[f"drawdown of {title}"] = plots.lines(
             wide["ts"], falls, f"Drawdown of {title}", "% below the peak"
         )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from btq_assets.engine.metrics import calculate_sharpe
+
 
 class IndependenceError(ValueError):
     """Too few trials or returns, or a trial without variance."""
@@ -132,5 +134,5 @@ def _sharpe_variance(matrix: NDArray[np.float64], clusters: NDArray[np.int64]) -
         members = matrix[:, clusters == cluster]
         weights = 1 / members.var(axis=0, ddof=1)
         series = members @ (weights / weights.sum())
-        sharpes.append(series.mean() / series.std(ddof=1))
+        sharpes.append(calculate_sharpe(series, 1))
     return float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else np.nan

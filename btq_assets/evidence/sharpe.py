@@ -14,6 +14,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
+from btq_assets.engine.metrics import central_moments
+
 EULER_MASCHERONI = 0.577_215_664_901_532_9
 #: Fewer candidates than this give no usable variance of Sharpe ratios: deflation is refused.
 MINIMUM_TRIALS = 10
@@ -59,15 +61,14 @@ def sharpe_moments(returns: ArrayLike) -> SharpeMoments:
     if n < 2:
         return SharpeMoments(math.nan, math.nan, math.nan, n)
     mean = values.mean()
-    deviation = values - mean
-    second = float(np.mean(deviation**2))
+    second, skewness, kurtosis = central_moments(values)
     # Constant up to rounding: the ratio would be noise over noise.
     if second <= (1e-14 * max(1.0, abs(float(mean)))) ** 2:
         return SharpeMoments(math.nan, math.nan, math.nan, n)
     return SharpeMoments(
         sharpe=float(mean / math.sqrt(second * n / (n - 1))),
-        skewness=float(np.mean(deviation**3) / second**1.5),
-        kurtosis=float(np.mean(deviation**4) / second**2),
+        skewness=skewness,
+        kurtosis=kurtosis,
         n=n,
     )
 

@@ -131,14 +131,23 @@ def scenarios(
 
 def best_strategy(equity: pl.DataFrame, runs: pl.DataFrame) -> str:
     """Candidate with the highest Sharpe ratio, shown in plots; any run where there is none."""
+    from btq_assets.engine.metrics import calculate_sharpe
+
     candidates = runs.filter(pl.col("role") == "candidate")
     shown = candidates if candidates.height else runs.filter(pl.col("role") == "baseline")
-    ranked = (
+    returns = (
         equity.join(shown.select("run_id"), on="run_id", how="semi")
+        .drop_nulls("net_return")
         .group_by("strategy")
-        .agg(sharpe=(pl.col("net_return").mean() / pl.col("net_return").std()).fill_nan(None))
-        .sort(["sharpe", "strategy"], descending=[True, False], nulls_last=True)
+        .agg("net_return")
     )
+    ranked = pl.DataFrame(
+        {
+            "strategy": returns["strategy"],
+            "sharpe": [calculate_sharpe(values) for values in returns["net_return"]],
+        },
+        schema={"strategy": pl.String, "sharpe": pl.Float64},
+    ).sort(pl.col("sharpe").fill_nan(None), "strategy", descending=[True, False], nulls_last=True)
     return ranked["strategy"][0]
 
 

@@ -1,6 +1,7 @@
 """Drawdowns of a wealth series.
 
-Belongs here: where wealth fell, how deep, for how long. Does not belong here: limits on it.
+Belongs here: where wealth fell, how deep, for how long, as people read it. Does not belong here: how
+a fall is found (`engine.metrics.falls_of`), limits on it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from btq_assets.contracts import risk
+from btq_assets.engine.metrics import falls_of
 
 DEEPEST = 5
 
@@ -52,18 +54,15 @@ def drawdowns(wealth: ArrayLike, n_deepest: int | None = None) -> list[Drawdown]
     values = np.asarray(wealth, dtype=np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ValueError("drawdowns need one series without missing values")
-    under = values < np.maximum.accumulate(values) if len(values) else np.zeros(0, dtype=bool)
-    edges = np.diff(np.concatenate([[0], under.astype(np.int8), [0]]))
-    found = []
-    for first, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
-        peak = int(first) - 1
-        trough = int(first + np.argmin(values[first:end]))
-        recovered = int(end) if end < len(values) else None
-        last = int(end) if recovered is not None else len(values) - 1
-        depth = float(1 - values[trough] / values[peak])
-        found.append(Drawdown(peak, trough, recovered, depth, last - peak))
-    found.sort(key=lambda d: (-d.depth, d.peak))
-    return found[:n_deepest]
+    found = falls_of(values)
+    falls = [
+        Drawdown(int(peak), int(trough), None if end < 0 else int(end), float(depth), int(length))
+        for peak, trough, end, depth, length in zip(
+            found.peak, found.trough, found.end, found.depth, found.lengths, strict=True
+        )
+    ]
+    falls.sort(key=lambda d: (-d.depth, d.peak))
+    return falls[:n_deepest]
 
 
 def drawdown_table(equity: pl.DataFrame, n_deepest: int = DEEPEST) -> pl.DataFrame:

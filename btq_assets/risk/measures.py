@@ -17,6 +17,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from btq_assets.engine.metrics import tail_losses, tail_size
+
 QUANTILE_RULE = "historical VaR is inf{x: F_n(x) >= level}, numpy inverted_cdf"
 
 _NORMAL = NormalDist()
@@ -90,9 +92,7 @@ def moments(returns: ArrayLike) -> Moments:
 def historical(returns: ArrayLike, level: float) -> tuple[Floats, Floats]:
     """Historical VaR and CVaR along the last axis.
 
-    VaR is the order statistic of the module's quantile rule. CVaR is the mean of the worst
-    ``1 - level`` share of the sample, the boundary loss counted with the fraction that fills the
-    share (Acerbi & Tasche 2002, definition 2.6), hence never below VaR.
+    As `engine.metrics.tail_losses` has them, which every figure of the house reads.
 
     Parameters
     ----------
@@ -113,18 +113,11 @@ def historical(returns: ArrayLike, level: float) -> tuple[Floats, Floats]:
     """
     sample = np.asarray(returns, dtype=np.float64)
     n = sample.shape[-1]
-    # Rounded before flooring: 500 * (1 - 0.95) is 25.000000000000021.
-    tail = round(n * (1 - level), 9)
-    if tail < 1:
+    if tail_size(n, level) < 1:
         raise RiskError(
             f"{n} returns have no tail at level {level}: at least {math.ceil(1 / (1 - level))} needed"
         )
-    whole = math.floor(tail)
-    worst = np.partition(sample, whole, axis=-1)
-    boundary = worst[..., whole]
-    beyond = worst[..., :whole].sum(axis=-1)
-    # 0.0 - x and not -x: a loss of nothing is 0.0, not -0.0.
-    return 0.0 - boundary, 0.0 - (beyond + (tail - whole) * boundary) / tail
+    return tail_losses(sample, level)
 
 
 def parametric(sample: Moments, level: float) -> tuple[Floats, Floats]:

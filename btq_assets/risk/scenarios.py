@@ -13,6 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from btq_assets.engine.metrics import max_drawdown
 from btq_assets.risk.measures import RiskError
 
 #: A window counts as covered when the data begin and end within so many days of it.
@@ -284,6 +285,6 @@ def outcome(scenario: Scenario, first: int, last: int, wealth: NDArray[np.float6
         first,
         last,
         window_return=float(wealth[-1] / wealth[0] - 1),
-        max_drawdown=float(np.max(1 - wealth / np.maximum.accumulate(wealth))),
+        max_drawdown=max_drawdown(wealth),
         worst_day=float(np.min(wealth[1:] / wealth[:-1] - 1)),
     )

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from btq_assets.engine.metrics import fall_path
 from btq_assets.evidence.bootstrap import stationary_bootstrap_indices
 from btq_assets.risk.measures import RiskError
 
@@ -122,11 +123,10 @@ def simulate_paths(
         growth = np.maximum(1.0 + history.mean() + history.std(ddof=1) * draws, 0.0)
     wealth = np.ones((n_paths, horizon_sessions + 1))
     np.cumprod(growth, axis=1, out=wealth[:, 1:])
-    peaks = np.maximum.accumulate(wealth, axis=1)
     return Simulated(
         method,
         terminal_returns=wealth[:, -1] - 1.0,
-        max_drawdowns=1.0 - np.min(wealth / peaks, axis=1),
+        max_drawdowns=fall_path(wealth).max(axis=1),
         fan=np.quantile(wealth, (0.05, 0.25, 0.5, 0.75, 0.95), axis=0) if with_fan else None,
         horizon_sessions=horizon_sessions,
         seed=seed,

@@ -14,7 +14,7 @@ import numpy as np
 
 from btq_assets.backtest.market import BacktestError, Market
 from btq_assets.engine.costs import CostModel
-from btq_assets.engine.metrics import PERIODS_PER_YEAR
+from btq_assets.engine.metrics import PERIODS_PER_YEAR, fall_path
 
 if TYPE_CHECKING:
     from btq_assets.config.sections import BacktestSection
@@ -216,8 +216,7 @@ def path_figures(returns: np.ndarray, against: np.ndarray | None, drawn: np.ndar
             figures[1, paths] = deviation * np.sqrt(PERIODS_PER_YEAR)
             sharpe = path.mean(axis=1) / deviation * np.sqrt(PERIODS_PER_YEAR)
             figures[2, paths] = np.where(deviation > 1e-14, sharpe, np.nan)
-        peak = np.maximum(1.0, np.maximum.accumulate(wealth, axis=1))
-        figures[3, paths] = np.max(1.0 - wealth / peak, axis=1)
+        figures[3, paths] = fall_path(wealth, start=1.0).max(axis=1)
         if against is not None:
             above[paths] = (path - against[drawn[paths]]).mean(axis=1) * PERIODS_PER_YEAR
     return PathFigures(

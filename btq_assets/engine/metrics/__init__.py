@@ -13,6 +13,8 @@ from btq_assets.engine.metrics.drawdowns import (
     calculate_calmar,
     drawdown_path,
     drawdowns,
+    fall_path,
+    falls_of,
     longest_underwater,
     martin_ratio,
     max_drawdown,
@@ -49,10 +51,13 @@ from btq_assets.engine.metrics.relative import (
 )
 from btq_assets.engine.metrics.series import PERIODS_PER_YEAR
 from btq_assets.engine.metrics.shape import (
+    central_moments,
     conditional_value_at_risk,
     kurtosis,
     skewness,
+    tail_losses,
     tail_ratio,
+    tail_size,
     value_at_risk,
 )
 from btq_assets.engine.metrics.trades import (
@@ -85,11 +90,14 @@ __all__ = [
     "calculate_sortino",
     "capacity_multiple",
     "capture_ratio",
+    "central_moments",
     "conditional_value_at_risk",
     "down_capture",
     "downside_deviation",
     "drawdown_path",
     "drawdowns",
+    "fall_path",
+    "falls_of",
     "gain_to_pain",
     "kelly_fraction",
     "kurtosis",
@@ -104,7 +112,9 @@ __all__ = [
     "recovery_periods",
     "skewness",
     "stability",
+    "tail_losses",
     "tail_ratio",
+    "tail_size",
     "tracking_error",
     "treynor_ratio",
     "turnover_annual",

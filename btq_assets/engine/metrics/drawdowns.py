@@ -15,6 +15,26 @@ from btq_assets.engine.metrics.ratios import annual_return
 from btq_assets.engine.metrics.series import PERIODS_PER_YEAR, series
 
 
+def fall_path(wealth: Any, start: float | None = None) -> np.ndarray:
+    """Fall below the highest value so far, ``1 - wealth / running maximum``, along the last axis.
+
+    The one definition: of one path, or of many paths of one length.
+
+    Parameters
+    ----------
+    wealth
+        ``float64[..., n]``, positive, none missing.
+    start
+        Value before the first one, a peak too; by default the first one is the first peak.
+    """
+    values = np.asarray(wealth, dtype=float)
+    peaks = np.maximum.accumulate(values, axis=-1)
+    if start is not None:
+        np.maximum(peaks, start, out=peaks)
+    falls = np.divide(values, peaks, out=peaks)
+    return np.subtract(1, falls, out=falls)
+
+
 def max_drawdown(equity: Any) -> float:
     """Largest fall from an earlier peak, ``max(1 - equity / running maximum)``.
 
@@ -33,7 +53,7 @@ def max_drawdown(equity: Any) -> float:
         return float("nan")
     if values[0] <= 0:
         raise EngineError(f"equity starts at {values[0]:g}; a drawdown needs a positive start")
-    return float((1 - values / np.maximum.accumulate(values)).max())
+    return float(fall_path(values).max())
 
 
 def calculate_calmar(returns: Any, periods_per_year: float = PERIODS_PER_YEAR) -> float:
@@ -62,8 +82,7 @@ def drawdown_path(returns: Any) -> np.ndarray:
     numpy.ndarray
         ``float64[n]``, fractions, 0 at a new high.
     """
-    path = np.cumprod(1 + series(returns, "returns"))
-    return 1 - path / np.maximum(np.maximum.accumulate(path), 1.0)
+    return fall_path(np.cumprod(1 + series(returns, "returns")), start=1.0)
 
 
 def ulcer_index(returns: Any) -> float:
@@ -125,8 +144,26 @@ class Drawdowns:
         return np.where(self.end < 0, np.nan, self.end - self.trough)
 
 
+def falls_of(wealth: Any) -> Drawdowns:
+    """Find every spell of `wealth`, ``float64[n + 1]``, below an earlier peak; it starts at period 0."""
+    values = np.asarray(wealth, dtype=float)
+    falls = fall_path(values)
+    below = np.concatenate([[False], falls > 0, [False]])
+    # index k of `below` is period k - 1
+    starts = np.flatnonzero(below[1:] & ~below[:-1])
+    ends = np.flatnonzero(~below[1:] & below[:-1])
+    trough = [int(a + np.argmin(values[a:b])) for a, b in zip(starts, ends, strict=True)]
+    return Drawdowns(
+        peak=starts - 1,
+        trough=np.array(trough, dtype=np.int64),
+        end=np.where(ends == falls.size, -1, ends),
+        depth=falls[trough] if trough else np.empty(0),
+        n_periods=max(falls.size - 1, 0),
+    )
+
+
 def drawdowns(returns: Any) -> Drawdowns:
-    """Find every spell below an earlier peak.
+    """Find every spell below an earlier peak, the starting value included.
 
     Examples
     --------
@@ -134,19 +171,7 @@ def drawdowns(returns: Any) -> Drawdowns:
     >>> found.peak.tolist(), found.trough.tolist(), found.end.tolist()
     ([1, 4], [2, 5], [4, -1])
     """
-    falls = np.concatenate([[0.0], drawdown_path(returns)])
-    below = np.concatenate([[False], falls > 0, [False]])
-    # index k of `below` is period k - 1
-    starts = np.flatnonzero(below[1:] & ~below[:-1])
-    ends = np.flatnonzero(~below[1:] & below[:-1])
-    trough = [int(a + np.argmax(falls[a:b])) for a, b in zip(starts, ends, strict=True)]
-    return Drawdowns(
-        peak=starts - 1,
-        trough=np.array(trough, dtype=np.int64),
-        end=np.where(ends == falls.size, -1, ends),
-        depth=falls[trough] if trough else np.empty(0),
-        n_periods=falls.size - 1,
-    )
+    return falls_of(np.concatenate([[1.0], np.cumprod(1 + series(returns, "returns"))]))
 
 
 def longest_underwater(returns: Any) -> float:

@@ -1,7 +1,7 @@
 """Shape and tails of the distribution of returns.
 
 Belongs here: figures that ignore the order of returns and name no benchmark. Does not belong here:
-models of the tail and tests of them (the risk room, whose historical measures these equal).
+models of the tail and tests of them (the risk room, which reads `tail_losses`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from btq_assets.engine.errors import EngineError
 from btq_assets.engine.metrics.series import deviation, series
 
 
-def _standardised(returns: Any) -> np.ndarray:
-    values = series(returns, "returns")
-    if np.isnan(deviation(values)):
-        return values[:0]
-    return (values - values.mean()) / values.std()
+def central_moments(values: np.ndarray) -> tuple[float, float, float]:
+    """Variance over ``n``, skewness ``m3 / m2^1.5`` and plain kurtosis ``m4 / m2^2`` of ``float64[n]``.
+
+    No rule of what is constant: callers judge by the variance before they read the others.
+    """
+    away = values - values.mean()
+    second = float(np.mean(away**2))
+    if second == 0.0:
+        return 0.0, float("nan"), float("nan")
+    third, fourth = float(np.mean(away**3)), float(np.mean(away**4))
+    return second, third / second**1.5, fourth / second**2
 
 
 def skewness(returns: Any) -> float:
@@ -30,8 +36,8 @@ def skewness(returns: Any) -> float:
     float
         0 for a symmetric sample; NaN below two returns or without variation.
     """
-    z = _standardised(returns)
-    return float(np.mean(z**3)) if z.size else float("nan")
+    values = series(returns, "returns")
+    return float("nan") if np.isnan(deviation(values)) else central_moments(values)[1]
 
 
 def kurtosis(returns: Any) -> float:
@@ -42,8 +48,8 @@ def kurtosis(returns: Any) -> float:
     float
         NaN below two returns or without variation.
     """
-    z = _standardised(returns)
-    return float(np.mean(z**4)) if z.size else float("nan")
+    values = series(returns, "returns")
+    return float("nan") if np.isnan(deviation(values)) else central_moments(values)[2]
 
 
 def tail_ratio(returns: Any) -> float:
@@ -63,29 +69,62 @@ def tail_ratio(returns: Any) -> float:
     return float(abs(high) / abs(low)) if low != 0 else float("nan")
 
 
-def _tail_size(n: int, level: float) -> float:
-    if not 0.5 < level < 1:
-        raise EngineError(f"level = {level!r}: above 0.5 and below 1, such as 0.95")
+def tail_size(n: int, level: float) -> float:
+    """Returns in the worst ``1 - level`` share of `n`; not whole, and below 1 there is no tail."""
     # rounded: 500 * (1 - 0.95) is 25.000000000000021
     return round(n * (1 - level), 9)
+
+
+def tail_losses(returns: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Historical value at risk and its conditional mean, along the last axis.
+
+    The one definition, of one series or of many windows. VaR is the smallest loss ``x`` whose
+    empirical distribution function reaches the level, ``inf{x: F_n(x) >= level}`` (numpy's
+    ``inverted_cdf``). The mean beyond it counts the boundary loss with the fraction that fills the
+    share (Acerbi and Tasche, 2002, definition 2.6), hence is never below it.
+
+    Parameters
+    ----------
+    returns
+        ``float64[..., n]``, none missing.
+    level
+        Above 0.5 and below 1.
+
+    Returns
+    -------
+    (var, cvar)
+        Losses, positive, ``float64[...]``; NaN where the tail holds not a single return.
+    """
+    tail = tail_size(returns.shape[-1], level)
+    if tail < 1:
+        nothing = np.full(returns.shape[:-1], np.nan)
+        return nothing, nothing.copy()
+    whole = math.floor(tail)
+    worst = np.partition(returns, whole, axis=-1)
+    boundary = worst[..., whole]
+    beyond = worst[..., :whole].sum(axis=-1)
+    # 0.0 - x and not -x: a loss of nothing is 0.0, not -0.0.
+    return 0.0 - boundary, 0.0 - (beyond + (tail - whole) * boundary) / tail
+
+
+def _tail(returns: Any, level: float) -> tuple[float, float]:
+    if not 0.5 < level < 1:
+        raise EngineError(f"level = {level!r}: above 0.5 and below 1, such as 0.95")
+    var, cvar = tail_losses(series(returns, "returns"), level)
+    return float(var), float(cvar)
 
 
 def value_at_risk(returns: Any, level: float = 0.95) -> float:
     """Historical value at risk: the loss that ``floor(n (1 - level))`` of the returns exceed.
 
-    An order statistic, not interpolated: what `risk.measures.historical` gives.
+    An order statistic, not interpolated: see `tail_losses`.
 
     Returns
     -------
     float
         Loss, positive; NaN below ``1 / (1 - level)`` returns.
     """
-    values = series(returns, "returns")
-    tail = _tail_size(values.size, level)
-    if tail < 1:
-        return float("nan")
-    whole = math.floor(tail)
-    return 0.0 - float(np.partition(values, whole)[whole])
+    return _tail(returns, level)[0]
 
 
 def conditional_value_at_risk(returns: Any, level: float = 0.95) -> float:
@@ -99,10 +138,4 @@ def conditional_value_at_risk(returns: Any, level: float = 0.95) -> float:
     float
         Loss, positive; NaN below ``1 / (1 - level)`` returns.
     """
-    values = series(returns, "returns")
-    tail = _tail_size(values.size, level)
-    if tail < 1:
-        return float("nan")
-    whole = math.floor(tail)
-    worst = np.partition(values, whole)
-    return 0.0 - float((worst[:whole].sum() + (tail - whole) * worst[whole]) / tail)
+    return _tail(returns, level)[1]
