@@ -19,8 +19,6 @@ from btq_assets.engine.errors import EngineError
 if TYPE_CHECKING:
     from btq_assets.engine.order_simulation import OrderSimulation
 
-_FILL_COSTS = ("commission", "spread", "slippage", "impact", "fx", "liquidation")
-
 
 def book_gaps(done: OrderSimulation) -> dict[str, float]:
     """Largest relative gap of each identity; all are rounding when the books are right.
@@ -35,43 +33,41 @@ def book_gaps(done: OrderSimulation) -> dict[str, float]:
         plus carry, less interest = change of equity. ``orders``: filled shares of each order = its
         fills. Relative to equity or initial cash, whichever is larger; holdings to the largest.
     """
+    from btq_assets.engine.proof_kernel import earned, in_turn, prove_fills, prove_orders
+
     fills = done.fills
-    n_times = done.times.size
-    after = np.searchsorted(done.times, fills["time"], side="left")
-    seen = after < n_times
-    size = np.maximum(np.abs(done.equity), done.initial_cash)
-    unit = done.multiplier[fills["asset"]] * fills["fx_rate"]
-    by_kind = [np.nan_to_num(fills[name], nan=0.0) for name in _FILL_COSTS]
-    spent = fills["shares"] * fills["price"] * unit + sum(by_kind)
-
-    def path(weights: np.ndarray) -> np.ndarray:
-        return np.cumsum(np.bincount(after[seen], weights=weights[seen], minlength=n_times))
-
-    flows = done.costs[:, codes.COST_NAMES.index("borrow") :].sum(axis=1)
-    gaps = {
-        "cash": _largest((done.initial_cash - path(spent) - flows - done.cash) / size),
-        "costs": max(
-            _largest((path(paid) - done.costs[:, kind]) / size) for kind, paid in enumerate(by_kind)
-        ),
-    }
+    if not in_turn(fills["time"]):
+        fills = fills[np.argsort(fills["time"], kind="stable")]
+    splits = np.flatnonzero(done.actions.kind == ActionKind.SPLIT)
+    worst = np.zeros(3)
+    of_orders = np.zeros(done.orders.size)
+    prove_fills(
+        _usual(fills),
+        _usual(done.times),
+        _usual(done.equity),
+        _usual(done.cash),
+        _usual(done.costs),
+        _usual(done.shares),
+        _usual(done.multiplier),
+        done.initial_cash,
+        done.actions.time[splits],
+        done.actions.asset[splits],
+        done.actions.value[splits],
+        np.zeros(done.multiplier.size),
+        of_orders,
+        worst,
+    )
+    gaps = {"cash": float(worst[0]), "costs": float(worst[1])}
     if done.values.shape[0]:
+        size = np.maximum(np.abs(done.equity), done.initial_cash)
         gaps["positions"] = _largest((done.cash + done.values.sum(axis=1) - done.equity) / size)
-        gaps["holdings"] = _largest(_rebuilt_holdings(done, after) - done.shares) / max(
-            1.0, float(np.abs(done.shares).max(initial=0.0))
-        )
-    trades = done.trades
-    earned = trades["gross"].sum() - trades["costs"].sum() + trades["carry"].sum()
+        held_most = max(1.0, float(np.abs(done.shares).max(initial=0.0)))
+        gaps["holdings"] = float(worst[2]) / held_most
     change = done.final_equity - done.initial_cash + done.final_interest
-    gaps["trades"] = float(abs(earned - change) / max(abs(done.final_equity), done.initial_cash))
-    if not np.any(done.actions.kind == ActionKind.SPLIT):
-        of_orders = fills["order"] >= 0
-        summed = np.bincount(
-            fills["order"][of_orders],
-            weights=fills["shares"][of_orders],
-            minlength=done.orders.size,
-        )
-        most = np.maximum(1.0, np.abs(done.orders["filled"]))
-        gaps["orders"] = _largest((summed - done.orders["filled"]) / most)
+    missing = earned(_usual(done.trades)) - change
+    gaps["trades"] = float(abs(missing) / max(abs(done.final_equity), done.initial_cash))
+    if not splits.size:
+        gaps["orders"] = float(prove_orders(_usual(done.orders), of_orders))
     return gaps
 
 
@@ -93,38 +89,10 @@ def _largest(gaps: np.ndarray) -> float:
     return float(np.abs(gaps).max(initial=0.0))
 
 
-def _rebuilt_holdings(done: OrderSimulation, after: np.ndarray) -> np.ndarray:
-    """Holdings at each snapshot from fills and splits, ``float64[S, N]``."""
-    n_times, n_assets = done.shares.shape
-    fills = done.fills
-    seen = after < n_times
-    flat = after[seen] * n_assets + fills["asset"][seen]
-    bought = np.bincount(flat, weights=fills["shares"][seen], minlength=n_times * n_assets)
-    held = np.cumsum(bought.reshape(n_times, n_assets), axis=0)
-    is_split = done.actions.kind == ActionKind.SPLIT
-    for asset in np.unique(done.actions.asset[is_split]):
-        mine = is_split & (done.actions.asset == asset)
-        rows = fills["asset"] == asset
-        steps = sorted(
-            [
-                (time, 0, ratio)
-                for time, ratio in zip(
-                    done.actions.time[mine], done.actions.value[mine], strict=True
-                )
-            ]
-            + [
-                (time, 1, shares)
-                for time, shares in zip(fills["time"][rows], fills["shares"][rows], strict=True)
-            ],
-            key=lambda step: (step[0], step[1]),
-        )
-        now, k = 0.0, 0
-        for s, time in enumerate(done.times):
-            while k < len(steps) and steps[k][0] <= time:
-                now = now * steps[k][2] if steps[k][1] == 0 else now + steps[k][2]
-                k += 1
-            held[s, asset] = now
-    return held
+def _usual(array: np.ndarray) -> np.ndarray:
+    """The array as compiled code knows it: every other layout would be compiled once more."""
+    usual = array.flags.c_contiguous and array.flags.writeable and array.flags.aligned
+    return array if usual else np.array(array, order="C")
 
 
 def result_frames(done: OrderSimulation) -> dict[str, pl.DataFrame]:

@@ -88,6 +88,8 @@ class Reason(IntEnum):
     TIME_IN_FORCE = 9
     LIQUIDATION = 10
     NO_CURRENCY_RATE = 11
+    PARENT_ENDED = 12
+    OTHER_FILLED = 13
 
 
 class Liquidity(IntEnum):
@@ -153,6 +155,7 @@ ASSET_DTYPE = np.dtype(
         ("factor", np.float64),
         ("for_buys", np.float64),
         ("for_sells", np.float64),
+        ("planned", np.float64),
         ("entered", np.float64),
         ("entry_value", np.float64),
         ("left", np.float64),
@@ -199,21 +202,19 @@ ACCOUNT_DTYPE = np.dtype(
     align=True,
 )
 
-#: One event of a stream, prices already moved by permanent impact.
-EVENT_DTYPE = np.dtype(
+#: A buy as it would be filled, before the buys of a tick are scaled to the cash at hand.
+PLAN_DTYPE = np.dtype(
     [
-        ("time", np.int64),
-        ("start", np.int64),
-        ("open", np.float64),
-        ("high", np.float64),
-        ("low", np.float64),
-        ("close", np.float64),
+        ("number", np.int32),
+        ("asset", np.int32),
+        ("quantity", np.float64),
+        ("price", np.float64),
+        ("limit", np.float64),
+        ("quoted", np.float64),
         ("half_spread", np.float64),
         ("volatility", np.float64),
         ("daily_volume", np.float64),
-        ("session", np.int32),
-        ("kind", np.int8),
-        ("flags", np.int8),
+        ("liquidity", np.int8),
     ],
     align=True,
 )

@@ -16,7 +16,10 @@ from numba import njit
 
 
 def compiled(
-    *callees: ModuleType, from_python: bool = True, build_in: bool = False
+    *callees: ModuleType,
+    from_python: bool = True,
+    build_in: bool = False,
+    allocates: bool = False,
 ) -> Callable[[Callable[..., Any]], Any]:
     """``njit(cache=True, nogil=True)`` whose stored code also depends on the files of `callees`.
 
@@ -28,19 +31,24 @@ def compiled(
         Whether Python calls it too, and not only compiled code; leaving that out saves compiling.
     build_in
         Always built into its callers; for functions that take tuples of many arrays.
+    allocates
+        It makes arrays: numba's own rules hold, a float divided by zero is an error included.
     """
     stamp = tuple(sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in callees)
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher: Any = njit(  # type: ignore[call-overload]
-            cache=True,
-            nogil=True,
-            error_model="numpy",
-            no_cpython_wrapper=not from_python,
-            no_cfunc_wrapper=True,
-            forceinline=build_in,
-            _nrt=False,
-        )(function)
+        options: dict[str, Any] = (
+            {}
+            if allocates
+            else {
+                "error_model": "numpy",
+                "no_cpython_wrapper": not from_python,
+                "no_cfunc_wrapper": True,
+                "forceinline": build_in,
+                "_nrt": False,
+            }
+        )
+        dispatcher: Any = njit(cache=True, nogil=True, **options)(function)
         stored = dispatcher._cache._cache_file
         stored._source_stamp = (stored._source_stamp, *stamp)
         return dispatcher

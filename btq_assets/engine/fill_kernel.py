@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from btq_assets.engine import codes, kernel
+from btq_assets.engine import codes, rebalance_kernel
 from btq_assets.engine.codes import FLAG_HALTED, FLAG_SESSION_CLOSE, FLAG_SESSION_OPEN
 from btq_assets.engine.compiled import compiled
-from btq_assets.engine.kernel import spread_and_impact
+from btq_assets.engine.rebalance_kernel import spread_and_impact
 
 _LIMIT, _STOP, _STOP_LIMIT, _TRAILING = 1, 2, 3, 4
 _MARKET_ON_OPEN, _LIMIT_ON_OPEN = 5, 6
@@ -239,7 +239,7 @@ def trailing_level(side, level, reference, amount, fraction):
     return min(level, wanted) if side > 0 else max(level, wanted)
 
 
-@compiled(codes, kernel, build_in=True)
+@compiled(codes, rebalance_kernel, build_in=True)
 def charge(
     assets, asset, price, quantity, side, liquidity, limit, half_spread, quoted, sigma, volume
 ):
@@ -299,7 +299,7 @@ def charge(
     adverse = spread + slippage + impact
     if not np.isnan(limit):
         most = side * (limit - price) * quantity * terms.multiplier
-        if adverse > most:
+        if adverse > most and adverse != 0.0:
             cut = max(most, 0.0) / adverse
             spread, slippage, impact = spread * cut, slippage * cut, impact * cut
     if charged and not known:

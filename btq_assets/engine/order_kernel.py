@@ -13,18 +13,23 @@ import numpy as np
 from btq_assets.engine import (
     account_kernel,
     codes,
+    column_kernel,
     fill_kernel,
-    kernel,
+    link_kernel,
     queue_kernel,
+    rebalance_kernel,
+    scale_kernel,
     settle_kernel,
     tick_kernel,
 )
 from btq_assets.engine.account_kernel import accrue, act, month_of, revalue, worth, write_trade
 from btq_assets.engine.codes import NEVER
+from btq_assets.engine.column_kernel import has
 from btq_assets.engine.compiled import compiled
+from btq_assets.engine.link_kernel import end_links
 from btq_assets.engine.queue_kernel import accept, clear, end_orders, split_orders
 from btq_assets.engine.settle_kernel import liquidate
-from btq_assets.engine.tick_kernel import load, mark_events, trade
+from btq_assets.engine.tick_kernel import conditions, mark_events, trade
 
 _FX = 3
 _SPLIT, _FUNDING, _DELISTING = 1, 2, 3
@@ -34,10 +39,13 @@ _DAY_NS = 86_400_000_000_000
 _HALTED = 4
 _EVERYTHING = (
     codes,
-    kernel,
+    column_kernel,
     account_kernel,
     fill_kernel,
+    link_kernel,
     queue_kernel,
+    rebalance_kernel,
+    scale_kernel,
     settle_kernel,
     tick_kernel,
 )
@@ -167,6 +175,10 @@ def run_events(market, orders, books, actions, passes):
     margin_calls = False
     for asset in range(assets.size):
         margin_calls = margin_calls or assets[asset].maintenance > 0.0
+    linked = has(orders.parent) or has(orders.sibling)
+    if linked:
+        for number in range(states.size):
+            clear(states[number])
     e = 0
     last = NEVER
     while e < n_events:
@@ -201,9 +213,15 @@ def run_events(market, orders, books, actions, passes):
                 break
             held.seen = n_ticks
             if held.liquidating != 0 and market.flags[end] & _HALTED == 0:
-                load(market, books, end)
+                half_spread, volatility, daily_volume = conditions(market, end)
                 liquidate(
-                    books.event[0],
+                    now,
+                    market.kind[end],
+                    market.open[end] * held.factor,
+                    market.high[end] * held.factor,
+                    half_spread,
+                    volatility,
+                    daily_volume,
                     assets,
                     market.asset[end],
                     money,
@@ -232,6 +250,8 @@ def run_events(market, orders, books, actions, passes):
         next_snapshot += 1
     for number in range(next_order, states.size):
         clear(states[number])
+    if linked:
+        end_links(orders, states, money.latency, last)
     revalue(assets, money)
     for asset in range(assets.size):
         held = assets[asset]

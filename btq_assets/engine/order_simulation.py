@@ -15,10 +15,10 @@ import polars as pl
 from btq_assets.engine.buffers import records
 from btq_assets.engine.codes import (
     ACCOUNT_DTYPE,
-    EVENT_DTYPE,
     N_COSTS,
     ORDER_FILL_DTYPE,
     ORDER_STATE_DTYPE,
+    PLAN_DTYPE,
     TRADE_DTYPE,
     ActionKind,
     EventKind,
@@ -144,7 +144,6 @@ def simulate_orders(
         assets, an asset has prices after its delisting, times fall.
     """
     from btq_assets.engine.order_kernel import Actions, run_events
-    from btq_assets.engine.queue_kernel import Orders
     from btq_assets.engine.tick_kernel import Books, Market
 
     if limit_fills not in ("touch", "through"):
@@ -161,14 +160,14 @@ def simulate_orders(
     if np.any(np.diff(times) < 0):
         raise EngineError("snapshots must not fall")
     view = Market(*(_plain(getattr(market, name)) for name in Market._fields))
-    given = Orders(*(_plain(getattr(orders, name)) for name in Orders._fields))
+    given = _given(orders)
     happened = Actions(*(_plain(getattr(actions, name)) for name in Actions._fields))
     money = np.zeros(1, dtype=ACCOUNT_DTYPE)
     money["cash"] = account.initial_cash
     for name in ("cash_rate", "debit_rate", "day_count"):
         money[name] = getattr(account, name)
     money["latency"], money["through"] = latency, limit_fills == "through"
-    money["cut"] = account.on_short_cash == "cut"
+    money["cut"] = ("reject", "cut", "scale").index(account.on_short_cash)
     capacity = len(orders) + 2 * n_assets + 16
     while True:
         kept = times.size if record_positions else 0
@@ -177,8 +176,8 @@ def simulate_orders(
             prices=np.empty((len(orders) if orders.kind.size else 0, 2)),
             assets=assets.copy(),
             account=money.copy(),
-            event=np.zeros(1, dtype=EVENT_DTYPE),
             gathered=np.empty(len(orders), dtype=np.int32),
+            plans=np.empty(len(orders) if account.on_short_cash == "scale" else 0, PLAN_DTYPE),
             tiers=costs.tier_table(),
             fills=records("fills", capacity, ORDER_FILL_DTYPE),
             trades=records("trades", capacity, TRADE_DTYPE),
@@ -253,6 +252,19 @@ def _plain(array: np.ndarray) -> np.ndarray:
     """The array as compiled code knows it: every other layout would be compiled once more."""
     usual = array.flags.c_contiguous and array.flags.writeable and array.flags.aligned
     return array if usual else np.array(array, order="C")
+
+
+def _given(orders: OrderTable) -> Any:
+    """Columns of orders for the compiled code: market orders go without all the others."""
+    from btq_assets.engine.queue_kernel import Orders
+
+    columns: dict[str, Any] = {name: _plain(getattr(orders, name)) for name in Orders._fields}
+    optional = [
+        name for name in Orders._fields if name not in ("time", "asset", "size", "size_kind")
+    ]
+    if not any(columns[name].size for name in optional):
+        columns |= dict.fromkeys(optional)
+    return Orders(**columns)
 
 
 def _notes(fills: np.ndarray, assets: np.ndarray) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ here: filling them (`order_simulation`), prices (`stream`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,12 @@ import numpy as np
 from btq_assets.engine.codes import ActionKind, OrderKind, SizeKind, TimeInForce
 from btq_assets.engine.errors import EngineError
 from btq_assets.engine.inputs import checked_targets
+from btq_assets.engine.linked_orders import links
 from btq_assets.engine.stream import nanoseconds
 
-_EMPTY = np.empty(0)
+
+def _no_numbers() -> np.ndarray:
+    return np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class OrderTable:
         Prices; NaN or empty where there is none.
     expire_at, cancel_at : int64[M] or int64[0]
         Good-till time, and when the owner cancels; empty means never.
+    parent : int32[M] or int32[0]
+        Order whose fill lets this one trade; -1 for none.
+    sibling : int32[M] or int32[0]
+        Next order of the group of which one cancels the others, the last names the first; -1 for
+        none.
     """
 
     time: np.ndarray
@@ -52,6 +60,8 @@ class OrderTable:
     trail_fraction: np.ndarray
     expire_at: np.ndarray
     cancel_at: np.ndarray
+    parent: np.ndarray = field(default_factory=_no_numbers)
+    sibling: np.ndarray = field(default_factory=_no_numbers)
 
     def __len__(self) -> int:
         return self.time.size
@@ -71,12 +81,16 @@ def order_table(
     trail_fraction: Any = None,
     expire_at: Any = None,
     cancel_at: Any = None,
+    parent: Any = None,
+    group: Any = None,
     symbols: Sequence[str] | None = None,
 ) -> OrderTable:
     """Check orders and put them in the order of their decisions (rows of equal time stay in turn).
 
     Every column may be one value for all rows. `asset` may name symbols when `symbols` is given.
     Times are ``int64`` in the unit of the stream, or datetimes; `codes.NEVER` is no time.
+    `parent` is the row, as given, of the order that must be filled first; orders of one `group`
+    (any number >= 0) cancel each other; -1 is none. See `linked_orders`.
 
     Raises
     ------
@@ -106,7 +120,7 @@ def order_table(
     if order is not None:
         table = {name: column[order] if column.size else column for name, column in table.items()}
     _check_rows(table, order)
-    return OrderTable(**table)
+    return OrderTable(**table, **links(parent, group, order, table))
 
 
 def _codes(given: Any, default: int) -> Any:

@@ -10,20 +10,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from btq_assets.engine import account_kernel, codes, fill_kernel, kernel
+from btq_assets.engine import account_kernel, codes, column_kernel, fill_kernel, rebalance_kernel
+from btq_assets.engine.column_kernel import at, has
 from btq_assets.engine.compiled import compiled
 from btq_assets.engine.fill_kernel import trailing_level
-from btq_assets.engine.kernel import DUST
+from btq_assets.engine.rebalance_kernel import DUST
 
 _TRAILING = 4
 _WORKING, _FILLED, _CANCELLED, _REJECTED = 1, 3, 4, 5
 _NO_SIZE, _BELOW_MINIMUM, _DELISTED, _NO_PRICE, _RUINED = 1, 2, 4, 5, 6
 _REPLACED, _LIQUIDATION, _NO_RATE = 7, 10, 11
-_EVERYTHING = (codes, kernel, account_kernel, fill_kernel)
+_EVERYTHING = (codes, rebalance_kernel, account_kernel, fill_kernel, column_kernel)
 
 
 class Orders(NamedTuple):
-    """The arrays of an `orders.OrderTable`."""
+    """The arrays of an `orders.OrderTable`; None where no order has what the column says."""
 
     time: np.ndarray
     asset: np.ndarray
@@ -37,6 +38,8 @@ class Orders(NamedTuple):
     trail_fraction: np.ndarray
     expire_at: np.ndarray
     cancel_at: np.ndarray
+    parent: np.ndarray
+    sibling: np.ndarray
 
 
 @compiled(codes, from_python=False, build_in=True)
@@ -138,8 +141,8 @@ def forget(held, states):
 @compiled(*_EVERYTHING, from_python=False)
 def trail(orders, prices, number, quantity, price):
     """Move the level of a trailing stop after `price`."""
-    amount = np.nan if orders.trail_amount.size == 0 else orders.trail_amount[number]
-    fraction = np.nan if orders.trail_fraction.size == 0 else orders.trail_fraction[number]
+    amount = at(orders.trail_amount, number, np.nan)
+    fraction = at(orders.trail_fraction, number, np.nan)
     side = 1 if quantity > 0.0 else -1
     prices[number, 1] = trailing_level(side, prices[number, 1], price, amount, fraction)
 
@@ -167,7 +170,7 @@ def accept(orders, states, prices, assets, money, number):
     held = assets[orders.asset[number]]
     state = states[number]
     time = orders.time[number]
-    kind = 0 if orders.size_kind.size == 0 else orders.size_kind[number]
+    kind = at(orders.size_kind, number, 0)
     clear(state)
     if kind != 0:
         end_targets(held, states, orders.size_kind, time)
@@ -177,10 +180,11 @@ def accept(orders, states, prices, assets, money, number):
         finish(state, _CANCELLED if reason == _NO_SIZE else _REJECTED, reason, time)
         return
     state.status = _WORKING
-    if prices.shape[0] > 0:
-        prices[number, 0] = np.nan if orders.limit.size == 0 else orders.limit[number]
-        prices[number, 1] = np.nan if orders.stop.size == 0 else orders.stop[number]
-        if orders.kind[number] == _TRAILING and np.isnan(prices[number, 1]):
+    if has(orders.kind):
+        prices[number, 0] = at(orders.limit, number, np.nan)
+        prices[number, 1] = at(orders.stop, number, np.nan)
+        waits = at(orders.parent, number, -1) >= 0
+        if at(orders.kind, number, 0) == _TRAILING and np.isnan(prices[number, 1]) and not waits:
             trail(orders, prices, number, quantity, held.mark)
     if held.first < 0:
         held.first = number

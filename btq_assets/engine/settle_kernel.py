@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from btq_assets.engine import account_kernel, codes, fill_kernel, kernel, queue_kernel
+from btq_assets.engine import account_kernel, codes, fill_kernel, queue_kernel, rebalance_kernel
 from btq_assets.engine.account_kernel import book, covered, remark
 from btq_assets.engine.compiled import compiled
 from btq_assets.engine.fill_kernel import charge, commission_due, commission_rate
@@ -17,12 +17,14 @@ from btq_assets.engine.queue_kernel import finish
 _QUOTE = 1
 _PARTIAL, _FILLED, _CANCELLED, _REJECTED, _EXPIRED = 2, 3, 4, 5, 6
 _SHORT_OF_CASH, _TIME_IN_FORCE, _LIQUIDATION = 3, 9, 10
-_EVERYTHING = (codes, kernel, account_kernel, fill_kernel, queue_kernel)
+_EVERYTHING = (codes, rebalance_kernel, account_kernel, fill_kernel, queue_kernel)
 
 
 @compiled(*_EVERYTHING, from_python=False, build_in=True)
 def all_costs(
-    event,
+    half_spread,
+    volatility,
+    daily_volume,
     assets,
     asset,
     money,
@@ -51,10 +53,10 @@ def all_costs(
         side,
         liquidity,
         limit,
-        event.half_spread,
+        half_spread,
         quoted,
-        event.volatility,
-        event.daily_volume,
+        volatility,
+        daily_volume,
     )
     value = quantity * price * held.multiplier
     adverse = spread + slippage + (0.0 if np.isnan(impact) else impact)
@@ -73,7 +75,20 @@ def all_costs(
 
 @compiled(*_EVERYTHING, from_python=False)
 def affordable(
-    event, assets, asset, money, tiers, state, limit, price, most, side, liquidity, quoted
+    half_spread,
+    volatility,
+    daily_volume,
+    assets,
+    asset,
+    money,
+    tiers,
+    state,
+    limit,
+    price,
+    most,
+    side,
+    liquidity,
+    quoted,
 ):
     """Largest quantity up to `most` whose fill the account covers, by bisection, in whole lots."""
     held = assets[asset]
@@ -82,7 +97,9 @@ def affordable(
     for _ in range(60):
         middle = 0.5 * (low + high)
         cost = all_costs(
-            event,
+            half_spread,
+            volatility,
+            daily_volume,
             assets,
             asset,
             money,
@@ -107,7 +124,11 @@ def affordable(
 
 @compiled(*_EVERYTHING, from_python=False, build_in=True)
 def settle(
-    event,
+    time,
+    kind,
+    half_spread,
+    volatility,
+    daily_volume,
     assets,
     asset,
     money,
@@ -123,14 +144,20 @@ def settle(
     moment,
     quoted,
     ends,
+    scaled,
 ):
-    """Check margin, book a fill of an order, move the order on."""
+    """Check margin, book a fill of an order, move the order on.
+
+    `scaled` says that `quantity` was cut before, for want of cash.
+    """
     held = assets[asset]
     side = 1.0 if state.quantity > 0.0 else -1.0
     short = False
     while True:
         spread, slippage, impact, permanent, due, accrued, conversion, cost = all_costs(
-            event,
+            half_spread,
+            volatility,
+            daily_volume,
             assets,
             asset,
             money,
@@ -149,7 +176,9 @@ def settle(
         short = True
         quantity = (
             affordable(
-                event,
+                half_spread,
+                volatility,
+                daily_volume,
                 assets,
                 asset,
                 money,
@@ -167,7 +196,7 @@ def settle(
         )
         if quantity <= 0.0:
             status = _REJECTED if state.filled == 0.0 else _CANCELLED
-            finish(state, status, _SHORT_OF_CASH, event.time)
+            finish(state, status, _SHORT_OF_CASH, time)
             return
     before = state.quantity - state.filled
     done = quantity >= abs(before)
@@ -178,7 +207,7 @@ def settle(
         money,
         fills,
         trades,
-        event.time,
+        time,
         number,
         traded,
         price,
@@ -197,40 +226,52 @@ def settle(
     state.accrued = accrued
     state.charged += due
     state.status = _PARTIAL
-    if side > 0.0 or event.kind != _QUOTE:
+    if side > 0.0 or kind != _QUOTE:
         held.for_buys -= quantity
-    if side < 0.0 or event.kind != _QUOTE:
+    if side < 0.0 or kind != _QUOTE:
         held.for_sells -= quantity
     if permanent > 0.0:
         moved = 1.0 + side * permanent
         held.factor *= moved
-        event.open *= moved
-        event.high *= moved
-        event.low *= moved
-        event.close *= moved
         remark(held, money, held.mark * moved)
     if done:
-        finish(state, _FILLED, 0, event.time)
-    elif short:
-        finish(state, _CANCELLED, _SHORT_OF_CASH, event.time)
+        finish(state, _FILLED, 0, time)
+    elif short or scaled:
+        finish(state, _CANCELLED, _SHORT_OF_CASH, time)
     elif ends:
-        finish(state, _EXPIRED, _TIME_IN_FORCE, event.time)
+        finish(state, _EXPIRED, _TIME_IN_FORCE, time)
 
 
 @compiled(*_EVERYTHING, from_python=False)
-def liquidate(event, assets, asset, money, fills, trades, tiers):
+def liquidate(
+    time,
+    kind,
+    open_,
+    high,
+    half_spread,
+    volatility,
+    daily_volume,
+    assets,
+    asset,
+    money,
+    fills,
+    trades,
+    tiers,
+):
     """Forced fill of a whole holding at the first price of an event."""
     held = assets[asset]
-    price = event.open
+    price = open_
     quoted = np.nan
-    if event.kind == _QUOTE:
-        price, quoted = 0.5 * (event.open + event.high), 0.5 * (event.high - event.open)
+    if kind == _QUOTE:
+        price, quoted = 0.5 * (open_ + high), 0.5 * (high - open_)
     if np.isnan(price):
         return
     shares = -held.shares
     side = 1.0 if shares > 0.0 else -1.0
     spread, slippage, impact, permanent, due, _, conversion, _ = all_costs(
-        event,
+        half_spread,
+        volatility,
+        daily_volume,
         assets,
         asset,
         money,
@@ -251,7 +292,7 @@ def liquidate(event, assets, asset, money, fills, trades, tiers):
         money,
         fills,
         trades,
-        event.time,
+        time,
         -1,
         shares,
         price,

@@ -166,7 +166,8 @@ class Account:
         Days of a year for the three.
     on_short_cash
         An order that margin does not cover is refused (``"reject"``) or cut to what it covers
-        (``"cut"``).
+        (``"cut"``). ``"scale"`` cuts all buys of a tick in the same proportion; what a buy takes
+        to close a short stays whole, and a sell is cut by itself.
     """
 
     initial_cash: float
@@ -176,13 +177,13 @@ class Account:
     debit_rate: float = 0.0
     borrow_rate: PerAsset = 0.0
     day_count: float = 365.0
-    on_short_cash: Literal["reject", "cut"] = "reject"
+    on_short_cash: Literal["reject", "cut", "scale"] = "reject"
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.initial_cash) or self.initial_cash <= 0:
             raise EngineError(f"initial_cash = {self.initial_cash!r} must be positive")
-        if self.on_short_cash not in ("reject", "cut"):
-            raise EngineError(f"on_short_cash = {self.on_short_cash!r}: reject or cut")
+        if self.on_short_cash not in ("reject", "cut", "scale"):
+            raise EngineError(f"on_short_cash = {self.on_short_cash!r}: reject, cut or scale")
         for name in ("initial_margin", "maintenance_margin", "borrow_rate", "day_count"):
             values = np.asarray(getattr(self, name), dtype=float)
             if not np.all(np.isfinite(values)) or np.any(values < 0):

@@ -16,23 +16,41 @@ import numpy as np
 from btq_assets.engine import (
     account_kernel,
     codes,
+    column_kernel,
     fill_kernel,
-    kernel,
+    link_kernel,
     queue_kernel,
+    rebalance_kernel,
+    scale_kernel,
     settle_kernel,
 )
 from btq_assets.engine.account_kernel import excursion, remark
 from btq_assets.engine.codes import NEVER
+from btq_assets.engine.column_kernel import at, has, price_at
 from btq_assets.engine.compiled import compiled
 from btq_assets.engine.fill_kernel import CANCEL, EXPIRE, FILL_AND_EXPIRE, attempt, room
+from btq_assets.engine.link_kernel import active_from, open_is_for_another
 from btq_assets.engine.queue_kernel import finish, forget, trail
+from btq_assets.engine.scale_kernel import buying_scale, part_of
 from btq_assets.engine.settle_kernel import settle
 
 _BAR, _QUOTE = 0, 1
 _TRAILING = 4
-_FILLED, _CANCELLED, _EXPIRED = 3, 4, 6
-_BY_OWNER, _TIME_IN_FORCE = 8, 9
-_EVERYTHING = (codes, kernel, account_kernel, fill_kernel, queue_kernel, settle_kernel)
+_FILLED, _CANCELLED, _REJECTED, _EXPIRED = 3, 4, 5, 6
+_SHORT_OF_CASH, _BY_OWNER, _TIME_IN_FORCE = 3, 8, 9
+_OPEN = 0
+_SCALE = 2
+_EVERYTHING = (
+    codes,
+    column_kernel,
+    account_kernel,
+    fill_kernel,
+    link_kernel,
+    queue_kernel,
+    rebalance_kernel,
+    scale_kernel,
+    settle_kernel,
+)
 
 
 class Market(NamedTuple):
@@ -61,8 +79,8 @@ class Books(NamedTuple):
     prices: np.ndarray
     assets: np.ndarray
     account: np.ndarray
-    event: np.ndarray
     gathered: np.ndarray
+    plans: np.ndarray
     tiers: np.ndarray
     fills: np.ndarray
     trades: np.ndarray
@@ -77,30 +95,13 @@ class Books(NamedTuple):
 
 
 @compiled(*_EVERYTHING, from_python=False, build_in=True)
-def load(market, books, e):
-    """Event `e` into the scratch record, its prices moved by permanent impact so far."""
-    event = books.event[0]
-    factor = books.assets[market.asset[e]].factor
-    kind = market.kind[e]
-    event.time = market.time[e]
-    event.start = market.start[e]
-    event.kind = kind
-    event.flags = market.flags[e]
-    event.session = market.session[e]
-    event.open = market.open[e] * factor
-    event.high = market.high[e] * factor
-    if kind == _QUOTE:
-        event.low = np.nan
-        event.close = 0.5 * (event.open + event.high)
-    else:
-        event.low = market.low[e] * factor
-        event.close = market.close[e] * factor
-    event.half_spread = np.nan if market.half_spread.size == 0 else market.half_spread[e]
-    event.volatility = np.nan if market.volatility.size == 0 else market.volatility[e]
+def conditions(market, e):
+    """Half-spread, daily volatility and daily volume in force at an event; NaN where unknown."""
+    half_spread = np.nan if market.half_spread.size == 0 else market.half_spread[e]
+    volatility = np.nan if market.volatility.size == 0 else market.volatility[e]
     if market.daily_volume.size > 0:
-        event.daily_volume = market.daily_volume[e]
-    else:
-        event.daily_volume = market.volume[e] if kind == _BAR else np.nan
+        return half_spread, volatility, market.daily_volume[e]
+    return half_spread, volatility, market.volume[e] if market.kind[e] == _BAR else np.nan
 
 
 @compiled(codes, from_python=False)
@@ -129,6 +130,7 @@ def gather(market, books, begin, end):
         held = books.assets[market.asset[e]]
         kind = market.kind[e]
         held.event = e
+        held.planned = 0.0
         number = held.first
         if number < 0:
             continue
@@ -150,65 +152,130 @@ def gather(market, books, begin, end):
 
 @compiled(*_EVERYTHING, from_python=False, build_in=True)
 def trade(market, orders, books, begin, end, on_deciding_bar):
-    """Orders against the events of a tick: sells, then buys, each oldest first."""
+    """Orders against the events of a tick: sells, then buys, each oldest first.
+
+    Where buys are scaled to the cash at hand they are gone through twice: once to see what they
+    would take, once to fill them.
+    """
     n = gather(market, books, begin, end)
     money = books.account[0]
-    event = books.event[0]
-    for k in range(2 * n):
-        number = books.gathered[k if k < n else k - n]
+    time = market.time[begin]
+    scaling = money.cut == _SCALE
+    scale, n_plans = 1.0, 0
+    for k in range(3 * n if scaling else 2 * n):
+        buys = k >= n
+        planning = scaling and n <= k < 2 * n
+        if scaling and k == 2 * n:
+            scale = buying_scale(
+                books.plans, n_plans, books.states, books.assets, money, books.tiers
+            )
+        number = books.gathered[k - 2 * n if k >= 2 * n else (k - n if buys else k)]
         state = books.states[number]
-        if (state.quantity > 0.0) == (k < n) or state.status >= _FILLED:
+        if (state.quantity > 0.0) != buys or state.status >= _FILLED:
             continue
-        if on_deciding_bar and orders.time[number] != market.time[begin]:
+        if on_deciding_bar and orders.time[number] != time:
             continue
+        active_at = orders.time[number] + money.latency
+        if has(orders.parent) or has(orders.sibling):
+            active_at = active_from(orders, books.states, number, money.latency, time)
+            if state.status >= _FILLED:
+                continue
         asset = orders.asset[number]
         held = books.assets[asset]
-        load(market, books, held.event)
+        e = held.event
+        event_kind = market.kind[e]
+        open_, high = market.open[e] * held.factor, market.high[e] * held.factor
+        low, close = np.nan, 0.5 * (open_ + high)
+        if event_kind != _QUOTE:
+            low, close = market.low[e] * held.factor, market.close[e] * held.factor
         side = 1 if state.quantity > 0.0 else -1
-        kind = 0 if orders.kind.size == 0 else orders.kind[number]
-        if kind == _TRAILING and np.isnan(books.prices[number, 1]):
-            seen = event.high if event.kind == _QUOTE and side > 0 else event.open
+        kind = at(orders.kind, number, 0)
+        stop = price_at(orders.kind, books.prices, number, 1)
+        if kind == _TRAILING and np.isnan(stop) and active_at != NEVER:
+            seen = high if event_kind == _QUOTE and side > 0 else open_
             trail(orders, books.prices, number, state.quantity, seen)
-        limit = np.nan if books.prices.shape[0] == 0 else books.prices[number, 0]
-        cancel_at = NEVER if orders.cancel_at.size == 0 else orders.cancel_at[number]
+            stop = price_at(orders.kind, books.prices, number, 1)
+        limit = price_at(orders.kind, books.prices, number, 0)
+        cancel_at = at(orders.cancel_at, number, NEVER)
+        available = held.for_buys if side > 0 else held.for_sells
         verdict, quantity, price, liquidity, moment, quoted, triggered, session = attempt(
             kind,
-            0 if orders.force.size == 0 else orders.force[number],
+            at(orders.force, number, 0),
             side,
             abs(state.quantity - state.filled),
             limit,
-            np.nan if books.prices.shape[0] == 0 else books.prices[number, 1],
+            stop,
             state.triggered != 0,
             state.rested != 0,
             state.session,
-            orders.time[number] + money.latency,
-            NEVER if orders.expire_at.size == 0 else orders.expire_at[number],
+            active_at,
+            at(orders.expire_at, number, NEVER),
             cancel_at,
-            event.kind,
-            event.time,
-            event.start,
-            event.open,
-            event.high,
-            event.low,
-            event.close,
-            event.flags,
-            event.session,
-            held.for_buys if side > 0 else held.for_sells,
+            event_kind,
+            time,
+            market.start[e],
+            open_,
+            high,
+            low,
+            close,
+            market.flags[e],
+            market.session[e],
+            available - held.planned if planning else available,
             held.lot,
             held.min_shares,
             money.through != 0,
             on_deciding_bar,
         )
+        if (
+            has(orders.sibling)
+            and quantity > 0.0
+            and moment != _OPEN
+            and open_is_for_another(
+                orders,
+                books.states,
+                books.prices,
+                number,
+                side,
+                open_,
+                market.start[e],
+                time,
+                money.latency,
+            )
+        ):
+            continue
+        half_spread, volatility, daily_volume = conditions(market, e)
+        if planning:
+            if quantity > 0.0:
+                plan = books.plans[n_plans]
+                plan.number, plan.asset, plan.liquidity = number, asset, liquidity
+                plan.quantity, plan.price = quantity, price
+                plan.limit, plan.quoted = limit, quoted
+                plan.half_spread, plan.volatility = half_spread, volatility
+                plan.daily_volume = daily_volume
+                held.planned += quantity
+                n_plans += 1
+            continue
         state.triggered = triggered
         state.session = session
         state.rested = session >= 0
         if verdict == EXPIRE:
-            finish(state, _EXPIRED, _TIME_IN_FORCE, event.time)
+            finish(state, _EXPIRED, _TIME_IN_FORCE, time)
         elif verdict == CANCEL:
             finish(state, _CANCELLED, _BY_OWNER, cancel_at)
         elif quantity > 0.0:
+            whole = quantity
+            if scale != 1.0 and buys:
+                quantity = part_of(quantity, held.shares, scale, held.lot, held.min_shares)
+                if quantity <= 0.0:
+                    ended = _REJECTED if state.filled == 0.0 else _CANCELLED
+                    finish(state, ended, _SHORT_OF_CASH, time)
+                    continue
             settle(
-                event,
+                time,
+                event_kind,
+                half_spread,
+                volatility,
+                daily_volume,
                 books.assets,
                 asset,
                 money,
@@ -224,6 +291,7 @@ def trade(market, orders, books, begin, end, on_deciding_bar):
                 moment,
                 quoted,
                 verdict == FILL_AND_EXPIRE,
+                quantity < whole,
             )
     if n > 0:
         for e in range(begin, end):
@@ -233,34 +301,39 @@ def trade(market, orders, books, begin, end, on_deciding_bar):
 @compiled(*_EVERYTHING, from_python=False, build_in=True)
 def mark_events(market, orders, books, begin, end):
     """Last prices, excursions of open trades, levels of trailing stops."""
-    event = books.event[0]
     for e in range(begin, end):
         held = books.assets[market.asset[e]]
         number = held.first
+        quote = market.kind[e] == _QUOTE
         if held.shares == 0.0 and number < 0:
-            close = market.close[e]
-            if market.kind[e] == _QUOTE:
-                close = 0.5 * (market.open[e] + market.high[e])
-            if not np.isnan(close):
-                held.mark = close * held.factor
+            last = 0.5 * (market.open[e] + market.high[e]) if quote else market.close[e]
+            if not np.isnan(last):
+                held.mark = last * held.factor
             continue
-        load(market, books, e)
-        if np.isnan(event.close):
+        close = market.close[e] * held.factor
+        if quote:
+            close = 0.5 * (market.open[e] * held.factor + market.high[e] * held.factor)
+        if np.isnan(close):
             continue
-        remark(held, books.account[0], event.close)
+        low, high = market.low[e] * held.factor, market.high[e] * held.factor
+        remark(held, books.account[0], close)
         if held.shares != 0.0:
-            if held.fresh != 0 or event.kind == _QUOTE:
-                excursion(held, event.close, event.close)
+            if held.fresh != 0 or quote:
+                excursion(held, close, close)
             else:
-                excursion(held, event.low, event.high)
+                excursion(held, low, high)
             held.fresh = 0
-        if orders.kind.size == 0:
+        if not has(orders.kind):
             continue
-        low = event.high if event.kind == _QUOTE else event.low
-        high = event.open if event.kind == _QUOTE else event.high
+        if quote:
+            low, high = high, market.open[e] * held.factor
         while number >= 0:
             state = books.states[number]
-            if orders.kind[number] == _TRAILING and state.rested != 0 and state.triggered == 0:
+            if (
+                at(orders.kind, number, 0) == _TRAILING
+                and state.rested != 0
+                and state.triggered == 0
+            ):
                 best = low if state.quantity > 0.0 else high
                 trail(orders, books.prices, number, state.quantity, best)
             number = state.following
