@@ -15,6 +15,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -96,9 +97,12 @@ class OrderFill:
     @property
     def cost(self) -> float:
         """All costs, an unknown impact counted as none."""
-        return (
-            self.commission + self.spread + self.slippage + float(np.nan_to_num(self.impact, nan=0))
-        )
+        return self.commission + self.spread + self.slippage + _known(self.impact)
+
+
+def _known(impact: float) -> float:
+    """An unknown impact counts as none."""
+    return 0.0 if math.isnan(impact) else float(impact)
 
 
 def _flat(event: Event) -> tuple[int, int, float, float, float, float, int, float, float]:
@@ -270,7 +274,7 @@ def _book(
     liquidity, moment, ends = how
     row = terms.table[0]
     multiplier = float(row["multiplier"])
-    adverse = spread + slippage + float(np.nan_to_num(impact, nan=0.0))
+    adverse = spread + slippage + _known(impact)
     executed = quantity * price * multiplier + order.side * adverse
     due, order.commission_accrued = compiled.commission_due(
         compiled.commission_rate(terms.table, terms.tiers, 0, liquidity, month_value),

@@ -203,4 +203,6 @@ def nanoseconds(ts: datetime) -> int:
 def _column(rows: pl.DataFrame, name: str) -> np.ndarray:
     if name not in rows.columns:
         return np.full(rows.height, np.nan)
-    return rows[name].cast(pl.Float64).fill_null(NAN).to_numpy()
+    column = rows.get_column(name)
+    # a missing value comes out as NaN
+    return (column if column.dtype == pl.Float64 else column.cast(pl.Float64)).to_numpy()
