@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from btq_assets.contracts import backtest, base, evidence, features, models, portfolio, raw, risk
 from btq_assets.contracts.raw import alternative as raw_alternative
@@ -601,8 +603,22 @@ def _run_dbt(folder: Path, *arguments: str, file: Path | None) -> subprocess.Com
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Built once, in the two selections the platform uses."""
-    folder = tmp_path_factory.mktemp("dbt")
+    """Built once a run, in the two selections the platform uses; each worker has its own copy."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "dbt-built"
+    done = folder / "done.log"  # written last: what is there without it broke half-way
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            done.write_text(_built(folder))
+    copy = tmp_path_factory.mktemp("dbt") / "btq.duckdb"
+    shutil.copy(folder / copy.name, copy)
+    return Warehouse(copy, folder / "target", done.read_text())
+
+
+def _built(folder: Path) -> str:
+    """Fill `btq.duckdb` of the folder and build it; what dbt said."""
     file = folder / "btq.duckdb"
     fill_warehouse(file)
     log = ""
@@ -610,7 +626,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
         done = _run_dbt(folder, "build", "--select", *selection, file=file)
         log += done.stdout + done.stderr
         assert done.returncode == 0, log
-    return Warehouse(file, folder / "target", log)
+    return log
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ returns rows, which is how dbt judges it.
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from btq_assets.contracts import core_ticks, features
@@ -148,23 +150,35 @@ SINGULAR = sorted(
 )
 
 
-def rows_found(warehouse, test: str, corruption: str | None) -> int:
-    with warehouse.connect() as connection:
-        connection.execute("begin")
+@pytest.fixture(scope="module")
+def spoilable(warehouse, tmp_path_factory):
+    """The built warehouse with tables where it has views: only a table can be spoiled."""
+    file = tmp_path_factory.mktemp("spoilable") / warehouse.file.name
+    shutil.copy(warehouse.file, file)
+    with warehouse.connect(file) as connection:
         for view in (*core_ticks.TICKS, features.PANEL):
-            # Only a table can be spoiled.
             kept = f"{view.layer}.kept"
             connection.execute(f"create table {kept} as select * from {view.table}")
             connection.execute(f"drop view {view.table}")
             connection.execute(f"alter table {kept} rename to {view.name}")
-        if corruption:
-            changed = connection.execute(corruption).fetchone()
-            assert changed[0] > 0, "the corruption touched no row"
-        found = connection.execute(
-            f"select count(*) from ({warehouse.compiled_test(test)})"
-        ).fetchone()[0]
-        connection.execute("rollback")
-    return found
+    with warehouse.connect(file) as connection:
+        yield connection
+
+
+@pytest.fixture
+def rows_found(warehouse, spoilable):
+    def run(test: str, corruption: str | None) -> int:
+        spoilable.execute("begin")
+        try:
+            if corruption:
+                changed = spoilable.execute(corruption).fetchone()
+                assert changed[0] > 0, "the corruption touched no row"
+            sql = f"select count(*) from ({warehouse.compiled_test(test)})"
+            return spoilable.execute(sql).fetchone()[0]
+        finally:
+            spoilable.execute("rollback")
+
+    return run
 
 
 def test_every_singular_test_has_a_case() -> None:
@@ -172,23 +186,23 @@ def test_every_singular_test_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("test", SINGULAR)
-def test_a_singular_test_fails_when_its_demand_is_broken(warehouse, test: str) -> None:
-    assert rows_found(warehouse, test, None) == 0
-    assert rows_found(warehouse, test, CORRUPTIONS[test]) > 0
+def test_a_singular_test_fails_when_its_demand_is_broken(rows_found, test: str) -> None:
+    assert rows_found(test, None) == 0
+    assert rows_found(test, CORRUPTIONS[test]) > 0
 
 
 @pytest.mark.parametrize(("test", "corruption"), MORE_CORRUPTIONS)
-def test_a_singular_test_fails_the_other_way_too(warehouse, test: str, corruption: str) -> None:
-    assert rows_found(warehouse, test, corruption) > 0
+def test_a_singular_test_fails_the_other_way_too(rows_found, test: str, corruption: str) -> None:
+    assert rows_found(test, corruption) > 0
 
 
 @pytest.mark.parametrize("contract", dbt_files.model_contracts(), ids=lambda c: c.table)
-def test_keys_and_rules_of_a_table_are_tested(warehouse, contract) -> None:
+def test_keys_and_rules_of_a_table_are_tested(rows_found, contract) -> None:
     again = f"insert into {contract.table} select * from {contract.table} limit 1"
-    assert rows_found(warehouse, f"{contract.name}_unique_key", again) == 1
+    assert rows_found(f"{contract.name}_unique_key", again) == 1
     first = contract.key[0]
     missing = f"insert into {contract.table} select * replace (null as {first}) from {contract.table} limit 1"
-    assert rows_found(warehouse, f"{contract.name}_row_rules", missing) == 1
+    assert rows_found(f"{contract.name}_row_rules", missing) == 1
 
 
 def test_a_rule_names_the_reason(warehouse) -> None:
