@@ -9,6 +9,9 @@ from btq_assets.contracts import execution as contracts
 from btq_assets.execution import checks
 from btq_assets.warehouse import Step, TableOutput, table_asset
 
+#: Fills below which a strategy is left out of the drawing of parts.
+_MANY_FILLS = 100
+
 
 @table_asset(
     outputs=(contracts.TRANSACTION_COSTS,),
@@ -68,6 +71,18 @@ def _plots(costs: pl.DataFrame, summary: pl.DataFrame) -> dict[str, bytes]:
         for part in ("shortfall", "waiting", "spread", "commission", "impact", "opportunity")
         if summary[f"{part}_bps"].null_count() < summary.height
     }
+    # The luck of a few fills would dwarf every other bar.
+    many = summary.filter(pl.col("n_fills") >= _MANY_FILLS)
+    many = many if many.height else summary
+    drawn["shortfall in parts"] = plots.stacked_bars(
+        many["strategy"].to_list(),
+        {
+            part: many[f"{part}_bps"]
+            for part in ("waiting", "spread", "impact", "commission", "opportunity")
+        },
+        "Shortfall in parts, orders of the backtests",
+        "bps of value traded",
+    )
     known = costs["shortfall_bps"].drop_nulls()
     if known.len():
         drawn["distribution"] = plots.histogram(

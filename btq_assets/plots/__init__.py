@@ -9,7 +9,7 @@ the functions, its global state is never touched, and equal input gives equal by
 from __future__ import annotations
 
 from btq_assets.plots.canvas import PALETTE
-from btq_assets.plots.categories import bars
+from btq_assets.plots.categories import bars, stacked_bars
 from btq_assets.plots.cells import (
     MAX_ANNOTATED_CELLS,
     MONTHS,
@@ -33,4 +33,5 @@ __all__ = [
     "monthly_heatmap",
     "monthly_returns",
     "scatter",
+    "stacked_bars",
 ]

@@ -1,14 +1,25 @@
-"""Bars, one a label, with intervals."""
+"""Bars, one a label: with intervals, or stacked of parts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from btq_assets.plots.canvas import INK, MUTED, PALETTE, RULE, canvas, floats, nothing, png
+from btq_assets.plots.canvas import (
+    INK,
+    MUTED,
+    PALETTE,
+    RULE,
+    canvas,
+    floats,
+    legend,
+    look,
+    nothing,
+    png,
+)
 
 
 def bars(
@@ -75,6 +86,60 @@ def bars(
     else:
         axes.set_xticks(places, names)
         axes.axhline(0, color=INK, linewidth=0.8)
+    return png(figure)
+
+
+def stacked_bars(
+    labels: Sequence[str],
+    parts: Mapping[str, Sequence[float | None] | np.ndarray | pl.Series],
+    title: str,
+    xlabel: str = "",
+) -> bytes:
+    """Draw one horizontal bar per label, made of parts: gains to the left of zero, costs right.
+
+    Parameters
+    ----------
+    labels
+        ``n`` names.
+    parts
+        Part → ``n`` values; missing ones are left out, and a part without any is not drawn.
+    title, xlabel
+        Texts; the x label carries the unit.
+
+    Returns
+    -------
+    bytes
+        PNG image.
+
+    Raises
+    ------
+    ValueError
+        Lengths differ.
+    """
+    names = [str(label) for label in labels]
+    size = (9.2, max(2.6, 1.1 + 0.3 * len(names)))
+    figure, axes = canvas(title, xlabel, "", size)
+    ends = {1.0: np.zeros(len(names)), -1.0: np.zeros(len(names))}
+    drawn: list[str] = []
+    for label, values in parts.items():
+        widths = floats(values)
+        if widths.size != len(names):
+            raise ValueError(f"part {label!r} has {widths.size} values for {len(names)} labels")
+        if not np.isfinite(widths).any():
+            continue
+        colour = look(len(drawn))[0]
+        for sign, end in ends.items():
+            piece = np.clip(sign * np.nan_to_num(widths), 0.0, None) * sign
+            axes.barh(names, piece, 0.68, left=end, color=colour, label=label if sign > 0 else None)
+            end += piece
+        drawn.append(label)
+    if not drawn:
+        return nothing(figure, axes)
+    axes.invert_yaxis()
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=RULE, linewidth=0.6)
+    legend(axes, drawn)
     return png(figure)
 
 

@@ -18,14 +18,17 @@ from btq_assets.reports import formatting as fmt
 from btq_assets.reports.caveats import banner, caveats
 from btq_assets.reports.frames import REFERENCE, ReportContext, ReportFrames, label
 from btq_assets.reports.parts import (
+    costs,
     data,
     evidence,
     features,
     forecasts,
+    market_states,
     performance,
     provenance,
     regimes,
     risk,
+    slices,
 )
 from btq_assets.reports.view import ReportView, VerdictBox
 
@@ -64,6 +67,9 @@ def assemble(frames: ReportFrames, context: ReportContext) -> ReportView:
         performance.strategies_section(frames, context),
         evidence.section(frames, context),
         performance.charts_section(frames, context),
+        slices.section(frames, context),
+        market_states.section(frames, context),
+        costs.section(frames, context),
         risk.section(frames, context),
         forecasts.section(frames, context),
         regimes.section(frames, context),

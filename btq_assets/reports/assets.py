@@ -10,8 +10,10 @@ import polars as pl
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import (
     backtest,
+    controls,
     core,
     evidence,
+    execution,
     features,
     house,
     models,
@@ -52,7 +54,15 @@ _INPUTS = {
     "metrics": backtest.METRICS,
     "comparisons": backtest.COMPARISONS,
     "positions": backtest.POSITIONS,
+    "scenarios": backtest.SCENARIOS,
+    "crises": backtest.CRISES,
+    "stresses": backtest.STRESSES,
+    "slices": backtest.SLICES,
+    "attribution": backtest.ATTRIBUTION,
+    "transaction_costs": execution.TRANSACTION_COSTS,
     "deflated_sharpe": evidence.DEFLATED_SHARPE,
+    "deflation_curves": evidence.DEFLATION_CURVES,
+    "overfitting_ranks": evidence.OVERFITTING_RANKS,
     "discoveries": evidence.DISCOVERIES,
     "selection": evidence.SELECTION,
     "findings": evidence.FINDINGS,
@@ -92,6 +102,12 @@ def _library_versions(_: TradingConfig) -> str:
     return json.dumps(library_versions(), sort_keys=True)
 
 
+def _version_of(provenance: pl.DataFrame, table: str) -> dict[str, str]:
+    """Data version of a table that is no input, where the books know it."""
+    rows = provenance.filter(pl.col("table_name") == table)
+    return dict(rows.select("table_name", "data_version").iter_rows())
+
+
 def _is_written(paths: DataPaths) -> bool:
     """Whether the page is still where the last run wrote it."""
     return (paths.reports / f"{REPORT_NAME}.html").is_file()
@@ -113,6 +129,8 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
     frames = ReportFrames(
         {
             **{name: frame for name, frame in tables.items() if name in CONTRACTS},
+            # Made by a job of its own, so it may be absent; the page then says so.
+            "sensitivity": step.read_ledger(controls.SENSITIVITY),
             "trials": step.read_ledger(evidence.TRIALS),
             "gates": step.read_ledger(evidence.GATES),
             "quarantine": step.read_ledger(quarantine.ROWS),
@@ -121,6 +139,7 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
         {name: tables[name] for name in _FORECASTS},
     )
     versions = {_INPUTS[name].table: version for name, version in step.data_versions.items()}
+    versions |= _version_of(frames["provenance"], controls.SENSITIVITY.table)
     judged = verdict(
         frames["comparisons"],
         frames["deflated_sharpe"],
@@ -195,6 +214,8 @@ risk_report = TableAsset(
         "btq_assets.plots",
         "btq_assets.evidence.verdict",
         "btq_assets.regimes.panel",
+        "btq_assets.execution.cost_analysis",
+        "btq_assets.backtest.sensitivity",
         "btq_assets.sources.credits",
         __name__,
     ),
@@ -202,6 +223,6 @@ risk_report = TableAsset(
     group="report",
     source_version=_library_versions,
     # The house's books are read too, but say nothing that the versions of the inputs do not.
-    ledgers=(evidence.TRIALS, evidence.GATES, quarantine.ROWS),
+    ledgers=(controls.SENSITIVITY, evidence.TRIALS, evidence.GATES, quarantine.ROWS),
     reuse=_is_written,
 )

@@ -42,9 +42,9 @@ def line_chart(chart: LineChart) -> str:
     if len(chart.x) < 2:
         raise ValueError(f"chart {chart.key!r} has {len(chart.x)} dates; a line needs two")
     days = np.array([(day - chart.x[0]).days for day in chart.x])
-    bottom, top = _bounds(chart)
+    bottom, top = bounds(chart)
     body, keys = [_shade(chart, band) for band in chart.bands], []
-    colours = _colours(chart.lines)
+    shades = colours(chart.lines)
     # Faint lines first, so that the coloured ones lie on top.
     order = sorted(range(len(chart.lines)), key=lambda i: chart.lines[i].emphasis)
     for index in order:
@@ -54,23 +54,23 @@ def line_chart(chart: LineChart) -> str:
                 f"line {line.label!r} of chart {chart.key!r} has {len(line.values)} values "
                 f"for {len(days)} dates"
             )
-        steps = _steps(line.values, bottom, top, log=chart.log)
+        heights = steps(line.values, bottom, top, log=chart.log)
         if chart.filled and line.emphasis:
-            body.append(_area(days, steps, _zero(bottom, top), colours[index]))
+            body.append(_area(days, heights, _zero(bottom, top), shades[index]))
         dash = ' stroke-dasharray="5 4"' if line.dashed else ""
         width = 1.7 if line.ink else 1.4 if line.emphasis else 1.0
         body.append(
             f'<path class="line" data-line="{index}" data-label="{escape(line.label)}" '
-            f'd="{_path(days, steps)}" stroke="{colours[index]}" stroke-width="{width}"{dash}/>'
+            f'd="{path(days, heights)}" stroke="{shades[index]}" stroke-width="{width}"{dash}/>'
         )
     for label, (dates, values) in chart.points.items():
         at = np.array([(day - chart.x[0]).days for day in dates])
-        steps = _steps(np.asarray(values, dtype=float), bottom, top, log=chart.log)
+        heights = steps(np.asarray(values, dtype=float), bottom, top, log=chart.log)
         # A stroke of no length with round ends is a dot that does not stretch with the box.
-        marks = "".join(f"M{d} {s:.0f}h0" for d, s in zip(at, steps, strict=True) if s == s)
+        marks = "".join(f"M{d} {s:.0f}h0" for d, s in zip(at, heights, strict=True) if s == s)
         body.append(f'<path class="dots" data-label="{escape(label)}" d="{marks}"/>')
     for index, line in enumerate(chart.lines):
-        keys.append(_key(index, line, colours[index]))
+        keys.append(key(index, line, shades[index]))
     keys.extend(
         f'<span class="key fixed"><i class="dot"></i>{escape(label)}</span>'
         for label in chart.points
@@ -137,14 +137,16 @@ def _written_cells(chart: CellChart) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in chart.columns)
     names = max(len(name) for name in chart.rows) + 1 if chart.rows else 1
     rows = []
-    for name, values in zip(chart.rows, chart.values, strict=True):
-        cells = []
+    for row, (name, values) in enumerate(zip(chart.rows, chart.values, strict=True)):
+        cells: list[str] = []
         for value in values:
             if not np.isfinite(value):
-                cells.append('<td class="none"></td>')
+                blank = chart.blanks[row][len(cells)] if chart.blanks else ""
+                cells.append(f'<td class="none">{escape(blank)}</td>')
                 continue
             share = float(value) / (top or 1.0)
-            colour, text = colour_of(share), formatting.number(100 * float(value), 1)
+            scale = 100 if chart.unit == "percent" else 1
+            colour, text = colour_of(share), formatting.number(scale * float(value), chart.digits)
             light = ' class="light"' if _wants_white_text(colour) else ""
             cells.append(f'<td{light} style="background:{colour}">{text}</td>')
         rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>")
@@ -170,18 +172,30 @@ def _strip(chart: CellChart) -> str:
             for start, stop in pairwise(edges)
             if shades[start]
         )
+    room = max((len(name) for name in chart.rows), default=1)
     labels = "".join(
         f'<span style="top:{100 * (row + 0.5) / n_rows:.2f}%">{escape(name)}</span>'
         for row, name in enumerate(chart.rows)
     )
     return (
-        f'<div class="strip" id="chart-{escape(chart.key)}" style="--rows:{n_rows}">'
+        f'<div class="strip" id="chart-{escape(chart.key)}" style="--rows:{n_rows};--names:{room}ch" '
+        f'data-names="{escape("|".join(chart.rows))}" data-columns="{escape("|".join(chart.columns))}" '
+        f'data-values="{_read_by_the_script(chart)}">'
         f'<div class="names">{labels}</div><div class="field"><svg viewBox="0 0 {n_columns} '
         f'{n_rows}" preserveAspectRatio="none" role="img" aria-label="{escape(chart.title)}">'
-        f'{"".join(rectangles)}</svg><div class="ticks">{_column_ticks(chart.columns)}</div></div>'
+        f'{"".join(rectangles)}</svg><div class="ticks">{_column_ticks(chart.columns)}</div>'
+        '<div class="tip" hidden></div></div>'
         f'<div class="scale"><i style="background:linear-gradient(to right,{_ramp(chart)})"></i>'
         f"<span>{'−' if chart.diverging else ''}{formatting.percent(top if chart.diverging else 0.0, 0)}"
         f"</span><span>{formatting.percent(top, 0)}</span></div></div>"
+    )
+
+
+def _read_by_the_script(chart: CellChart) -> str:
+    """Per cent with one decimal, cells of a row by comma, rows by semicolon; nothing where missing."""
+    return ";".join(
+        ",".join(f"{100 * value:.1f}" if math.isfinite(value) else "" for value in row)
+        for row in chart.values.tolist()
     )
 
 
@@ -204,14 +218,15 @@ def _column_ticks(columns: Sequence[str]) -> str:
     )
 
 
-def _colours(lines: Sequence[Line]) -> list[str]:
+def colours(lines: Sequence[Line]) -> list[str]:
+    """Colour of each line: the palette in turn, ink, or faint."""
     palette = iter(PALETTE * (len(lines) // len(PALETTE) + 1))
     return [
         _INK if line.ink else next(palette) if line.emphasis else _FAINT for line in lines
     ]  # fmt: skip
 
 
-def _bounds(chart: LineChart) -> tuple[float, float]:
+def bounds(chart: LineChart) -> tuple[float, float]:
     """Ends of the y axis, in log10 when the axis is logarithmic."""
     parts = [np.asarray(line.values, dtype=float) for line in chart.lines]
     parts += [np.asarray(values, dtype=float) for _, values in chart.points.values()]
@@ -224,12 +239,13 @@ def _bounds(chart: LineChart) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     margin = _HEADROOM * (high - low or abs(high) or 1.0)
     low, high = low - margin, high + margin
-    if chart.filled:
+    if chart.filled or chart.zero:
         low, high = min(low, 0.0), max(high, 0.0) if values.max() > 0 else 0.0
     return low, high
 
 
-def _steps(values: np.ndarray, bottom: float, top: float, *, log: bool) -> np.ndarray:
+def steps(values: np.ndarray, bottom: float, top: float, *, log: bool) -> np.ndarray:
+    """Steps from the top of the plot; NaN where a value is missing."""
     if log:
         with np.errstate(invalid="ignore", divide="ignore"):
             values = np.where(values > 0, np.log10(values), np.nan)
@@ -254,7 +270,7 @@ def _shade(chart: LineChart, band: Band) -> str:
     )
 
 
-def _path(days: np.ndarray, steps: np.ndarray) -> str:
+def path(days: np.ndarray, steps: np.ndarray) -> str:
     """Relative path: a move where a run of values begins, small differences within it."""
     parts, before = [], None
     for day, step in zip(days.tolist(), steps.tolist(), strict=True):
@@ -278,7 +294,8 @@ def _area(days: np.ndarray, steps: np.ndarray, zero: int, colour: str) -> str:
     return f'<path class="area" d="M{days[0]} {zero}L{around} {days[-1]} {zero}z" fill="{colour}"/>'
 
 
-def _key(index: int, line: Line, colour: str) -> str:
+def key(index: int, line: Line, colour: str) -> str:
+    """Entry of the legend: a button that hides the line."""
     style = "dashed" if line.dashed else "solid"
     faint = "" if line.emphasis else " faint"
     return (
@@ -288,18 +305,22 @@ def _key(index: int, line: Line, colour: str) -> str:
 
 
 def _grid(chart: LineChart, days: np.ndarray, bottom: float, top: float) -> str:
-    across = "".join(
-        f'<i class="gy{" zero" if value == 0 and not chart.log else ""}" '
-        f'style="top:{100 * (top - at) / (top - bottom):.2f}%"><b>{escape(text)}</b></i>'
-        for value, at, text in _value_ticks(bottom, top, log=chart.log, unit=chart.unit)
-    )
     ticks = _year_ticks(chart.x[0], chart.x[-1])
     down = "".join(
         f'<i class="gx{" odd" if number % 2 else ""}" '
         f'style="left:{100 * (tick - chart.x[0]).days / days[-1]:.2f}%"><b>{tick.year}</b></i>'
         for number, tick in enumerate(ticks)
     )
-    return across + down
+    return value_grid(chart, bottom, top) + down
+
+
+def value_grid(chart: LineChart, bottom: float, top: float) -> str:
+    """Lines of the y axis with their values."""
+    return "".join(
+        f'<i class="gy{" zero" if value == 0 and not chart.log else ""}" '
+        f'style="top:{100 * (top - at) / (top - bottom):.2f}%"><b>{escape(text)}</b></i>'
+        for value, at, text in _value_ticks(bottom, top, log=chart.log, unit=chart.unit)
+    )
 
 
 def _value_ticks(

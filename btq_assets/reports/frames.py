@@ -17,8 +17,10 @@ import polars as pl
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import (
     backtest,
+    controls,
     core,
     evidence,
+    execution,
     features,
     house,
     models,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 #: Strategy every other is compared with.
 REFERENCE = "one_over_n"
 
+#: Roles in the order of every table.
+ROLES = ("candidate", "baseline", "benchmark")
+
 #: How a strategy is called in running text and legends, where its own name is unwieldy.
 LABELS = {REFERENCE: "1/N", "one_over_n_60_cash_40": "60 % 1/N + 40 % cash"}
 
@@ -46,8 +51,17 @@ CONTRACTS: dict[str, TableContract] = {
     "metrics": backtest.METRICS,
     "comparisons": backtest.COMPARISONS,
     "positions": backtest.POSITIONS,
+    "scenarios": backtest.SCENARIOS,
+    "crises": backtest.CRISES,
+    "stresses": backtest.STRESSES,
+    "slices": backtest.SLICES,
+    "attribution": backtest.ATTRIBUTION,
+    "sensitivity": controls.SENSITIVITY,
+    "transaction_costs": execution.TRANSACTION_COSTS,
     "deflated_sharpe": evidence.DEFLATED_SHARPE,
+    "deflation_curves": evidence.DEFLATION_CURVES,
     "selection": evidence.SELECTION,
+    "overfitting_ranks": evidence.OVERFITTING_RANKS,
     "discoveries": evidence.DISCOVERIES,
     "findings": evidence.FINDINGS,
     "measures": risk.MEASURES,
@@ -133,6 +147,17 @@ class ReportFrames:
         """Strategies of a role, best Sharpe ratio first, undefined ones last."""
         names = self["runs"].filter(pl.col("role") == role)["strategy"].unique().sort().to_list()
         return sorted(names, key=lambda name: -(self.figure(name, "sharpe") or -1e9))
+
+    @cached_property
+    def everyone(self) -> list[str]:
+        """All strategies: candidates, baselines, indices, each by Sharpe ratio."""
+        return [name for role in ROLES for name in self.strategies(role)]
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The two a table has room for: the leader and 1/N."""
+        pair = [name for name in (self.leader, REFERENCE) if name in self.everyone]
+        return [name for name in dict.fromkeys(pair) if name is not None]
 
     @cached_property
     def trial_ids(self) -> dict[str, str]:

@@ -14,7 +14,16 @@ import numpy as np
 import polars as pl
 
 from btq_assets.contracts.report import NUMBERS
-from btq_assets.reports.view import MISSING, CellChart, LineChart, ReportView, Section, Table
+from btq_assets.reports.view import (
+    MISSING,
+    BarChart,
+    CellChart,
+    CurveChart,
+    LineChart,
+    ReportView,
+    Section,
+    Table,
+)
 
 _THIN = "\u202f"
 
@@ -48,8 +57,12 @@ def numbers(
                 rows.extend(_table(section, block))
             elif isinstance(block, LineChart):
                 rows.extend(_lines(section, block))
+            elif isinstance(block, CurveChart):
+                rows.extend(_curves(section, block))
+            elif isinstance(block, BarChart):
+                rows.extend(_matrix(section, block, block.parts))
             elif isinstance(block, CellChart):
-                rows.extend(_cells(section, block))
+                rows.extend(_matrix(section, block, block.columns))
     names = ("part", "figure", "row", "column", "shown", "value", "source")
     frame = pl.DataFrame(rows, schema={n: NUMBERS.schema[n] for n in names}, orient="row")
     trial = pl.col("row").replace_strict(dict(trials), default=None, return_dtype=pl.String)
@@ -102,8 +115,18 @@ def _lines(section: Section, chart: LineChart) -> Iterator[tuple[Any, ...]]:
                 yield section.key, chart.title, label, f"{day}", "", value, chart.source
 
 
-def _cells(section: Section, chart: CellChart) -> Iterator[tuple[Any, ...]]:
+def _curves(section: Section, chart: CurveChart) -> Iterator[tuple[Any, ...]]:
+    for line in chart.lines:
+        values = np.asarray(line.values, dtype=float).tolist()
+        for x, value in zip(chart.x, values, strict=True):
+            if math.isfinite(value):
+                yield section.key, chart.title, line.label, f"{x:g}", "", value, chart.source
+
+
+def _matrix(
+    section: Section, chart: CellChart | BarChart, columns: tuple[str, ...]
+) -> Iterator[tuple[Any, ...]]:
     for name, values in zip(chart.rows, np.asarray(chart.values, dtype=float), strict=True):
-        for column, value in zip(chart.columns, values.tolist(), strict=True):
+        for column, value in zip(columns, values.tolist(), strict=True):
             if math.isfinite(value):
                 yield section.key, chart.title, name, column, "", value, chart.source

@@ -5,18 +5,21 @@ Belongs here: filling the template. Does not belong here: what the report says (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from btq_assets.reports import charts
+from btq_assets.reports import charts, curves, stacked
 from btq_assets.reports.view import (
+    BarChart,
     Block,
     Caveat,
     CellChart,
+    Chart,
+    CurveChart,
     Interval,
     LineChart,
     Link,
@@ -34,13 +37,15 @@ FOOTER = (
 )
 
 
-def render(view: ReportView) -> str:
+def render(view: ReportView, *, over: str = "BTQuant risk report", footer: str = FOOTER) -> str:
     """Lay `view` out as one self-contained HTML page.
 
     Parameters
     ----------
     view
         What the report says.
+    over, footer
+        Lines above the title and at the end.
 
     Returns
     -------
@@ -58,7 +63,8 @@ def render(view: ReportView) -> str:
         view=view,
         style=Markup(source_of(environment, "style.css.j2")),  # noqa: S704 - our own file
         script=Markup(source_of(environment, "charts.js.j2")),  # noqa: S704 - our own file
-        footer=FOOTER,
+        over=over,
+        footer=footer,
     )
 
 
@@ -97,9 +103,16 @@ def _kind_of(block: Block) -> str:
     return kinds.get(type(block), "chart")
 
 
-def _drawn(chart: LineChart | CellChart) -> Markup:
-    draw = charts.line_chart if isinstance(chart, LineChart) else charts.cell_chart
-    return Markup(draw(chart))  # type: ignore[arg-type]  # noqa: S704 - charts escape their texts
+_DRAWN_BY: dict[type, Callable[..., str]] = {
+    LineChart: charts.line_chart,
+    CellChart: charts.cell_chart,
+    CurveChart: curves.curve_chart,
+    BarChart: stacked.bar_chart,
+}
+
+
+def _drawn(chart: Chart) -> Markup:
+    return Markup(_DRAWN_BY[type(chart)](chart))  # noqa: S704 - charts escape their texts
 
 
 def _whisker_scales(table: Table) -> list[tuple[float, float]]:

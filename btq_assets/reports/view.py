@@ -166,8 +166,8 @@ class LineChart:
         Each ``n`` long.
     unit
         How values are written.
-    log, filled
-        Logarithmic y axis; tinted area between line and zero.
+    log, filled, zero
+        Logarithmic y axis; tinted area between line and zero; zero on the y axis without one.
     points
         Marks on top: label → (dates, values).
     bands
@@ -184,6 +184,7 @@ class LineChart:
     note: str = ""
     log: bool = False
     filled: bool = False
+    zero: bool = False
     points: Mapping[str, tuple[Sequence[date], np.ndarray]] = field(default_factory=dict)
     bands: tuple[Band, ...] = ()
     source: str = ""
@@ -203,6 +204,12 @@ class CellChart:
         Whether colours diverge from zero.
     written
         Whether values are written into the cells.
+    unit
+        ``percent`` writes fractions as per cent, ``number`` as they are.
+    digits
+        Decimals written.
+    blanks
+        What stands in a cell without a value, same shape as `values`; by default nothing.
     source
         Tables and data versions behind the numbers.
     """
@@ -214,6 +221,79 @@ class CellChart:
     values: np.ndarray
     diverging: bool = False
     written: bool = False
+    unit: Unit = "percent"
+    digits: int = 1
+    blanks: tuple[tuple[str, ...], ...] = ()
+    note: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class CurveChart:
+    """Lines over a number: costs, bars of delay, number of trials.
+
+    Parameters
+    ----------
+    key, title, note, unit
+        As for `LineChart`.
+    x
+        Ascending, at least two, length ``n``.
+    x_title
+        What `x` counts, with its unit.
+    lines
+        Each ``n`` long.
+    x_log
+        Logarithmic x axis; `x` is positive.
+    ticks
+        Places labelled on the x axis; by default every `x` that has room.
+    columns
+        Columns from zero in place of lines, as for a histogram.
+    marks
+        Label → place on the x axis of a vertical line.
+    source
+        Tables and data versions behind the numbers.
+    """
+
+    key: str
+    title: str
+    x: Sequence[float]
+    x_title: str
+    lines: tuple[Line, ...]
+    unit: Unit = "number"
+    note: str = ""
+    x_log: bool = False
+    ticks: tuple[float, ...] = ()
+    columns: bool = False
+    marks: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Stacked bars, one a row: parts above zero to the right, parts below it to the left.
+
+    Parameters
+    ----------
+    key, title, note, unit
+        As for `LineChart`.
+    rows, parts
+        Labels; `values` has shape ``(len(rows), len(parts))``, NaN where not known.
+    digits
+        Decimals of the numbers written.
+    total
+        What the sum of the parts is called.
+    source
+        Tables and data versions behind the numbers.
+    """
+
+    key: str
+    title: str
+    rows: tuple[str, ...]
+    parts: tuple[str, ...]
+    values: np.ndarray
+    unit: Unit = "number"
+    digits: int = 1
+    total: str = "sum"
     note: str = ""
     source: str = ""
 
@@ -237,7 +317,8 @@ class Link:
     note: str = ""
 
 
-Block = Table | LineChart | CellChart | Link | str
+Chart = LineChart | CellChart | CurveChart | BarChart
+Block = Table | Chart | Link | str
 
 
 @dataclass(frozen=True)

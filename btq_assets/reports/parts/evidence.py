@@ -9,6 +9,7 @@ import polars as pl
 
 from btq_assets.reports import formatting as fmt
 from btq_assets.reports.frames import ReportContext, ReportFrames, label
+from btq_assets.reports.parts import overfitting
 from btq_assets.reports.view import Block, Cell, Head, Row, Section, Table
 
 #: How a symptom is called in a table.
@@ -59,6 +60,7 @@ def suspicious(frames: ReportFrames) -> str:
 def _blocks(frames: ReportFrames, context: ReportContext) -> Iterator[Block]:
     if frames["selection"].height:
         yield _choice(frames, context)
+    yield from overfitting.pictures(frames, context)
     if frames["discoveries"].height:
         yield _standing(frames, context)
     if frames["selection"].height or frames["findings"].height:

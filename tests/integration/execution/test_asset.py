@@ -74,6 +74,7 @@ def test_the_engine_s_fills_are_analysed_checked_and_drawn(inputs):
     # the engine fills at the open where there is one: all of the waiting is delay
     assert (frame["delay_cost"].null_count() == 0) == opens
     assert ("impact of each strategy" in output.plots) == opens
+    assert "shortfall in parts" in output.plots
     if opens:
         assert frame["timing_cost"].abs().max() == 0.0
     assert "opportunity" not in output.metadata["unknown"]

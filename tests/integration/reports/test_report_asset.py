@@ -33,7 +33,7 @@ def tables() -> report_frames.ReportFrames:
 @pytest.fixture
 def run(tables: report_frames.ReportFrames, tmp_path: Path) -> Run:
     ledgers = {CONTRACTS[name].table: tables[name] for name in
-               ("trials", "gates", "quarantine", "provenance")}  # fmt: skip
+               ("trials", "gates", "quarantine", "provenance", "sensitivity")}  # fmt: skip
     inputs = {
         name: tables.forecasts.get(name, tables[name] if name in CONTRACTS else contract.empty())
         for name, contract in assets.risk_report.inputs.items()

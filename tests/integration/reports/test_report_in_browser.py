@@ -74,7 +74,7 @@ def test_every_entry_of_the_contents_leads_somewhere(
 ) -> None:
     page = opened[0]
     targets = page.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))")
-    assert len(targets) == 11
+    assert len(targets) == 14
     assert all(page.locator(target).count() == 1 for target in targets)
 
 
@@ -127,4 +127,49 @@ def test_a_line_can_be_hidden_and_the_chart_zoomed(
     chart.locator(".reset").click()
     assert chart.locator("svg").get_attribute("viewBox") == before
     assert chart.locator(".reset").is_hidden()
+    assert noise == []
+
+
+def test_a_chart_sleeps_until_it_is_near_the_screen(
+    opened: tuple[Page, list[str], list[str]],
+) -> None:
+    page = opened[0]
+    page.evaluate("window.scrollTo(0, 0)")
+    page.reload()
+    page.wait_for_selector("#chart-equity", state="attached")
+    assert page.locator("#chart-charged[data-awake]").count() == 0
+    page.locator("#chart-charged").scroll_into_view_if_needed()
+    page.wait_for_selector("#chart-charged[data-awake]", timeout=5_000)
+
+
+def test_the_pointer_reads_curves_bars_and_months(
+    opened: tuple[Page, list[str], list[str]],
+) -> None:
+    page, noise, _ = opened
+
+    def read(chart: str, over: str, share: float) -> list[str]:
+        place = page.locator(f"{chart} {over}").first
+        place.scroll_into_view_if_needed()
+        page.wait_for_selector(f"{chart}[data-awake]", timeout=5_000)
+        box = place.bounding_box()
+        assert box is not None
+        # Waits until what was drawn above has found its height.
+        place.hover(position={"x": share * box["width"], "y": box["height"] / 2}, timeout=5_000)
+        tip = page.locator(f"{chart} .tip")
+        return [tip.locator("strong").inner_text(), *tip.locator("div").all_inner_texts()]
+
+    # By the fixture: 1/N is strategy 6, so 0.6 lower by 0.06 at 20 bps, two fifths of the axis.
+    title, *lines = read("#chart-stress-cost", ".plot", 0.4)
+    assert title == "basis points of traded value: 20"
+    assert "1/N\n0.54" in lines
+    title, *lines = read("#chart-shortfall", ".bar", 0.5)
+    assert "spread\n2.0" in lines
+    assert lines[-1].startswith("shortfall\n")
+    title, *lines = read("#chart-months-above", ".field svg", 0.99)
+    assert title == "2005-12"
+    assert lines[0].endswith("\n6.0 %")
+    key = page.locator("#chart-shortfall button.key").first
+    key.click()
+    assert not page.locator('#chart-shortfall .track [data-part="0"]').first.is_visible()
+    key.click()
     assert noise == []

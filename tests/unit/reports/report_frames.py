@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from backtest_frames import add_backtest, add_curves
 from regime_frames import add_bars, add_feature_quality, add_regimes
 
 from btq_assets.config import TradingConfig
@@ -257,6 +258,8 @@ def _add_the_rest(tables: dict, stamps: list, random: Any) -> None:
          "evidence_known_at": NOW, "proposed_at": NOW, "applied": False}
     ]  # fmt: skip
     _add_evidence(tables)
+    add_curves(tables)
+    add_backtest(tables, (*CANDIDATES, *BASELINES), NOW)
     tables["gates"] = [
         {"subject": "ridge", "gate": "deflated_sharpe", "run_id": "a", "passed": False,
          "recorded_at": NOW}

@@ -35,8 +35,8 @@ def charts_of(view: ReportView) -> dict[str, LineChart]:
 
 def test_parts_come_in_order(report_view: ReportView) -> None:
     assert [section.key for section in report_view.sections] == [
-        "strategies", "evidence", "charts", "risk", "forecasts", "regimes", "features", "data",
-        "provenance",
+        "strategies", "evidence", "charts", "slices", "scenarios", "costs", "risk", "forecasts",
+        "regimes", "features", "data", "provenance",
     ]  # fmt: skip
 
 
@@ -172,6 +172,15 @@ CHANGES = {
     "deflated_sharpe": pl.col("deflated_sharpe") * 0.5,
     "equity": pl.col("equity") * (1 + 0.1 * (pl.col("ts").dt.day() / 31)),
     "positions": pl.col("weight") * pl.col("ts").dt.month() / 12,
+    "deflation_curves": pl.col("deflated_sharpe") * 0.5,
+    "overfitting_ranks": pl.col("share") * 0.5,
+    "slices": pl.col("value") * 0.5,
+    "attribution": pl.col("coefficient") * 0.5,
+    "sensitivity": pl.col("excess_annual") * 0.5,
+    "scenarios": pl.col("sharpe") * 0.5,
+    "crises": pl.col("window_return") * 0.5,
+    "stresses": pl.col("sharpe") * 0.5,
+    "transaction_costs": pl.col("commission") * 2,
     "selection": pl.col("overfitting_probability") * 0.5,
     "discoveries": pl.lit(True).alias("superior"),
     "findings": pl.col("detail") + "!",
@@ -232,8 +241,16 @@ def test_a_report_of_the_bare_minimum_is_still_a_report(report_tables: ReportFra
     view = assemble(ReportFrames(few), make_context())
     assert [answer.name for answer in examine(render(view), view, ()) if not answer.passed] == []
     assert [section.key for section in view.sections] == [
-        "strategies", "charts", "risk", "data", "provenance",
+        "strategies", "charts", "slices", "scenarios", "costs", "risk", "data", "provenance",
     ]  # fmt: skip
+    said = {section.key: " ".join(map(str, section.blocks)) for section in view.sections}
+    for key, tables in {
+        "slices": ("slices", "attribution", "sensitivity"),
+        "scenarios": ("scenarios", "crises", "stresses"),
+        "costs": ("transaction_costs",),
+    }.items():
+        for name in tables:
+            assert f"{CONTRACTS[name].table} is empty" in said[key]
 
 
 @pytest.mark.parametrize("name", ["runs", "equity"])
