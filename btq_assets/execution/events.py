@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -134,6 +134,10 @@ class OrderTerms:
     def side(self) -> int:
         """1 buys, -1 sells."""
         return 1 if self.quantity > 0 else -1
+
+    def active_after(self, wait_ns: int) -> OrderTerms:
+        """The same order, which may trade only so long after its decision."""
+        return replace(self, active_at=self.decided_at + wait_ns) if wait_ns else self
 
     def live(self) -> LiveOrder:
         """A fresh order for the fill model, `engine.fills.execute`."""
@@ -273,9 +277,9 @@ NAMES = {kind: name for name, kind in EVENTS.items()}
 
 def to_record(event: Event) -> dict[str, Any]:
     """An event as plain values for a line of JSON, with its name under ``event``."""
-    record = {"event": NAMES[type(event)], **_plain(event)}
+    record = {"event": NAMES[type(event)], **plain(event)}
     if isinstance(event, Submitted):
-        record["terms"] = _plain(event.terms)
+        record["terms"] = plain(event.terms)
     return record
 
 
@@ -293,17 +297,23 @@ def from_record(record: Mapping[str, Any]) -> Event:
         raise OrderError(f"event {name!r} is not known; there are {sorted(EVENTS)}")
     try:
         if name == "submitted":
-            terms = dict(values["terms"])
-            terms["kind"] = OrderKind[terms["kind"]]
-            terms["force"] = TimeInForce[terms["force"]]
-            values["terms"] = OrderTerms(**terms)
+            values["terms"] = terms_from(values["terms"])
         event: Event = EVENTS[name](**values)
     except (KeyError, TypeError) as error:
         raise OrderError(f"record of {name}: {error}") from error
     return event
 
 
-def _plain(value: Any) -> dict[str, Any]:
+def terms_from(record: Mapping[str, Any]) -> OrderTerms:
+    """The terms that `plain` made a record of."""
+    terms = dict(record)
+    terms["kind"] = OrderKind[terms["kind"]]
+    terms["force"] = TimeInForce[terms["force"]]
+    return OrderTerms(**terms)
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """The fields of terms or an event as plain values."""
     # the fields, in order: a frozen dataclass keeps nothing else there
     return {name: v.name if isinstance(v, IntEnum) else v for name, v in vars(value).items()}
 

@@ -42,7 +42,15 @@ from btq_assets.execution.events import (
 )
 from btq_assets.execution.live.account import Books
 from btq_assets.execution.live.journal import Journal
-from btq_assets.execution.live.rounds import MarketEvent, last_price, numbered, offered, rounds
+from btq_assets.execution.live.rounds import (
+    BookTick,
+    MarketEvent,
+    Place,
+    last_price,
+    numbered,
+    offered,
+    rounds,
+)
 from btq_assets.execution.live.settings import LiveError
 from btq_assets.execution.orders import Blotter
 
@@ -72,6 +80,8 @@ class PaperBroker:
         charged here: rates must be zero.
     refuses
         Why an order is refused on arrival, ``None`` to take it.
+    venues
+        Costs at venues, for orders that name one; a venue without has those of `terms`.
 
     Raises
     ------
@@ -86,13 +96,18 @@ class PaperBroker:
         account: Account,
         *,
         refuses: Callable[[OrderTerms], str | None] | None = None,
+        venues: Mapping[str, FillTerms] | None = None,
     ) -> None:
         _refuse_unknown(terms, account)
         self._journal = journal
         self._terms = terms
         self._cuts = account.on_short_cash == "cut"
         self._refuses = refuses
-        self._probe = FillTerms(terms.costs, Instruments(), terms.limit_fills)
+        self._costs = {"": terms, **(venues or {})}
+        self._probes = {
+            name: FillTerms(one.costs, Instruments(), one.limit_fills)
+            for name, one in self._costs.items()
+        }
         self.books = Books(
             account.initial_cash, initial_margin=float(np.max(account.initial_margin))
         )
@@ -166,10 +181,10 @@ class PaperBroker:
         LiveError
             Bars older than the last ones.
         """
-        return self._trade("bars", time, [bars])
+        return self._trade("bars", time, [{(symbol, ""): bar for symbol, bar in bars.items()}])
 
     def trade_ticks(
-        self, until: int, ticks: Iterable[tuple[str, Quote | TradeTick]]
+        self, until: int, ticks: Iterable[tuple[str, Quote | TradeTick | BookTick]]
     ) -> list[Event]:
         """Open orders against ticks before `until`, in turn; one answer for all of them.
 
@@ -185,7 +200,7 @@ class PaperBroker:
         return self._trade("ticks", until, rounds(ticks))
 
     def _trade(
-        self, kind: str, time: int, turns: Iterable[Mapping[str, MarketEvent]]
+        self, kind: str, time: int, turns: Iterable[Mapping[Place, MarketEvent]]
     ) -> list[Event]:
         if time == self.traded_until:
             return list(self._last)
@@ -199,12 +214,12 @@ class PaperBroker:
             self.books.initial_margin,
         )
         live = {name: copy(order) for name, order in self._live.items()}
-        waiting = [(name, self.orders[name].terms.symbol, order) for name, order in live.items()]
+        waiting = [(name, self.orders[name].terms, order) for name, order in live.items()]
         for events in turns:
             if waiting:
                 found += self._round(events, waiting, books)
                 waiting = [one for one in waiting if one[2].is_open]
-            for symbol, event in events.items():
+            for (symbol, _), event in events.items():
                 price = last_price(event)
                 if not math.isnan(price):
                     books.mark(symbol, price)
@@ -230,51 +245,55 @@ class PaperBroker:
 
     def _round(
         self,
-        events: Mapping[str, MarketEvent],
-        waiting: Iterable[tuple[str, str, LiveOrder]],
+        events: Mapping[Place, MarketEvent],
+        waiting: Iterable[tuple[str, OrderTerms, LiveOrder]],
         books: Books,
     ) -> list[Event]:
         """Orders against what came at one time: sells, then buys, oldest first."""
         found: list[Event] = []
-        room: dict[tuple[str, int], float] = {}
+        room: dict[tuple[str, str, int], float] = {}
         for side in (-1, 1):
-            for name, symbol, order in waiting:
-                event = events.get(symbol)
+            for name, terms, order in waiting:
+                event = events.get((terms.symbol, terms.venue))
+                if isinstance(event, BookTick):
+                    event = event.quote(side, order.remaining, order.limit)
                 if event is not None and order.side == side and order.is_open:
-                    found += self._attempt(name, order, symbol, event, books, room)
+                    found += self._attempt(name, order, terms, event, books, room)
         return found
 
     def _attempt(
         self,
         name: str,
         order: LiveOrder,
-        symbol: str,
-        bar: MarketEvent,
+        terms: OrderTerms,
+        bar: Bar | Quote | TradeTick,
         books: Books,
-        room: dict[tuple[str, int], float],
+        room: dict[tuple[str, str, int], float],
     ) -> list[Event]:
         """One order against one event, as far as volume and cash go."""
         from btq_assets.engine import fill_kernel
 
         kind, shares = offered(bar, order.side)
         # a quote offers to buyers and sellers apart, a bar or a trade to both together
-        place = symbol, order.side if kind == EventKind.QUOTE else 0
+        symbol, venue = terms.symbol, terms.venue
+        place = symbol, venue, order.side if kind == EventKind.QUOTE else 0
         if place not in room:
             row = self._terms.table[0]
             room[place] = fill_kernel.room(int(kind), shares, float(row["participation"]))
         before = copy(order)
-        fill = execute(order, bar, self._terms, available=room[place])
+        costs, probe = self._costs_at(venue)
+        fill = execute(order, bar, costs, available=room[place])
         short = False
         if fill is not None and not books.covers(symbol, fill.quantity, fill.price, fill.cost):
             short = True
-            most = self._affordable(before, bar, books, symbol, fill) if self._cuts else 0.0
+            most = self._affordable(before, bar, books, symbol, fill, probe) if self._cuts else 0.0
             _restore(order, before)
-            fill = execute(order, bar, self._probe, available=most) if most > 0.0 else None
+            fill = execute(order, bar, probe, available=most) if most > 0.0 else None
         events: list[Event] = []
         if fill is not None:
             room[place] -= abs(fill.quantity)
             books.book(symbol, fill.quantity, fill.price, fill.cost)
-            events.append(Filled.of(fill, name, f"{name}-{bar.time}", venue="paper"))
+            events.append(Filled.of(fill, name, f"{name}-{bar.time}", venue=venue or "paper"))
         if short and order.is_open:
             why = Reason.SHORT_OF_CASH.name.lower()
             order.status = Status.CANCELLED
@@ -286,13 +305,19 @@ class PaperBroker:
             events.append(Cancelled(bar.time, name, order.reason.name.lower()))
         return events
 
+    def _costs_at(self, venue: str) -> tuple[FillTerms, FillTerms]:
+        """Costs there, and the same without lots: what is left of an order may be any size."""
+        name = venue if venue in self._costs else ""
+        return self._costs[name], self._probes[name]
+
     def _affordable(
         self,
         order: LiveOrder,
-        bar: MarketEvent,
+        bar: Bar | Quote | TradeTick,
         books: Books,
         symbol: str,
         fill: OrderFill,
+        probe: FillTerms,
     ) -> float:
         """Largest quantity whose fill the account covers, by bisection, in whole lots."""
         held = books.shares.get(symbol, 0.0)
@@ -301,7 +326,7 @@ class PaperBroker:
         high = most
         for _ in range(60):
             middle = 0.5 * (low + high)
-            tried = execute(copy(order), bar, self._probe, available=middle)
+            tried = execute(copy(order), bar, probe, available=middle)
             if tried is not None and books.covers(symbol, tried.quantity, tried.price, tried.cost):
                 low = middle
             else:

@@ -14,13 +14,20 @@ from typing import Any
 import numpy as np
 
 from btq_assets.config import TradingConfig
-from btq_assets.execution.events import OrderTerms, Submitted, client_order_id, to_record
+from btq_assets.execution.events import (
+    OrderTerms,
+    Submitted,
+    client_order_id,
+    plain,
+    to_record,
+)
 from btq_assets.execution.live.account import shares_to_trade
 from btq_assets.execution.live.broker import PaperBroker
 from btq_assets.execution.live.pretrade import PreTrade, refusal_records
 from btq_assets.execution.live.safety import LASTING, Guard
 from btq_assets.execution.live.settings import LiveError, LiveSettings
 from btq_assets.execution.live.targets import Targets
+from btq_assets.execution.live.venues import Router
 from btq_assets.execution.orders import Blotter
 from btq_assets.risk.limits import limit_weights
 
@@ -33,6 +40,8 @@ class Decisions:
     seen
         Price a decision read, by symbol, where it is not the last one: the close of a bar made of
         ticks, after which quotes have moved on.
+    books_since
+        Nanoseconds; older books are not routed to.
     """
 
     def __init__(
@@ -45,12 +54,15 @@ class Decisions:
         limits: PreTrade,
         targets: Targets,
         symbols: frozenset[str],
+        router: Router,
     ) -> None:
         self._config, self._settings = config, settings
         self._broker, self._orders = broker, orders
         self._guard, self._limits, self._targets = guard, limits, targets
         self._symbols = symbols
         self.seen: Mapping[str, float] = {}
+        self.books_since = 0
+        self._router = router
 
     def record(
         self, ts: datetime, time: int, why: str, due: bool, now: int
@@ -87,12 +99,13 @@ class Decisions:
         if not (wanted or cancels or replaced or weights):
             return None
         ended, marks = {*cancels, *replaced}, self._broker.books.marks
+        split = self._router.split(wanted, self.books_since)
         verdict = self._limits.judge(
-            wanted,
+            split.orders,
             self._broker.books,
             [o for o in open_orders if o.client_id not in ended],
             self._guard.peak,
-            lambda terms: marks[terms.symbol] if terms.limit is None else terms.limit,
+            lambda terms: marks[terms.symbol],
             now,
         )
         return {
@@ -103,6 +116,7 @@ class Decisions:
             "cancels": sorted(ended),
             "orders": [to_record(Submitted(time, terms)) for terms in verdict.admitted],
             "sent_at": now,
+            **({"parents": [plain(terms) for terms in split.parents]} if split.parents else {}),
             **refusal_records(verdict),
             "final": False,
         }

@@ -26,6 +26,7 @@ from btq_assets.execution.live.recovery import check_same_start, reconcile, reme
 from btq_assets.execution.live.settings import LiveError, LiveSettings, RealTradingError
 from btq_assets.execution.live.tables import journal_tables
 from btq_assets.execution.live.targets import ModelTargets, Targets, load_forecaster
+from btq_assets.execution.live.venues import venue_costs
 
 JOURNAL, BROKER = "engine.journal", "broker.journal"
 
@@ -139,6 +140,8 @@ class LiveTradingEngine:
             A journal is damaged, or another loop uses the folder.
         """
         with self._open(self.folder / JOURNAL) as journal, self._open(self.folder / BROKER) as kept:
+            # what the broker answered is on the disk before anything that rests on it is written
+            journal.follow(kept)
             loop = self._loop(journal, kept, resume)
             for batch in self._feed.batches(loop.memory.last_final):
                 if batch is None:
@@ -172,6 +175,7 @@ class LiveTradingEngine:
             fill_terms(self.config, self.settings.instruments),
             paper_account(self.config, self.settings.on_short_cash),
             refuses=self._refuses,
+            venues=venue_costs(self.settings.venues, self.settings.instruments),
         )
         reconcile(memory, broker)
         if not memory.started:

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import polars as pl
 
 from btq_assets.contracts.base import UTC_TIMESTAMP
+from btq_assets.execution.live.rounds import BookTick
 from btq_assets.execution.live.settings import LiveError
 
 #: Columns a bar needs; others are passed on.
@@ -38,6 +39,8 @@ class BarBatch:
         Length of the intervals; needed with `until`.
     made_of
         What bars of the ticks are made of.
+    books
+        Books of venues, in the order they came; for the router.
     """
 
     bars: pl.DataFrame | None
@@ -45,6 +48,7 @@ class BarBatch:
     until: datetime | None = None
     every: timedelta | None = None
     made_of: Literal["trades", "quotes"] = "trades"
+    books: tuple[BookTick, ...] = ()
 
 
 class Feed(Protocol):

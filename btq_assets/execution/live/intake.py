@@ -37,13 +37,15 @@ numbers of trades      taken, and those that are missing counted as ``lost_trade
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from btq_assets.execution.live.market import nanoseconds
+from btq_assets.execution.live.rounds import BookTick
 from btq_assets.execution.live.ticks import TICK_SCHEMA
 
 #: Bars that end this much after now are still taken: two clocks never agree.
@@ -150,6 +152,7 @@ class TickIntake:
         self._waiting: list[dict[str, Any]] = []
         self._seen: dict[tuple[str, bool, int], dict[str, Any]] = {}
         self._newest: dict[str, int] = {}
+        self._books: list[BookTick] = []
 
     def take(self, ticks: pl.DataFrame, now: datetime) -> None:
         """Keep the ticks that count.
@@ -167,6 +170,25 @@ class TickIntake:
                 self.refused[why] += 1
             else:
                 self._waiting.append(tick)
+
+    def take_books(self, books: Iterable[BookTick], now: datetime) -> None:
+        """Keep the books that count."""
+        latest = nanoseconds(now + CLOCK_SLACK)
+        over = -1 if self.over is None else nanoseconds(self.over)
+        for book in books:
+            if book.symbol not in self.symbols:
+                self.refused["stranger"] += 1
+            elif not over <= book.time <= latest:
+                self.refused["late" if book.time < over else "future"] += 1
+            else:
+                self._books.append(book)
+
+    def close_books(self, until: datetime) -> list[BookTick]:
+        """Books before the end of an interval, in order of time."""
+        end = nanoseconds(until)
+        ready = sorted((b for b in self._books if b.time < end), key=lambda book: book.time)
+        self._books = [book for book in self._books if book.time >= end]
+        return ready
 
     def close(self, until: datetime, now: datetime) -> pl.DataFrame | None:
         """Ticks before `until` in order of time; ``None`` where that is not over, or was taken."""

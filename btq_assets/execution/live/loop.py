@@ -29,6 +29,7 @@ from btq_assets.execution.live.safety import Guard
 from btq_assets.execution.live.settings import LiveError, LiveSettings
 from btq_assets.execution.live.targets import Targets, opens_period
 from btq_assets.execution.live.ticks import bars_of
+from btq_assets.execution.live.venues import Router
 from btq_assets.risk.limits import OrderLimits
 
 HEARTBEAT = "heartbeat.json"
@@ -106,6 +107,9 @@ class Loop:
         self.limits = PreTrade(limits, self.settings.strategy, is_intraday(history))
         until = -1 if memory.last_final is None else nanoseconds(memory.last_final)
         self.limits.remember(self.orders, until, memory.sent_at)
+        self._router = Router(
+            settings.venues, settings.account, limits.price_collar, settings.instruments
+        )
         self._decisions = Decisions(
             config,
             settings,
@@ -115,6 +119,7 @@ class Loop:
             self.limits,
             targets,
             self._intake.symbols,
+            self._router,
         )
         if memory.quoted:
             last = history.sort("ts").group_by("symbol").agg(pl.col("adj_close").last())
@@ -137,12 +142,14 @@ class Loop:
                 self._session(rows, now)
         if batch.ticks is not None:
             self._ticks.take(batch.ticks, now)
+        self._ticks.take_books(batch.books, now)
         if batch.until is not None:
             if batch.every is None:
                 raise LiveError("a batch says that an interval is over, and not how long it was")
             ticks = self._ticks.close(batch.until, now)
             if ticks is not None:
                 bars = bars_of(ticks, batch.every, batch.made_of)
+                self._decisions.books_since = nanoseconds(batch.until - batch.every)
                 self._interval(batch.until, ticks, bars.filter(pl.col("ts") == batch.until), now)
         self._beat(now)
 
@@ -169,7 +176,10 @@ class Loop:
     ) -> None:
         """One interval of ticks: orders trade against them, the bars they made are decided on."""
         begun = self._timer() if self._timer else 0.0
-        events = self._tick_maker.events(ticks, until)
+        books = self._ticks.close_books(until)
+        self._router.take(books)
+        events = [*self._tick_maker.events(ticks, until), *((b.symbol, b) for b in books)]
+        events.sort(key=lambda event: event[1].time)
         filled = self._broker.trade_ticks(nanoseconds(until), events)
         self._tick_maker.note(rows)
         closes = dict(rows.select("symbol", "adj_close").iter_rows())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from btq_assets.execution.events import Submitted, from_record
+from btq_assets.execution.events import OrderTerms, Submitted, from_record, terms_from
 from btq_assets.execution.live.broker import PaperBroker
 from btq_assets.execution.live.settings import LiveError
 from btq_assets.execution.orders import Blotter
@@ -49,6 +49,8 @@ class Memory:
         the last minute before the last decision.
     quoted
         Half-spread of the last quote of each symbol, where ticks came.
+    parents
+        Terms of orders that were split over venues, by client id.
     """
 
     started: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Memory:
     n_decided: int = 0
     sent_at: list[int] = field(default_factory=list)
     quoted: dict[str, float] = field(default_factory=dict)
+    parents: dict[str, OrderTerms] = field(default_factory=dict)
 
 
 def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
@@ -74,6 +77,9 @@ def remember(records: Iterable[Mapping[str, Any]]) -> Memory:
             memory.guard = {name: record[name] for name in GUARD}
         if kind == "decision":
             memory.n_decided += 1
+            for values in record.get("parents", ()):
+                parent = terms_from(values)
+                memory.parents[parent.client_id] = parent
             now = int(record.get("sent_at", record["time"]))
             recent = [at for at in memory.sent_at if at > now - MINUTE_NS]
             memory.sent_at = recent + [now] * len(record["orders"])

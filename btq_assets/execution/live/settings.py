@@ -5,6 +5,7 @@ Belongs here: settings with their bounds. Does not belong here: anything that ac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,32 @@ class LiveError(ValueError):
 
 class RealTradingError(LiveError):
     """Real orders were asked for. There are none here."""
+
+
+@dataclass(frozen=True)
+class VenueTerms:
+    """What trading at a venue costs and takes; see `execution.routing.Venue`.
+
+    Attributes
+    ----------
+    fee_bps
+        On value; the paper broker charges it, so it is not negative.
+    latency_ns
+        Time for an order to arrive.
+    fade, hidden_cost_bps
+        Share of size gone on arrival, cost beyond book and fee; the router reckons with them.
+    """
+
+    fee_bps: float = 0.0
+    latency_ns: int = 0
+    fade: float = 0.0
+    hidden_cost_bps: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fee_bps <= 1_000 or not 0 <= self.fade < 1:
+            raise LiveError(f"fee_bps in [0, 1000] and fade in [0, 1), found {self}")
+        if self.latency_ns < 0 or self.hidden_cost_bps < 0:
+            raise LiveError(f"latency_ns and hidden_cost_bps >= 0, found {self}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +79,9 @@ class LiveSettings:
         Whether a stop also sells what is held.
     limits
         What every order must obey before it is sent; ``None`` takes those of the configuration.
+    venues
+        What is known of venues by name (the dataset of their books). Orders of a symbol with books
+        at two or more are split over them.
     heartbeat_every
         Least time between two heartbeats while nothing comes.
     """
@@ -67,6 +97,7 @@ class LiveSettings:
     kill_switch: Path | None = None
     flatten_on_stop: bool = False
     limits: OrderLimits | None = None
+    venues: Mapping[str, VenueTerms] = field(default_factory=dict)
     heartbeat_every: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,9 @@ import polars as pl
 from btq_assets.contracts import core
 from btq_assets.contracts.base import UTC_TIMESTAMP
 from btq_assets.execution.live.feed import BarBatch, ReplayClock, pass_time
+from btq_assets.execution.live.market import nanoseconds
 from btq_assets.execution.live.settings import LiveError
+from btq_assets.execution.live.venues import BookFold
 
 #: One tick: a trade has a price, a quote has bid and ask. `number` is the exchange's.
 _TICK_COLUMNS: dict[str, Any] = {
@@ -164,6 +166,8 @@ class ReplayTickFeed:
         Ticks from here on are left out.
     history
         Bars before the ticks, rows of `core.bars_1d` of the same length.
+    books
+        Rows of `core.book_changes` of the venues that orders may be split over.
     clock, speed, wait, look_up_s
         As in `feed.ReplayFeed`.
     """
@@ -177,6 +181,7 @@ class ReplayTickFeed:
         every: timedelta = timedelta(minutes=1),
         end: datetime | None = None,
         history: pl.DataFrame | None = None,
+        books: pl.DataFrame | None = None,
         clock: ReplayClock | None = None,
         speed: float | None = None,
         wait: Callable[[float], None] | None = None,
@@ -199,6 +204,7 @@ class ReplayTickFeed:
         made = bars_of(rows, every, self._made_of)
         self._bars = made if history is None else pl.concat([history, made], how="diagonal_relaxed")
         self._speed, self._wait, self._look_up_s = speed, wait, look_up_s
+        self._books = () if books is None else tuple(BookFold().states(books))
 
     def history(self, until: datetime | None) -> pl.DataFrame:
         """Bars that end at or before `until`, or before the start."""
@@ -223,11 +229,13 @@ class ReplayTickFeed:
                     self.clock.set(end - self.every)
                     yield None
             self.clock.set(end)
+            begin, over = nanoseconds(end - self.every), nanoseconds(end)
             yield BarBatch(
                 None,
                 ticks=part.drop("_end"),
                 until=end,
                 every=self.every,
                 made_of=self._made_of,
+                books=tuple(book for book in self._books if begin <= book.time < over),
             )
             before = end
