@@ -32,6 +32,9 @@ TrialRecorder = Callable[[pl.DataFrame, pl.DataFrame], None]
 #: Sets between two calls of the recorder.
 PART = 256
 
+#: Sets a thread takes at once: each time it asks for more it waits for the main thread to wake.
+AT_ONCE = 16
+
 #: Largest relative gap between equity and the list of fills; the engine's own promise.
 IDENTITY_TOLERANCE = 1e-9
 
@@ -136,21 +139,23 @@ def sweep(
     n_bars = len(market.ts)
     rows = np.empty((n_sets, run.n_columns))
     equity = np.empty((n_sets, n_bars)) if keep_equity else None
-    parts = list(_parts(n_sets))
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for part in parts:
+        for part in _parts(range(n_sets), PART):
             returns = np.empty((len(part), n_bars - 1)) if recorder is not None else None
 
-            def one(number: int, part: range = part, returns: np.ndarray | None = returns) -> None:
-                run(
-                    number,
-                    rows[number],
-                    None if returns is None else returns[number - part.start],
-                    None if equity is None else equity[number],
-                )
+            def some(
+                numbers: range, part: range = part, returns: np.ndarray | None = returns
+            ) -> None:
+                for number in numbers:
+                    run(
+                        number,
+                        rows[number],
+                        None if returns is None else returns[number - part.start],
+                        None if equity is None else equity[number],
+                    )
 
             # consumed, so that an error of any set is raised here
-            for _ in pool.map(one, part, chunksize=1):
+            for _ in pool.map(some, _parts(part, AT_ONCE)):
                 pass
             if recorder is not None and returns is not None and source is not None:
                 recorder(
@@ -159,9 +164,9 @@ def sweep(
     return Sweep(_table(family, rows), equity, run.notes)
 
 
-def _parts(n_sets: int) -> Iterator[range]:
-    for start in range(0, n_sets, PART):
-        yield range(start, min(start + PART, n_sets))
+def _parts(sets: range, length: int) -> Iterator[range]:
+    for start in range(sets.start, sets.stop, length):
+        yield range(start, min(start + length, sets.stop))
 
 
 class _Runner:

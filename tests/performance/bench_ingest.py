@@ -292,7 +292,10 @@ def in_child(task: str, **arguments: object) -> str:
         text=True,
         check=False,
     )
-    return done.stdout.strip("\n") or f"failed: {done.stderr.strip().splitlines()[-1:]}"
+    if done.returncode or not done.stdout.strip():
+        said = done.stderr.strip().splitlines() or ["nothing was said"]
+        raise SystemExit(f"{task} in a process of its own failed: {said[-1]}")
+    return done.stdout.strip("\n")
 
 
 def peak_mebibytes() -> float:
@@ -341,8 +344,7 @@ def _session_line(folder: Path, file: Path) -> str:
             more.append(seconds)
         one = Spent(min(s.cpu for s in more), min(s.wall for s in more))
         named = "session_share_with_suite" if suite else "session_share"
-        n_symbols = frame["symbol"].n_unique()
-        record(named, (one.cpu - floor.cpu) / whole.cpu, symbols=n_symbols)
+        record(named, (one.cpu - floor.cpu) / whole.cpu, symbols=(n_more - n_rows) // 3)
         lines.append(
             f"  {'with' if suite else 'without'} the suite: ten years, {n_rows:,} rows, {whole}; "
             f"one session more, {(n_more - n_rows) // 3} rows, {one} = {one.wall / whole.wall:.1%} "
@@ -445,8 +447,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     )
     print(f"{said}   (target < 1,024 for any size)")
     peak = re.search(r"peak of the process ([\d,]+) MiB", said)
-    if peak is None:
-        raise SystemExit(f"the ingest of {options.mebibytes} MiB {said}")
+    assert peak is not None
     record("ingest_memory", float(peak[1].replace(",", "")) / 2**10, mebibytes=options.mebibytes)
     print("given data")
     given_data(folder)

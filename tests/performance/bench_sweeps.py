@@ -96,6 +96,32 @@ def measured(n_sets: int, threads: int) -> dict[str, float]:
     return found
 
 
+def computing(threads: int, seconds: float) -> float:
+    """Cores that threads get which never wait for anything: what the machine leaves free."""
+    from threading import Thread
+
+    from numba import njit
+
+    @njit(nogil=True)
+    def busy(n):
+        total = 0.0
+        for k in range(n):
+            total += (k % 7) * 0.5
+        return total
+
+    busy(1)
+    start = time.process_time()
+    busy(10**7)
+    n = int(1e7 * seconds / max(time.process_time() - start, 1e-4))
+    started, used = time.perf_counter(), time.process_time()
+    running = [Thread(target=busy, args=(n,)) for _ in range(threads)]
+    for one_thread in running:
+        one_thread.start()
+    for one_thread in running:
+        one_thread.join()
+    return (time.process_time() - used) / (time.perf_counter() - started)
+
+
 def main() -> None:
     """Every size on all cores, and a tenth of the sets on one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -116,7 +142,11 @@ def main() -> None:
     measured(max(given.sets // 10, 1), 1)
     most = found[given.sets]
     used = most["cpu"] / most["wall"] / cores
-    print(f"share of {cores} cores' time that the largest sweep used: {used:.2f}")
+    free = computing(cores, most["cpu"] / cores) / cores
+    print(
+        f"share of {cores} cores' time that the largest sweep used: {used:.2f}; threads that only "
+        f"compute get {free:.2f} right after, load {os.getloadavg()[0]:.1f}"
+    )
     record("sweep_cores", used, sets=given.sets)
     record("sweep_memory", most["peak_gib"], sets=given.sets)
     if len(sizes) > 1:

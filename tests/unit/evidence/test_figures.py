@@ -114,7 +114,8 @@ def test_a_figure_of_other_sizes_says_nothing_of_the_promise():
 
 
 def test_what_has_no_bound_is_reported():
-    row = one(line("suite_seconds", 3.0, code="c"), figure="suite_seconds")
+    said = line("suite_seconds", 3.0, code="c", sizes={"rows": 650_000})
+    row = one(said, figure="suite_seconds")
     assert (row["verdict"], row["measured"], row["promised"]) == ("reported", 3.0, None)
     assert one(figure="suite_seconds")["verdict"] == "not measured"
 

@@ -109,3 +109,73 @@ def test_the_same_seed_gives_the_same_market_and_another_another():
 def test_prices_of_returns_by_hand():
     found = prices_of(np.log([[1.1, 2.0], [1.0, 0.5]]), [10.0, 100.0])
     np.testing.assert_allclose(found, [[10, 100], [11, 200], [11, 100]])
+
+
+def test_shuffled_labels_keep_what_overlaps_and_lose_what_a_feature_knew():
+    """Labels of five days overlap; a feature that knew its own label knows nothing afterwards."""
+    random = np.random.default_rng(8)
+    days = random.normal(0, 0.01, (4_004, 6))
+    labels = sum(days[k : k + 4_000] for k in range(5))
+    feature = labels + random.normal(0, 0.01, labels.shape)
+    found = shuffled_labels(labels, horizon=5, block=20, seed=3)
+
+    def next_to(x):
+        return np.corrcoef(x[1:].ravel(), x[:-1].ravel())[0, 1]
+
+    # Sums of 5 days share 4 with their neighbour: 4/5; one pair in 20 is now across two blocks.
+    assert next_to(labels) == pytest.approx(4 / 5, abs=0.02)
+    assert next_to(found) == pytest.approx(4 / 5 * 19 / 20, abs=0.02)
+    # Before: sqrt(5) / sqrt(5 + 1). After: five standard errors of 4,000 / 5 independent dates.
+    assert np.corrcoef(feature.ravel(), labels.ravel())[0, 1] == pytest.approx(
+        np.sqrt(5 / 6), abs=0.01
+    )
+    assert abs(np.corrcoef(feature.ravel(), found.ravel())[0, 1]) < 5 / np.sqrt(800 * 6)
+
+
+def test_permuted_assets_lose_what_a_feature_knew_of_who_does_better():
+    random = np.random.default_rng(9)
+    market = random.normal(0, 0.01, (4_000, 1))
+    own = random.normal(0, 0.01, (4_000, 8))
+    found = permuted_assets(market + own, horizon=1, block=20, seed=3)
+    apart = found - found.mean(axis=1, keepdims=True)
+    # each date keeps its eight values, but for the means taken away per asset
+    centred = market + own - (market + own).mean(axis=0)
+    np.testing.assert_allclose(np.sort(found, axis=1), np.sort(centred, axis=1))
+    # Before sqrt(7/8). After: in one of eight blocks an identity stays (covariance 7/8), else it is
+    # another's, which shares the mean taken away (-1/8): 1/8 * 7/8 - 7/8 * 1/8 = 0. The error is
+    # that of 200 blocks of eight.
+    before = own - own.mean(axis=1, keepdims=True)
+    assert np.corrcoef(own.ravel(), before.ravel())[0, 1] == pytest.approx(np.sqrt(7 / 8), abs=0.01)
+    known = np.corrcoef(own.ravel(), apart.ravel())[0, 1]
+    assert abs(known) < 5 * np.sqrt(1 / 8 / 200)
+
+
+def test_bootstrapped_dates_are_whole_and_keep_clusters_but_not_drift_nor_order():
+    random = np.random.default_rng(10)
+    volatility = np.repeat(random.choice([0.3, 3.0], 256), 32)[:, None]
+    drift = np.linspace(-0.02, 0.02, 3)
+    # a slow wave that lasts through the sample: linear order over hundreds of dates
+    wave = 0.5 * np.sin(2 * np.pi * np.arange(8_192) / 1_024)[:, None]
+    series = drift + wave + volatility * random.normal(size=(8_192, 3))
+    found = bootstrapped(series, mean_block=64, seed=4)
+    centred = series - series.mean(axis=0)
+    whole = {row.tobytes() for row in centred}
+    assert all(row.tobytes() in whole for row in found)
+    # means are those of noise alone: five standard errors
+    assert (np.abs(found.mean(axis=0)) < 5 * series.std() / np.sqrt(8_192 / 64)).all()
+
+    def squares(x, lag):
+        return np.corrcoef(x[lag:, 0] ** 2, x[:-lag, 0] ** 2)[0, 1]
+
+    # clusters of 32 dates survive within blocks of 64 on average, up to the seams
+    assert squares(found, 1) > 0.8 * squares(centred, 1) > 0.1
+
+    def beside(x, lag):
+        return np.corrcoef(x[lag:].mean(axis=1), x[:-lag].mean(axis=1))[0, 1]
+
+    # half a wave later the sign turns in the sample, and nothing is left of it in the path
+    lag = 512
+    smooth = np.apply_along_axis(lambda x: np.convolve(x, np.ones(64) / 64, "same"), 0, centred)
+    mixed = np.apply_along_axis(lambda x: np.convolve(x, np.ones(64) / 64, "same"), 0, found)
+    assert beside(smooth, lag) < -0.5
+    assert abs(beside(mixed, lag)) < 0.35
