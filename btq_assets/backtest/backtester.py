@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from btq_assets.backtest import frames, report, requested, scenarios
+from btq_assets.backtest import frames, recording, report, requested, scenarios
 from btq_assets.backtest.asking import Decide, asked_weights
 from btq_assets.backtest.market import BacktestError, Market
+from btq_assets.backtest.recording import Recorder, Trial
 from btq_assets.backtest.robustness import crises, stresses
 from btq_assets.backtest.robustness.states import COMBINED, combined_labels, known_states
 from btq_assets.engine import metrics
@@ -26,6 +27,7 @@ from btq_assets.evidence.bootstrap import stationary_bootstrap_indices
 from btq_assets.risk.scenarios import Scenario
 
 if TYPE_CHECKING:
+    from btq_assets.backtest.judged import Judged
     from btq_assets.engine.simulation import Simulation
 
 #: Paths of the bootstrap, and the mean length of their blocks in bars.
@@ -89,6 +91,11 @@ class AdvancedBacktester:
         ``ts`` and ``state`` as in `regimes.market_states` and `regimes.volatility_states`, of one
         scope. Without them kinds of market follow from trailing returns of the data
         (`scenarios.DEFINITIONS`).
+    record
+        Whether the run counts as a trial of this process (`recording.SESSION`), against which
+        reports deflate.
+    recorder
+        Told of the run as a trial, to write it into a ledger.
 
     Raises
     ------
@@ -117,13 +124,21 @@ class AdvancedBacktester:
         max_gross: float = 1.0,
         market_states: pl.DataFrame | None = None,
         volatility_states: pl.DataFrame | None = None,
+        record: bool = True,
+        recorder: Recorder | None = None,
     ) -> None:
+        if isinstance(strategy, type):
+            raise BacktestError(
+                f"strategy is the class {strategy.__name__}; a function from history to weights, or a "
+                "frame of weights, is needed. A backtrader strategy runs on Cerebro"
+            )
         if decide not in ("day", "week", "month"):
             raise BacktestError(f"decide = {decide!r}: day, week or month")
         self.data = data
         self.strategy = strategy
         self.initial_cash = initial_cash
         self.decide = decide
+        self._record, self._recorder = record, recorder
         self.max_gross = max_gross
         self.costs = CostModel(commission_bps=commission / BPS, half_spread_bps=half_spread_bps)
         self._bars = frames.as_bars(data)
@@ -143,8 +158,45 @@ class AdvancedBacktester:
     def run(self) -> BacktestResult:
         """Run the strategy over the whole data once; later calls return the same result."""
         if self._result is None:
-            self._result = self._simulate()
+            self._result = self._told(self._through_engine(self._market, self._weights, self.costs))
+            if self._result.equity.height > 2:
+                if self._record:
+                    recording.SESSION.record(self.trial())
+                if self._recorder is not None:
+                    self._recorder(self.trial())
         return self._result
+
+    def trial(self) -> Trial:
+        """The run as a row of the ledger: strategy, costs, and a hash of bars and weights."""
+        import hashlib
+
+        digest = self._market.digest() + hashlib.sha256(self._weights.tobytes()).hexdigest()
+        return Trial(
+            strategy=getattr(self.strategy, "__name__", type(self.strategy).__name__),
+            returns=self.run().equity.select("ts", "net_return").drop_nulls(),
+            config={
+                "commission_bps": self.costs.commission_bps,
+                "half_spread_bps": float(self.costs.half_spread_bps),
+                "initial_cash": self.initial_cash,
+                "max_gross": self.max_gross,
+            },
+            data_hash=hashlib.sha256(digest.encode()).hexdigest()[:20],
+        )
+
+    def one_over_n(self) -> BacktestResult:
+        """Equal weights of what has a price, at the strategy's own decisions and costs."""
+        market = self._market
+        priced = np.isfinite(market.mark_prices)
+        equal = priced / np.maximum(priced.sum(axis=1, keepdims=True), 1) * min(1.0, self.max_gross)
+        decided = np.isfinite(self._weights).all(axis=1)
+        weights = np.where(decided[:, None], equal, np.nan)
+        return self._told(self._through_engine(market, weights, self.costs))
+
+    def judged(self, trials: pl.DataFrame | None = None) -> Judged:
+        """What may be claimed of the run after counting trials; see `judged.judge`."""
+        from btq_assets.backtest.judged import judge
+
+        return judge(self.run(), self.one_over_n(), self.trial(), trials)
 
     def run_scenarios(
         self, names: Sequence[str] = ("regimes",)
@@ -195,14 +247,25 @@ class AdvancedBacktester:
                 found |= self._bootstrapped()
         return found
 
-    def generate_report(self, results: Mapping[str, scenarios.ScenarioResult] | None = None) -> str:
+    def generate_report(
+        self,
+        results: Mapping[str, scenarios.ScenarioResult] | None = None,
+        *,
+        trials: pl.DataFrame | None = None,
+    ) -> str:
         """Markdown report of the whole run and, where given, of its scenarios.
 
         Parameters
         ----------
         results
             What `run_scenarios` returned: kinds of market, crises and stresses each get a section.
+        trials
+            Rows of ``evidence.trials`` that led to this strategy (``found.trials`` of a
+            walk-forward); they count in the verdict.
         """
+        return self._markdown(results or {}, self.judged(trials))
+
+    def _markdown(self, results: Mapping[str, scenarios.ScenarioResult], verdict: Judged) -> str:
         done = self.run()
         first, last = self._market.ts[0], self._market.ts[-1]
         lines = [
@@ -212,13 +275,19 @@ class AdvancedBacktester:
             f"{last:%Y-%m-%d}; commission {self.costs.commission_bps:g} bps, half-spread "
             f"{float(self.costs.half_spread_bps):g} bps; filled at the bar after the decision.",
             "",
-            *report.figures_table(done.metrics),
-            f"| rejected orders | {done.n_rejected} |",
-            *report.sections(results or {}),
+            *report.verdict_lines(verdict),
+            "",
+            *report.figures_table(done.metrics, verdict),
+            f"| rejected orders | {done.n_rejected} | | |",
+            *report.sections(results),
         ]
         if done.notes:
             lines += ["", "## Notes", "", *(f"- {note}" for note in done.notes)]
         return "\n".join(lines) + "\n"
+
+    def bear_days(self) -> np.ndarray:
+        """Whether the market was known to be falling before each bar, ``bool[T]``."""
+        return self._scenario_days()["bear"][1]
 
     def _scenario_days(self) -> dict[str, tuple[str, np.ndarray]]:
         """Meaning and days of each kind of market: states handed over, else trailing figures."""
@@ -299,9 +368,8 @@ class AdvancedBacktester:
             max_gross=self.max_gross,
         )
 
-    def _simulate(self) -> BacktestResult:
+    def _told(self, simulation: Simulation) -> BacktestResult:
         market = self._market
-        simulation = self._through_engine(market, self._weights, self.costs)
         fills = simulation.fills
         names = np.array(market.symbols, dtype=object)
         notes = list(simulation.notes)

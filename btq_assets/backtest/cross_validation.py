@@ -122,7 +122,7 @@ def combinatorial_paths(
             mine = found.filter(pl.col("decision").is_in(labelled[block].tolist()))
             parts.append(mine.with_columns(path=pl.lit(int(path)), split=pl.lit(split)))
     forecasts = pl.concat(parts).sort("path", "ts", "symbol")
-    ledger = MemoryLedger(recorder)
+    ledger = MemoryLedger(recorder, in_session=True)
     paths = []
     for path in range(splitter.n_test_paths):
         paths.append(optimizer.run(forecasts.filter(path=path)))

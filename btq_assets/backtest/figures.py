@@ -52,7 +52,7 @@ def metric_rows(
     days = [daily(run, reference) for run in runs]
     rows = []
     for run, own_trips, day, wide in zip(runs, trips, days, intervals(days, settings), strict=True):
-        known = wide | _intervals(run.simulation.returns[1:], settings)
+        known = wide | mean_intervals(run.simulation.returns[1:], settings)
         if "capacity_multiple" in known:
             low, high = known["capacity_multiple"]
             cash = float(run.simulation.equity[0])
@@ -158,7 +158,7 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _intervals(returns: np.ndarray, settings: BacktestSection) -> dict[str, Interval]:
+def mean_intervals(returns: np.ndarray, settings: BacktestSection) -> dict[str, Interval]:
     """Percentile intervals of the figures that are functions of means of daily returns."""
     from btq_assets.evidence.bootstrap import resampled_means
 

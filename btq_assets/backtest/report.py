@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from btq_assets.backtest.judged import Judged
     from btq_assets.backtest.scenarios import ScenarioResult
 
 #: Heading and columns by kind of scenario, in the order of the report.
@@ -37,10 +38,30 @@ def shown(value: float) -> str:
     return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4f}"
 
 
-def figures_table(metrics: Mapping[str, float]) -> list[str]:
-    """Lines of a table of figures by name."""
-    rows = (f"| {name} | {shown(value)} |" for name, value in metrics.items())
-    return ["| figure | value |", "|---|---|", *rows]
+def verdict_lines(verdict: Judged) -> list[str]:
+    """Lines of the verdict: its headline and statements."""
+    return [
+        "## Verdict",
+        "",
+        f"**{verdict.headline}**",
+        "",
+        *(f"- {s}" for s in verdict.statements),
+    ]
+
+
+def figures_table(metrics: Mapping[str, float], verdict: Judged) -> list[str]:
+    """Lines of a table of figures by name, with intervals and those of 1/N."""
+    lines = [
+        "## Figures",
+        "",
+        "| figure | value | 95 % interval | 1/N |",
+        "|---|---|---|---|",
+    ]
+    for name, value in metrics.items():
+        low, high = verdict.intervals.get(name, (math.nan, math.nan))
+        band = f"{shown(low)} to {shown(high)}" if math.isfinite(low) else ""
+        lines.append(f"| {name} | {shown(value)} | {band} | {shown(verdict.reference[name])} |")
+    return lines
 
 
 def sections(results: Mapping[str, ScenarioResult]) -> list[str]:

@@ -28,12 +28,14 @@ LOW_VOLATILITY = 0.80
 DEFINITIONS = {
     "bull": f"trailing {TREND_SESSIONS}-session return of the equal-weight market above "
     f"{TREND_THRESHOLD:.0%}",
-    "bear": f"the same below -{TREND_THRESHOLD:.0%}",
-    "sideways": "the same in between",
+    "bear": f"trailing {TREND_SESSIONS}-session return of the equal-weight market below "
+    f"-{TREND_THRESHOLD:.0%}",
+    "sideways": f"trailing {TREND_SESSIONS}-session return of the equal-weight market in between",
     "high_volatility": f"trailing {VOLATILITY_SESSIONS}-session volatility above "
     f"{HIGH_VOLATILITY:g} times its median so far",
-    "normal_volatility": "the same in between",
-    "low_volatility": f"the same below {LOW_VOLATILITY:g} times its median so far",
+    "normal_volatility": f"trailing {VOLATILITY_SESSIONS}-session volatility in between",
+    "low_volatility": f"trailing {VOLATILITY_SESSIONS}-session volatility below "
+    f"{LOW_VOLATILITY:g} times its median so far",
 }
 
 #: Kinds of market above by dimension, and the state each stands for.

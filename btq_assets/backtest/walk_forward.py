@@ -178,7 +178,7 @@ class WalkForwardOptimizer:
         WalkForwardResult
         """
         sets = parameter_sets(parameters)
-        ledger = MemoryLedger(recorder)
+        ledger = MemoryLedger(recorder, in_session=True)
         learner = learner_of(self, model_class)
         rows, forecasts = [], []
         for window in self.windows:
@@ -251,7 +251,7 @@ class WalkForwardOptimizer:
         weights = self.weights(forecasts)
         first = forecasts["ts"].min()
         bars = self._bars.filter(pl.col("ts") >= pl.lit(first))
-        return AdvancedBacktester(weights, bars, **self._terms).run()
+        return AdvancedBacktester(weights, bars, **self._terms, record=False).run()
 
     def weights(self, forecasts: pl.DataFrame) -> pl.DataFrame:
         """Target weights by `positions`: ``symbol``, ``ts``, ``weight``."""
