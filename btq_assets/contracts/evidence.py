@@ -40,7 +40,7 @@ TRIALS = TableContract(
 TRIAL_RETURNS = TableContract(
     layer="evidence",
     name="trial_returns",
-    description="The return series of each trial.",
+    description="The return series of trials. Those of stresses, and of controls on made markets, have none: their configuration, data and seed make them again.",
     columns=(
         text("trial_id", "Trial."),
         TS,

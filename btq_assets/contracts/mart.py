@@ -131,6 +131,11 @@ LEADERBOARD = TableContract(
             "break_even_cost_bps",
             "Flat cost of traded value at which the mean net return is zero.",
         ),
+        number(
+            "capacity",
+            "Initial cash at which impact makes the mean net return zero, currency; null where volume or volatility is unknown, and the note says so.",
+            minimum=0,
+        ),
         count(
             "n_trials", "Candidates tried for the same question: at least this many.", nullable=True
         ),

@@ -5,6 +5,7 @@ The trial and gate ledgers are written by many steps and are no assets of this r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -238,9 +239,12 @@ def selection(
         n_samples=step.config.backtest.bootstrap_samples,
         seed=step.config.backtest.seed,
     )
-    found = competitions(
-        runs, equity, step.read_ledger(evidence.TRIALS), step.read_ledger(evidence.TRIAL_RETURNS)
-    )
+
+    def returns_of(names: Sequence[str]) -> pl.DataFrame:
+        wanted = pl.DataFrame({"trial_id": names}, schema={"trial_id": pl.String})
+        return step.read_ledger(evidence.TRIAL_RETURNS, beside=wanted)
+
+    found = competitions(runs, equity, step.read_ledger(evidence.TRIALS), returns_of)
     judged = overfittings(found, settings)
     table, standing = selection_tables(found, settings, judged)
     ranks = overfitting_ranks(found, judged)

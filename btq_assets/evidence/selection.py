@@ -8,7 +8,7 @@ conclusion (`verdict`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,9 @@ from btq_assets.evidence.sharpe import (
 from btq_assets.evidence.superiority import Superiority, false_discovery_q, superior_ability
 
 REFERENCE = "one_over_n"
+
+#: Return series of some trials, by their names: rows of ``evidence.trial_returns``.
+ReadReturns = Callable[[Sequence[str]], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,10 @@ class Competition:
 
 
 def competitions(
-    runs: pl.DataFrame, equity: pl.DataFrame, trials: pl.DataFrame, returns: pl.DataFrame
+    runs: pl.DataFrame,
+    equity: pl.DataFrame,
+    trials: pl.DataFrame,
+    returns: pl.DataFrame | ReadReturns,
 ) -> list[Competition]:
     """Every question that candidates of `runs` ask, with all trials of the ledger that asked it.
 
@@ -105,8 +111,11 @@ def competitions(
     ----------
     runs, equity
         Tables ``backtest.runs`` and ``backtest.equity``; 1/N is read from them.
-    trials, returns
-        Ledgers ``evidence.trials`` and ``evidence.trial_returns``.
+    trials
+        Ledger ``evidence.trials``.
+    returns
+        Ledger ``evidence.trial_returns``, or what reads the series of some trials from it: a ledger
+        grows with every run, and only the newest version of each candidate is compared.
     """
     asked = runs.filter(pl.col("role") == "candidate").select("strategy", "universe")
     candidates = trials.filter(pl.col("purpose") == "candidate")
@@ -162,7 +171,7 @@ def _competition(
     question: str,
     universe: str,
     rivals: pl.DataFrame,
-    returns: pl.DataFrame,
+    returns: pl.DataFrame | ReadReturns,
     reference: pl.DataFrame,
 ) -> Competition:
     newest = (
@@ -173,8 +182,9 @@ def _competition(
         .sort("strategy", "trial_id")
     )
     names = newest["trial_id"].to_list()
+    own = returns if isinstance(returns, pl.DataFrame) else returns(names)
     wide = (
-        returns.filter(pl.col("trial_id").is_in(names))
+        own.filter(pl.col("trial_id").is_in(names))
         .pivot(on="trial_id", index="ts", values="net_return")
         .join(reference, on="ts", how="inner")
         .sort("ts")

@@ -133,11 +133,19 @@ def read_beside(
     Parameters
     ----------
     connection, contract
-        The open database, and a table whose key ends with ``known_at``.
+        The open database, and a table.
     frame
-        Rows with the key's other columns.
+        Rows with columns of the key: all but ``known_at`` give the vintages of those rows, the name
+        of a series alone gives the series.
+
+    Raises
+    ------
+    ContractError
+        `frame` has no column of the key.
     """
-    key = [name for name in contract.key if name != "known_at"]
+    key = [name for name in contract.key if name != "known_at" and name in frame.columns]
+    if not key:
+        raise ContractError(f"{contract.table}: rows by {frame.columns}, its key is {contract.key}")
     if frame.is_empty():
         return contract.empty()
     columns = ", ".join(f't."{name}"' for name in contract.column_names)

@@ -46,5 +46,6 @@ group by name
     'trip_profit_factor',
     'holding_sessions',
     'break_even_cost',
+    'capacity',
 ]) }}
 {% endmacro %}

@@ -81,9 +81,26 @@ def _figures_table(frames: ReportFrames, context: ReportContext) -> Table:
         tuple(rows),
         "Performance after costs",
         ("Sharpe ratios: risk-free rate 0. A dash means undefined or not computed; the reason is in "
-         "the note of that row of backtest.metrics.",),
+         "the note of that row of backtest.metrics.", *_capacity(frames)),
         context.source("metrics", "runs"),
     )  # fmt: skip
+
+
+def _capacity(frames: ReportFrames) -> list[str]:
+    """Why the size a strategy bears is not known, once for each reason; nothing where it is."""
+    traded = [
+        name for role, _ in _GROUPS if role != "benchmark" for name in frames.strategies(role)
+    ]
+    reasons: dict[str, list[str]] = {}
+    for name in traded:
+        row = frames.figures.get((name, "capacity"))
+        if row is not None and row["value"] is None:
+            why = row["note"].removeprefix("undefined for this run; ")
+            reasons.setdefault(why, []).append(name)
+    return [
+        f"Capacity is not known for {'any strategy' if names == traded else ', '.join(names)}: {why}."
+        for why, names in reasons.items()
+    ]
 
 
 def _figures_row(frames: ReportFrames, name: str, role: str) -> Row:

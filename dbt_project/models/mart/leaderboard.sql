@@ -8,7 +8,8 @@ with figures as (
         max(ci_low) filter (metric = 'sharpe') as sharpe_ci_low,
         max(ci_high) filter (metric = 'sharpe') as sharpe_ci_high,
         max(ci_low) filter (metric = 'alpha_annual') as alpha_annual_ci_low,
-        max(ci_high) filter (metric = 'alpha_annual') as alpha_annual_ci_high
+        max(ci_high) filter (metric = 'alpha_annual') as alpha_annual_ci_high,
+        max(note) filter (metric = 'capacity' and value is null) as capacity_note
     from {{ source('backtest', 'metrics') }}
     group by run_id
 ),
@@ -96,6 +97,7 @@ select
     runs.trip_profit_factor,
     runs.holding_sessions,
     runs.break_even_cost as break_even_cost_bps,
+    runs.capacity,
     deflated.n_trials,
     deflated.probabilistic_sharpe,
     deflated.deflated_sharpe,
@@ -111,6 +113,7 @@ select
         case when runs.role <> 'benchmark' and reference.universe is null
             then 'not comparable: universe, first or last bar differ from 1/N' end,
         nullif(deflated.note, ''),
+        case when runs.role <> 'benchmark' then 'capacity: ' || nullif(runs.capacity_note, '') end,
         nullif(runs.notes, '')
     ) as note
 from runs

@@ -423,10 +423,23 @@ def _backtest_tables() -> dict[base.TableContract, pl.DataFrame]:
             "trip_profit_factor": 1.2,
             "holding_sessions": 15.0,
             "break_even_cost": 35.0,
+            "capacity": None if strategy == "one_over_n" else 5e7,
         }
         add(
             backtest.METRICS,
-            [(run, strategy, name, value, None, None, "", "") for name, value in figures.items()],
+            [
+                (
+                    run,
+                    strategy,
+                    name,
+                    value,
+                    None,
+                    None,
+                    "",
+                    "" if value is not None else "no volume",
+                )
+                for name, value in figures.items()
+            ],
         )
         add(
             backtest.ATTRIBUTION,

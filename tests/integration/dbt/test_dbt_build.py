@@ -415,6 +415,15 @@ def test_the_leaderboard_shows_alpha_of_the_universes_factors(warehouse) -> None
     assert rows == [(0.9, 35.0, 40.0, 0.02, 1.5)] * 3
 
 
+def test_a_capacity_that_is_not_known_says_why(warehouse) -> None:
+    rows = query(warehouse, "select strategy, capacity, note from mart.leaderboard")
+    known = {
+        strategy: (capacity, "capacity: no volume" in note) for strategy, capacity, note in rows
+    }
+    assert known.pop("one_over_n") == (None, True)
+    assert set(known.values()) == {(5e7, False)}
+
+
 def test_months_show_the_excess_over_one_over_n(warehouse) -> None:
     """Figures of a month come from the slice of that month and run; the index has none."""
     found = query(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import backtest, evidence
+from btq_assets.contracts.base import ContractError
 from btq_assets.contracts.checks import CheckContext
 from btq_assets.evidence.assets import SELECTION_CHECKS, selection
 from btq_assets.evidence.trials import trial_rows
@@ -83,6 +85,20 @@ def test_runs_are_compared_and_an_edge_in_them_changes_the_answer(tmp_path):
     assert second["overfitting_probability"] < first["overfitting_probability"]
     standing = warehouse.read(evidence.DISCOVERIES)
     assert standing.filter("superior")["strategy"].to_list() == ["c07"]
+
+
+def test_the_ledger_gives_the_series_of_some_trials_alone(tmp_path):
+    warehouse = Warehouse(DataPaths(tmp_path), 5)
+    equity, runs = equity_and_runs()
+    assert run(tmp_path, equity, runs, set(runs["strategy"])).success
+    whole = warehouse.read(evidence.TRIAL_RETURNS)
+    some = whole["trial_id"].unique().sort()[3:5]
+    found = warehouse.read_or_empty(evidence.TRIAL_RETURNS, beside=pl.DataFrame({"trial_id": some}))
+    assert found.equals(whole.filter(pl.col("trial_id").is_in(some.implode())))
+    nobody = pl.DataFrame({"trial_id": []}, schema={"trial_id": pl.String})
+    assert warehouse.read_or_empty(evidence.TRIAL_RETURNS, beside=nobody).is_empty()
+    with pytest.raises(ContractError, match=r"trial_returns: rows by \['name'\]"):
+        warehouse.read_or_empty(evidence.TRIAL_RETURNS, beside=pl.DataFrame({"name": ["x"]}))
 
 
 def test_a_candidate_that_hides_is_refused_and_the_stored_answer_stays(tmp_path):

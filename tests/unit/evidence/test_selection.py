@@ -53,6 +53,24 @@ def house(n_candidates=11, n=400, seed=0, versions=("a",)):
     )
 
 
+def test_only_the_series_that_are_compared_are_read():
+    """Three versions of eleven candidates and 1/N: 36 series, of which eleven are asked for."""
+    runs, equity, trials, returns = house(versions=("a", "b", "c"))
+    asked = []
+
+    def read(names):
+        asked.append(list(names))
+        return returns.filter(pl.col("trial_id").is_in(names))
+
+    (one,) = competitions(runs, equity, trials, read)
+    (whole,) = competitions(runs, equity, trials, returns)
+    assert len(asked) == 1
+    assert asked[0] == one.trials["trial_id"].to_list()
+    assert len(asked[0]) == 11 < trials.height == 36
+    assert one.returns.tolist() == whole.returns.tolist()
+    assert one.n_counted == whole.n_counted == 33
+
+
 def test_each_figure_is_that_of_the_series_in_the_ledger():
     runs, equity, trials, returns = house()
     (one,) = competitions(runs, equity, trials, returns)
