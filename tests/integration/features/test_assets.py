@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 import alternative_frames
 import instrument_frames
@@ -119,9 +120,15 @@ def _outcomes(asset, frame, given, config, only=None):
     return {o.name: o for group in groups for o in group.answer(context)}
 
 
+@pytest.fixture(scope="module")
+def computed(inputs, config):
+    """What `_compute` answers for a family, computed once."""
+    return functools.cache(lambda name: _compute(ASSETS[name], inputs, config))
+
+
 @pytest.mark.parametrize("name", ASSETS)
-def test_a_family_is_computed_checked_and_shown(name, inputs, config):
-    output, frame, outcomes = _compute(ASSETS[name], inputs, config)
+def test_a_family_is_computed_checked_and_shown(name, computed):
+    output, frame, outcomes = computed(name)
     assert frame.height > 0
     assert outcomes["truncation"].passed, outcomes["truncation"].message
     assert all(png.startswith(PNG) for png in output.plots.values())
@@ -130,9 +137,9 @@ def test_a_family_is_computed_checked_and_shown(name, inputs, config):
 
 
 @pytest.mark.parametrize("name", ASSETS)
-def test_a_family_that_reads_the_next_bar_is_refused(name, inputs, config):
+def test_a_family_that_reads_the_next_bar_is_refused(name, computed, inputs, config):
     asset = ASSETS[name]
-    _, frame, _ = _compute(asset, inputs, config)
+    _, frame, _ = computed(name)
     by = [column for column in SYMBOL if column in frame.columns]
     values = [c.name for c in asset.outputs[0].columns if c.is_float]
     leaking = frame.with_columns(pl.col(values).shift(-1).over(by))
@@ -142,15 +149,15 @@ def test_a_family_that_reads_the_next_bar_is_refused(name, inputs, config):
     assert asset.outputs[0].table in outcome.message
 
 
-def test_macro_says_which_features_have_no_data(inputs, config):
-    _, _, outcomes = _compute(ASSETS["macro"], inputs, config)
+def test_macro_says_which_features_have_no_data(computed):
+    _, _, outcomes = computed("macro")
     assert not outcomes["present"].passed
     assert "core_cpi_yoy" in outcomes["present"].message
     assert "vix_level" not in outcomes["present"].message
 
 
-def test_synthetic_headlines_are_named_in_the_picture(inputs, config):
-    output, frame, _ = _compute(ASSETS["sentiment"], inputs, config)
+def test_synthetic_headlines_are_named_in_the_picture(computed):
+    output, frame, _ = computed("sentiment")
     assert frame["is_synthetic"].all()
     assert all(title.startswith("SYNTHETIC") for title in output.plots)
 
@@ -171,8 +178,8 @@ def test_the_catalogue_lists_every_column_of_every_family(inputs, config):
         assert {c.name for c in contract.columns if c.is_float} <= listed
 
 
-def test_quality_names_what_drifted_and_what_repeats(inputs, config):
-    tables = {name: _compute(ASSETS[name], inputs, config)[1] for name in ("technical", "macro")}
+def test_quality_names_what_drifted_and_what_repeats(computed, inputs, config):
+    tables = {name: computed(name)[1] for name in ("technical", "macro")}
     absent = {n: a.outputs[0].empty() for n, a in ASSETS.items() if n not in tables}
     split = config.model_copy(
         update={"models": TradingConfig(models={"walk_forward": {"first_test": "2011-06-01", "train_years": 1}}).models}
