@@ -151,7 +151,8 @@ def _written_cells(chart: CellChart) -> str:
             cells.append(f'<td{light} style="background:{colour}">{text}</td>')
         rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>")
     return (
-        f'<div class="scroll"><table class="cells" style="--names:{names}ch"><thead><tr><th></th>'
+        f'<div class="scroll"><table class="cells" style="--names:{names}ch;--columns:'
+        f'{len(chart.columns)}"><thead><tr><th></th>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
