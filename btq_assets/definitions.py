@@ -43,6 +43,7 @@ ASSET_MODULES = (
     "btq_assets.features.assets",
     "btq_assets.regimes.assets",
     "btq_assets.models.assets",
+    "btq_assets.models.deep.assets",
     "btq_assets.portfolio.assets",
     "btq_assets.agents.assets",
     "btq_assets.backtest.assets",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from btq_assets.agents.agent import TrainedAgent
     from btq_assets.config import TradingConfig
-    from btq_assets.models.transformer_gnn import TransformerGNNForecaster
+    from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster
 
 
 class ModelTrainer:

@@ -1,4 +1,4 @@
-"""Jobs: what is run together. `research` is all but the controls, and needs no partition key."""
+"""Jobs: what is run together. `research` is all that every run can afford, and needs no partition key."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ JOB_GROUPS: dict[str, tuple[str, ...]] = {
     "risk": ("evidence", "risk", "mart", "report"),
     "controls": ("controls",),
     "controls_deep": ("controls_deep",),
+    "networks": ("networks",),
 }
 
 #: Groups that take too long for every run; they have jobs of their own.
-APART = ("controls", "controls_deep")
+APART = ("controls", "controls_deep", "networks")
 
 DESCRIPTIONS = {
     "research": "Everything from source to published report, re-using what is unchanged.",
@@ -29,6 +30,7 @@ DESCRIPTIONS = {
     "train": "Training set, forecasts and agents.",
     "backtest": "Target weights, backtests and what trading cost.",
     "risk": "Evidence, risk, marts and the report.",
+    "networks": "Every network beside the one of `research`: xLSTM, LSTM, perceptron.",
     "controls": "Models on null markets, planted edges and leaks; the sensitivity surface.",
     "controls_deep": "The controls with a deep model; as many markets as the configuration says.",
 }

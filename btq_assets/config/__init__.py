@@ -20,6 +20,13 @@ from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Pro
 from btq_assets.config.explain import explain
 from btq_assets.config.feature_families import check_families
 from btq_assets.config.labelling import FractionalSection, LabelsSection
+from btq_assets.config.networks import (
+    LSTMSection,
+    NetworkSection,
+    PerceptronSection,
+    TransformerSection,
+    XLSTMSection,
+)
 from btq_assets.config.reading import environment_settings, merge, nest, read_yaml
 from btq_assets.config.regimes import RegimesSection
 from btq_assets.config.sections import (
@@ -39,7 +46,6 @@ from btq_assets.config.sections import (
     RiskSection,
     RLSection,
     TradingSection,
-    TransformerSection,
     UniverseSection,
     WalkForwardSection,
     WarehouseSection,
@@ -91,9 +97,12 @@ __all__ = [
     "Frequency",
     "GarchSection",
     "GdeltSourceSection",
+    "LSTMSection",
     "LabelsSection",
     "LightGBMSection",
     "ModelsSection",
+    "NetworkSection",
+    "PerceptronSection",
     "PortfolioSection",
     "Profile",
     "ProviderSection",
@@ -114,6 +123,7 @@ __all__ = [
     "UniverseSection",
     "WalkForwardSection",
     "WarehouseSection",
+    "XLSTMSection",
     "XSourceSection",
     "YahooSourceSection",
     "merge",
@@ -134,6 +144,16 @@ PROFILES: dict[str, dict[str, Any]] = {
                 "epochs": 40,
                 "patience": 6,
             },
+            "xlstm": {
+                "model_dim": 128,
+                "num_heads": 4,
+                "num_layers": 6,
+                "lookback_sessions": 60,
+                "epochs": 40,
+                "patience": 6,
+            },
+            "lstm": {"model_dim": 128, "num_layers": 2, "lookback_sessions": 60, "epochs": 40},
+            "mlp": {"model_dim": 256, "lookback_sessions": 60, "epochs": 40},
             "lightgbm": {"n_estimators": 1_000},
             "rl": {"total_timesteps": 500_000},
             "ablations": ("quantum",),

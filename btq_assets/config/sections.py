@@ -1,8 +1,8 @@
 """Settings of every room but the sources: bounds and defaults.
 
 Belongs here: one class per section of ``btq.yaml``. Does not belong here: the sources
-(`config.sources`), the regimes (`config.regimes`), labels (`config.labelling`), and anything that
-acts on a setting.
+(`config.sources`), the regimes (`config.regimes`), labels (`config.labelling`), networks
+(`config.networks`), and anything that acts on a setting.
 """
 
 from __future__ import annotations
@@ -14,6 +14,12 @@ from pydantic import Field, ValidationInfo, field_validator
 from btq_assets.config.base import Device, Executor, Section
 from btq_assets.config.feature_families import DEFAULT_FAMILIES
 from btq_assets.config.labelling import FractionalSection, LabelsSection
+from btq_assets.config.networks import (
+    LSTMSection,
+    PerceptronSection,
+    TransformerSection,
+    XLSTMSection,
+)
 
 
 class TradingSection(Section):
@@ -155,24 +161,6 @@ class LightGBMSection(Section):
     early_stopping_rounds: int = Field(30, ge=1)
 
 
-class TransformerSection(Section):
-    """Transformer-GNN."""
-
-    model_dim: int = Field(32, ge=8, le=1024)
-    num_heads: int = Field(4, ge=1, le=32)
-    num_layers: int = Field(1, ge=1, le=24)
-    graph_heads: int = Field(2, ge=1, le=16)
-    lookback_sessions: int = Field(20, ge=2, le=512)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    learning_rate: float = Field(1e-3, gt=0, le=1)
-    weight_decay: float = Field(1e-3, ge=0)
-    epochs: int = Field(8, ge=1, le=1_000)
-    patience: int = Field(3, ge=1, le=100)
-    batch_dates: int = Field(16, ge=1, le=4_096, description="Decision dates per batch.")
-    graph_neighbours: int = Field(5, ge=1, le=100)
-    use_graph: bool = True
-
-
 class RLSection(Section):
     """Reinforcement-learning agent."""
 
@@ -194,6 +182,9 @@ class ModelsSection(Section):
     ridge: RidgeSection = RidgeSection()
     lightgbm: LightGBMSection = LightGBMSection()
     transformer: TransformerSection = TransformerSection()
+    xlstm: XLSTMSection = XLSTMSection()
+    lstm: LSTMSection = LSTMSection()
+    mlp: PerceptronSection = PerceptronSection()
     rl: RLSection = RLSection()
     feature_families: tuple[str, ...] = Field(
         DEFAULT_FAMILIES,

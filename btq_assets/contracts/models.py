@@ -181,6 +181,16 @@ FORECASTS_TRANSFORMER_GNN = forecasts_contract(
     "transformer_gnn",
     "Out-of-sample forecasts of temporal self-attention per asset followed by graph attention over a trailing correlation graph.",
 )
+FORECASTS_XLSTM = forecasts_contract(
+    "xlstm",
+    "Out-of-sample forecasts of residual blocks of mLSTM and sLSTM (Beck et al. 2024) over each asset's window.",
+)
+FORECASTS_LSTM = forecasts_contract(
+    "lstm", "Out-of-sample forecasts of a plain LSTM over each asset's window."
+)
+FORECASTS_MLP = forecasts_contract(
+    "mlp", "Out-of-sample forecasts of fully connected layers over each asset's window."
+)
 
 
 def importances_contract(model: str, measure: str) -> TableContract:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
     from btq_assets.models.ensemble import ModelEnsemble, blend_forecasts
     from btq_assets.models.folds import TrainingSet
     from btq_assets.models.forecaster import (
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
     from btq_assets.models.saved import load_forecaster
     from btq_assets.models.trainer import train_transformer_model
-    from btq_assets.models.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 
 _HOME = {
     "Forecaster": "forecaster",
@@ -38,8 +38,8 @@ _HOME = {
     "RidgeSpec": "ridge",
     "TrainingDivergedError": "forecaster",
     "TrainingSet": "folds",
-    "TransformerGNNForecaster": "transformer_gnn",
-    "TransformerGNNSpec": "transformer_gnn",
+    "TransformerGNNForecaster": "deep.transformer_gnn",
+    "TransformerGNNSpec": "deep.transformer_gnn",
     "blend_forecasts": "ensemble",
     "load_forecaster": "saved",
     "model_at": "registry",

@@ -26,7 +26,7 @@ from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
 if TYPE_CHECKING:
     from btq_assets.models.walk_forward import Fit
 
-_SHARED_CODE = (
+SHARED_CODE = (
     *(
         f"btq_assets.models.{module}"
         for module in (
@@ -46,7 +46,7 @@ _SHARED_CODE = (
     "btq_assets.timeline",
 )
 
-_FOLD_CONFIG = (
+FOLD_CONFIG = (
     "models.horizon_sessions",
     "models.decision_every",
     "models.walk_forward",
@@ -55,13 +55,13 @@ _FOLD_CONFIG = (
 )
 
 #: What decides which columns the training set has.
-_FAMILIES_CONFIG = ("models.feature_families", "features.custom_modules")
+FAMILIES_CONFIG = ("models.feature_families", "features.custom_modules")
 
-_truncation = in_step_check(
+truncation = in_step_check(
     "truncation",
     "Forecasts at or before seeded dates are the same when everything later is removed.",
 )
-_not_hollow = in_step_check(
+not_hollow = in_step_check(
     "not_hollow",
     "Assets get different forecasts on each date, and negated features change their ranking.",
 )
@@ -75,7 +75,7 @@ def training_set_asset(config: TradingConfig) -> TableAsset:
         compute=_training_set,
         outputs=(table, models.SPLITS),
         inputs={"bars": core.BARS_1D, **chosen_tables(config), "regimes": regimes.STATES},
-        config=(*_FOLD_CONFIG, *_FAMILIES_CONFIG),
+        config=(*FOLD_CONFIG, *FAMILIES_CONFIG),
         code=(
             "btq_assets.models.chosen",
             "btq_assets.models.training_set",
@@ -149,13 +149,13 @@ training_set = training_set_asset(TradingConfig())
 @table_asset(
     outputs=(models.FORECASTS_RIDGE, models.IMPORTANCES_RIDGE),
     inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
-    config=(*_FOLD_CONFIG, "models.ridge", *_FAMILIES_CONFIG),
-    code=(*_SHARED_CODE, "btq_assets.models.ridge"),
+    config=(*FOLD_CONFIG, "models.ridge", *FAMILIES_CONFIG),
+    code=(*SHARED_CODE, "btq_assets.models.ridge"),
     checks=(
         gates.out_of_sample(models.FORECASTS_RIDGE),
         gates.plausible_ic(models.FORECASTS_RIDGE),
-        _truncation,
-        _not_hollow,
+        truncation,
+        not_hollow,
     ),
     group="models",
 )
@@ -170,27 +170,27 @@ def forecasts_ridge(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame
         splits,
         plan,
         data_hash=step.data_versions["training_set"],
-        progress=_with_eta(step, "ridge"),
+        progress=with_eta(step, "ridge"),
     )
     n_dates = step.config.features.truncation_dates
     answers = (
         fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=n_dates),
         fit_gates.not_hollow_outcome(fits, training_set, linear=True),
     )
-    output = _output(step, fits, models.FORECASTS_RIDGE, training_set, answers)
+    output = fits_output(step, fits, models.FORECASTS_RIDGE, training_set, answers)
     return _with_importances(output, fits, models.FORECASTS_RIDGE, models.IMPORTANCES_RIDGE)
 
 
 @table_asset(
     outputs=(models.FORECASTS_LIGHTGBM, models.IMPORTANCES_LIGHTGBM),
     inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
-    config=(*_FOLD_CONFIG, "models.lightgbm", *_FAMILIES_CONFIG),
-    code=(*_SHARED_CODE, "btq_assets.models.gradient_boosting"),
+    config=(*FOLD_CONFIG, "models.lightgbm", *FAMILIES_CONFIG),
+    code=(*SHARED_CODE, "btq_assets.models.gradient_boosting"),
     checks=(
         gates.out_of_sample(models.FORECASTS_LIGHTGBM),
         gates.plausible_ic(models.FORECASTS_LIGHTGBM),
-        _truncation,
-        _not_hollow,
+        truncation,
+        not_hollow,
     ),
     group="models",
 )
@@ -205,82 +205,14 @@ def forecasts_lightgbm(step: Step, training_set: pl.DataFrame, splits: pl.DataFr
         splits,
         plan,
         data_hash=step.data_versions["training_set"],
-        progress=_with_eta(step, "lightgbm"),
+        progress=with_eta(step, "lightgbm"),
     )
     answers = (
         fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=1),
         fit_gates.not_hollow_outcome(fits, training_set),
     )
-    output = _output(step, fits, models.FORECASTS_LIGHTGBM, training_set, answers)
+    output = fits_output(step, fits, models.FORECASTS_LIGHTGBM, training_set, answers)
     return _with_importances(output, fits, models.FORECASTS_LIGHTGBM, models.IMPORTANCES_LIGHTGBM)
-
-
-@table_asset(
-    outputs=(models.FORECASTS_TRANSFORMER_GNN,),
-    inputs={"training_set": models.TRAINING_SET, "splits": models.SPLITS},
-    config=(
-        *_FOLD_CONFIG,
-        "models.transformer",
-        "models.seeds",
-        "features.correlation_window_sessions",
-        *_FAMILIES_CONFIG,
-    ),
-    code=(
-        *_SHARED_CODE,
-        *(
-            f"btq_assets.models.{module}"
-            for module in ("arrays", "graph", "network", "training", "transformer_gnn")
-        ),
-    ),
-    checks=(
-        gates.out_of_sample(models.FORECASTS_TRANSFORMER_GNN),
-        gates.plausible_ic(models.FORECASTS_TRANSFORMER_GNN),
-        _truncation,
-        _not_hollow,
-    ),
-    group="models",
-    pool="gpu",
-)
-def forecasts_transformer_gnn(
-    step: Step, training_set: pl.DataFrame, splits: pl.DataFrame
-) -> TableOutput:
-    """Temporal self-attention per asset, then graph attention over a trailing relation graph."""
-    from btq_assets.models.plans import transformer_gnn_plan
-    from btq_assets.models.transformer_gnn import TransformerGNNForecaster
-    from btq_assets.models.walk_forward import fit_all
-
-    plan = transformer_gnn_plan(step.config, code_version=step.code_version, device=step.device)
-    fits = fit_all(
-        training_set,
-        splits,
-        plan,
-        data_hash=step.data_versions["training_set"],
-        progress=_with_eta(step, "transformer_gnn"),
-    )
-    artifacts = _store(step, fits)
-    loaded = {
-        fit.model_id: TransformerGNNForecaster.load(
-            step.artifacts.path(artifacts[fit.model_id][0]),
-            code_version=step.code_version,
-            device=step.device,
-        )
-        for fit in fits
-    }
-    answers = (
-        fit_gates.truncation_outcome(
-            fits,
-            training_set,
-            step.config,
-            plan=None,
-            n_dates=step.config.features.truncation_dates,
-            # float32 sums depend a little on how many dates share a batch.
-            relative_tolerance=1e-4,
-            loaded=loaded,
-        ),
-        fit_gates.not_hollow_outcome(fits, training_set),
-    )
-    output = models.FORECASTS_TRANSFORMER_GNN
-    return _output(step, fits, output, training_set, answers, artifacts)
 
 
 @table_asset(
@@ -292,15 +224,15 @@ def forecasts_transformer_gnn(
         "lightgbm": models.FORECASTS_LIGHTGBM,
     },
     config=(
-        *_FOLD_CONFIG,
+        *FOLD_CONFIG,
         "models.ridge",
         "models.lightgbm",
         "models.ablations",
         "backtest",
-        *_FAMILIES_CONFIG,
+        *FAMILIES_CONFIG,
     ),
     code=(
-        *_SHARED_CODE,
+        *SHARED_CODE,
         *(f"btq_assets.models.{name}" for name in ("ablation", "gradient_boosting", "ridge")),
         "btq_assets.engine.costs",
         "btq_assets.evidence",
@@ -365,7 +297,7 @@ def ablations(
     )
 
 
-def _output(
+def fits_output(
     step: Step,
     fits: Sequence[Fit],
     contract: TableContract,
@@ -373,6 +305,7 @@ def _output(
     answers: Sequence[CheckOutcome],
     artifacts: Mapping[str, tuple[str, str]] | None = None,
 ) -> TableOutput:
+    """Forecasts of all fits, what is shown of them, and their rows of the registry."""
     from btq_assets import plots
     from btq_assets.models import registry, summary, walk_forward
 
@@ -407,7 +340,7 @@ def _output(
         plots=pictures,
         ledgers={
             models.REGISTRY: registry.registry_rows(
-                fits, _store(step, fits) if artifacts is None else artifacts, step.now
+                fits, stored(step, fits) if artifacts is None else artifacts, step.now
             )
         },
         answers=tuple(answers),
@@ -434,7 +367,7 @@ def _with_importances(
     )
 
 
-def _store(step: Step, fits: Sequence[Fit]) -> dict[str, tuple[str, str]]:
+def stored(step: Step, fits: Sequence[Fit]) -> dict[str, tuple[str, str]]:
     """Save every model and put it into the artefact store: path and hash by ``model_id``."""
     stored = {}
     for fit in fits:
@@ -444,7 +377,7 @@ def _store(step: Step, fits: Sequence[Fit]) -> dict[str, tuple[str, str]]:
     return stored
 
 
-def _with_eta(step: Step, name: str) -> Callable[[int, int, Mapping[str, float]], None]:
+def with_eta(step: Step, name: str) -> Callable[[int, int, Mapping[str, float]], None]:
     """Log progress with the time left, at most every five seconds."""
     started = time.monotonic()
     last = started

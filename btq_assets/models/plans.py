@@ -6,14 +6,12 @@ Belongs here: reading ``config.models`` into specifications. Does not belong her
 from __future__ import annotations
 
 from btq_assets.config import TradingConfig
+from btq_assets.models.catalogue import family_named
 from btq_assets.models.chosen import chosen_columns
+from btq_assets.models.deep.windowed import DEFAULT_FEATURES, WindowedSpec
+from btq_assets.models.forecaster import Forecaster
 from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
-from btq_assets.models.transformer_gnn import (
-    DEFAULT_FEATURES,
-    TransformerGNNForecaster,
-    TransformerGNNSpec,
-)
 from btq_assets.models.walk_forward import MakeForecaster, Plan
 
 
@@ -37,35 +35,47 @@ def lightgbm_plan(config: TradingConfig, *, code_version: str) -> Plan:
     return _tabular(make, config)
 
 
-def transformer_gnn_spec(
-    config: TradingConfig, *, seed: int, variant: str = "base", relative: bool = True
-) -> TransformerGNNSpec:
-    """Specification of the network under a configuration."""
-    return TransformerGNNSpec(
+def deep_spec(
+    name: str, config: TradingConfig, *, seed: int, variant: str = "base", relative: bool = True
+) -> WindowedSpec:
+    """Specification of a network under a configuration.
+
+    Parameters
+    ----------
+    name
+        A deep family of `catalogue.FAMILIES`.
+    relative
+        ``False`` for a single asset, whose return itself is learnt.
+    """
+    family = family_named(name)
+    spec_type: type[WindowedSpec] = family.load().spec_type
+    return spec_type(
         variant=variant,
         seed=seed,
         relative=relative,
         graph_window_sessions=config.features.correlation_window_sessions,
         horizon_sessions=config.models.horizon_sessions,
-        **config.models.transformer.model_dump(),
+        **getattr(config.models, family.section).model_dump(),
     )
 
 
-def transformer_gnn_plan(config: TradingConfig, *, code_version: str, device: str = "cpu") -> Plan:
-    """The network, once per configured seed.
+def deep_plan(name: str, config: TradingConfig, *, code_version: str, device: str = "cpu") -> Plan:
+    """A network, once per configured seed.
 
-    It reads what the training set has of its compact feature set; all asset columns where the
+    It reads what the training set has of the compact feature set; all asset columns where the
     chosen families (``models.feature_families``) hold none of it.
     """
     offered = chosen_columns(config).asset
-    compact = tuple(name for name in DEFAULT_FEATURES if name in offered)
+    compact = tuple(column for column in DEFAULT_FEATURES if column in offered)
+    forecaster = family_named(name).load()
 
-    def make(variant: str, seed: int) -> TransformerGNNForecaster:
-        return TransformerGNNForecaster(
-            transformer_gnn_spec(config, seed=seed, variant=variant),
+    def make(variant: str, seed: int) -> Forecaster:
+        made: Forecaster = forecaster(
+            deep_spec(name, config, seed=seed, variant=variant),
             code_version=code_version,
             device=device,
         )
+        return made
 
     return Plan(
         make,

@@ -7,28 +7,20 @@ stores (its own module), and rows of the registry (`registry`).
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 
+from btq_assets.models.catalogue import FAMILIES
 from btq_assets.models.forecaster import MODEL_FILE, Forecaster, MismatchError
-
-#: Family, as stored beside the weights → module and class that read it.
-_FAMILIES = {
-    "ridge": ("ridge", "RidgeForecaster"),
-    "lightgbm": ("gradient_boosting", "LightGBMForecaster"),
-    "transformer_gnn": ("transformer_gnn", "TransformerGNNForecaster"),
-}
 
 
 def families() -> tuple[str, ...]:
     """Names of the families that can be built and read."""
-    return tuple(_FAMILIES)
+    return tuple(FAMILIES)
 
 
 def family_class(family: str) -> type:
     """The class of a family of `families`."""
-    module, name = _FAMILIES[family]
-    found: type = getattr(import_module(f"btq_assets.models.{module}"), name)
+    found: type = FAMILIES[family].load()
     return found
 
 
@@ -55,7 +47,7 @@ def load_forecaster(folder: str | Path) -> Forecaster:
         family = json.loads(file.read_text())["provenance"]["model"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise MismatchError(f"{file} is damaged or of another format: {error!r}") from error
-    if family not in _FAMILIES:
-        raise MismatchError(f"{file} is a {family!r}; known are {', '.join(sorted(_FAMILIES))}")
+    if family not in FAMILIES:
+        raise MismatchError(f"{file} is a {family!r}; known are {', '.join(sorted(FAMILIES))}")
     found: Forecaster = family_class(family).load(folder)  # type: ignore[attr-defined]
     return found

@@ -13,11 +13,11 @@ from typing import Any
 import polars as pl
 
 from btq_assets.config import TradingConfig
+from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 from btq_assets.models.folds import TrainingSet, null_columns
 from btq_assets.models.forecaster import ModelError, Progress, require_columns
 from btq_assets.models.frames import price_column, require_numeric, tidy_panel
-from btq_assets.models.plans import transformer_gnn_spec
-from btq_assets.models.transformer_gnn import TransformerGNNForecaster
+from btq_assets.models.plans import deep_spec
 from btq_assets.timeline import forward_returns
 
 _KEY = ["universe", "symbol", "ts"]
@@ -99,9 +99,9 @@ def train_transformer_model(
         is_decision=pl.lit(True)
     )
     relative = panel["symbol"].n_unique() > 1
-    spec = transformer_gnn_spec(
-        config, seed=config.models.seeds[0] if seed is None else seed, relative=relative
-    )
+    chosen = config.models.seeds[0] if seed is None else seed
+    spec = deep_spec("transformer_gnn", config, seed=chosen, relative=relative)
+    assert isinstance(spec, TransformerGNNSpec)
     spec = replace(
         spec,
         use_graph=spec.use_graph and relative,

@@ -106,8 +106,11 @@
 {% macro models_forecasts_tables() %}
 {{ return([
     "forecasts_lightgbm",
+    "forecasts_lstm",
+    "forecasts_mlp",
     "forecasts_ridge",
-    "forecasts_transformer_gnn"
+    "forecasts_transformer_gnn",
+    "forecasts_xlstm"
 ]) }}
 {% endmacro %}
 
@@ -245,8 +248,11 @@
     {"layer": "features", "name": "volume", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "point_of_control_distance_21", "value_area_high_distance_21", "value_area_low_distance_21", "value_area_width_21", "point_of_control_distance_63", "value_area_high_distance_63", "value_area_low_distance_63", "value_area_width_63", "vwap_distance_session", "vwap_distance_month", "vwap_distance_high_63", "vwap_distance_low_63", "money_flow_index_14", "chaikin_money_flow_21", "on_balance_volume_change_21", "relative_volume_21", "order_flow_delta_1", "order_flow_delta_5"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "ablations", "is_model": false, "time_column": none, "columns": ["universe", "model", "variant", "family", "n_decisions", "rank_ic_with", "rank_ic_without", "difference", "ci_low", "ci_high", "verdict"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_lightgbm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
+    {"layer": "models", "name": "forecasts_lstm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
+    {"layer": "models", "name": "forecasts_mlp", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_ridge", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_transformer_gnn", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
+    {"layer": "models", "name": "forecasts_xlstm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "importances_lightgbm", "is_model": false, "time_column": none, "columns": ["universe", "variant", "seed", "fold", "feature", "importance"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "importances_ridge", "is_model": false, "time_column": none, "columns": ["universe", "variant", "seed", "fold", "feature", "importance"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "registry", "is_model": false, "time_column": "fitted_from", "columns": ["model_id", "model", "variant", "fold", "seed", "fitted_from", "fitted_until", "feature_hash", "config_json", "code_version", "versions_json", "metrics_json", "artifact_path", "artifact_hash", "registered_at"], "vintages": none, "rhythm": none},

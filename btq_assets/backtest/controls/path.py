@@ -62,9 +62,9 @@ class ControlRun:
 
 def small_models() -> dict[str, Callable[[str, int], Forecaster]]:
     """The models of the controls, small enough for hundreds of fits; by name."""
+    from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
     from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
     from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
-    from btq_assets.models.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 
     def ridge(variant: str, seed: int) -> Forecaster:
         return RidgeForecaster(RidgeSpec(variant=variant, seed=seed))

@@ -20,8 +20,9 @@ from btq_assets.contracts.base import cast_to_contract, violations
 from btq_assets.contracts.checks import CheckContext
 from btq_assets.features import cross_asset, technical, volatility
 from btq_assets.models import assets, fit_gates
+from btq_assets.models.deep import assets as deep_assets
 from btq_assets.models.forecaster import MismatchError
-from btq_assets.models.plans import transformer_gnn_plan
+from btq_assets.models.plans import deep_plan
 from btq_assets.models.ridge import RidgeForecaster
 from btq_assets.warehouse import Step, TableOutput
 from btq_assets.warehouse.artifacts import ArtifactStore
@@ -143,7 +144,7 @@ def prepared(
     [
         (assets.forecasts_ridge, 4),
         (assets.forecasts_lightgbm, 4),
-        (assets.forecasts_transformer_gnn, 2),
+        (deep_assets.forecasts_transformer_gnn, 2),
     ],
     ids=["ridge", "lightgbm", "transformer_gnn"],
 )
@@ -241,7 +242,7 @@ def test_network_refitted_on_truncated_data_is_the_same(
     """Deep truncation: one fold fitted again from what was known, equal to 1e-6."""
     from btq_assets.models.walk_forward import fit_fold
 
-    plan = transformer_gnn_plan(config, code_version="v1")
+    plan = deep_plan("transformer_gnn", config, code_version="v1")
     fold = prepared["splits"].row(0, named=True)
     fit = fit_fold(prepared["training_set"], fold, plan, "base", 7, data_hash="d")
     outcome = fit_gates.truncation_outcome(

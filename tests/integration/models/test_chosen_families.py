@@ -21,7 +21,7 @@ from btq_assets.features.custom import _read, custom_family
 from btq_assets.features.families import FAMILY
 from btq_assets.models import chosen, summary
 from btq_assets.models.forecaster import MismatchError, MissingFeatureError, ModelError
-from btq_assets.models.plans import lightgbm_plan, ridge_plan, transformer_gnn_plan
+from btq_assets.models.plans import deep_plan, lightgbm_plan, ridge_plan
 from btq_assets.models.walk_forward import fit_fold
 from btq_assets.warehouse import TableOutput, Warehouse, table_asset
 from btq_assets.warehouse.paths import DataPaths
@@ -222,11 +222,11 @@ def test_a_changed_value_of_a_chosen_family_changes_the_forecasts(bars):
 
 
 def test_the_network_keeps_its_compact_set_or_reads_all_of_what_there_is():
-    usual = transformer_gnn_plan(TradingConfig(), code_version="v")
+    usual = deep_plan("transformer_gnn", TradingConfig(), code_version="v")
     compact = [n for n in usual.asset_features if n in features.feature_names("technical")]
-    plan = transformer_gnn_plan(configuration("technical", "alpha158"), code_version="v")
+    plan = deep_plan("transformer_gnn", configuration("technical", "alpha158"), code_version="v")
     assert list(plan.asset_features) == compact
-    plan = transformer_gnn_plan(configuration("alpha158"), code_version="v")
+    plan = deep_plan("transformer_gnn", configuration("alpha158"), code_version="v")
     assert plan.asset_features == features.feature_names("alpha158")
 
 

@@ -14,10 +14,10 @@ from btq_assets.backtest import forecasters
 from btq_assets.backtest.market import BacktestError
 from btq_assets.backtest.samples import LeakError
 from btq_assets.config import TradingConfig
+from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 from btq_assets.models.folds import PurgeError, purge_violations, splits
 from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
-from btq_assets.models.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 from btq_assets.models.walk_forward import Plan, fit_all
 
 from .test_walk_forward import make_data

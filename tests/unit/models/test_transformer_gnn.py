@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from btq_assets.models import scores
+from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 from btq_assets.models.folds import TrainingSet
 from btq_assets.models.forecaster import (
     Forecaster,
@@ -17,7 +18,6 @@ from btq_assets.models.forecaster import (
     ModelError,
     TrainingDivergedError,
 )
-from btq_assets.models.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 
 SMALL = TransformerGNNSpec(
     model_dim=12,

@@ -1,8 +1,8 @@
-"""The Transformer-GNN forecaster: panels in, forecasts out.
+"""What all networks share as forecasters: panels in, windows and graphs of dates, forecasts out.
 
-Belongs here: what surrounds the network, from rows to windows and graphs and back. Does not belong
-here: torch modules (`network`), the training loop (`training`), Dagster. torch is imported inside
-functions.
+Belongs here: what surrounds a network, from rows to samples and back, saving and loading. Does not
+belong here: torch modules (`networks`), the training loop (`training`), Dagster. torch is imported
+inside functions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -28,12 +28,17 @@ from btq_assets.models.forecaster import (
     require_columns,
     write_model,
 )
-from btq_assets.models.graph import DateGraph, correlation_graph
+from btq_assets.models.graph import N_ATTRIBUTES, DateGraph, correlation_graph
+from btq_assets.models.training.recipe import Recipe
+from btq_assets.models.windows.samples import DateSamples, loops
 
 if TYPE_CHECKING:
-    from btq_assets.models.network import TransformerGNN
+    from torch import nn
 
-#: The compact set of features the network reads by default; each token is one session of these.
+    from btq_assets.models.windows.batches import WindowSource
+
+
+#: The compact set of features a network reads by default; each token is one session of these.
 DEFAULT_FEATURES = (
     "return_1d",
     "return_5d",
@@ -50,25 +55,35 @@ DEFAULT_FEATURES = (
 )
 
 
-@dataclass(frozen=True)
-class TransformerGNNSpec:
-    """Configuration of one fit; see `config.TransformerSection`.
+@dataclass(frozen=True, kw_only=True)
+class WindowedSpec:
+    """What every network's fit is configured by; each adds what its architecture needs.
 
     Parameters
     ----------
+    variant
+        Feature set.
+    lookback_sessions
+        Sessions of the window behind a decision.
+    dropout
+        Dropout while training.
+    learning_rate, weight_decay, epochs, patience, batch_dates, loss
+        See `training.recipe.Recipe`.
+    graph_neighbours
+        Largest number of contemporaneous neighbours of an asset.
+    use_graph
+        ``False`` leaves relations out: an asset is forecast from its own history alone.
     graph_window_sessions
         Sessions behind each relation graph.
     horizon_sessions
         Sessions from fill to fill; lead-lag edges look that far.
     relative
         ``True`` learns who does better than whom; ``False`` (a single asset) the return itself.
+    seed
+        Weights, dropout and the order of batches.
     """
 
     variant: str = "base"
-    model_dim: int = 32
-    num_heads: int = 4
-    num_layers: int = 1
-    graph_heads: int = 2
     lookback_sessions: int = 20
     dropout: float = 0.1
     learning_rate: float = 1e-3
@@ -76,20 +91,37 @@ class TransformerGNNSpec:
     epochs: int = 8
     patience: int = 3
     batch_dates: int = 16
+    loss: str = "huber"
     graph_neighbours: int = 5
-    use_graph: bool = True
+    use_graph: bool = False
     graph_window_sessions: int = 126
     horizon_sessions: int = 5
     relative: bool = True
     seed: int = 0
 
+    def recipe(self) -> Recipe:
+        """How the network is trained."""
+        return Recipe(
+            epochs=self.epochs,
+            patience=self.patience,
+            batch_dates=self.batch_dates,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            relative=self.relative,
+            seed=self.seed,
+            loss=self.loss,
+        )
 
-class TransformerGNNForecaster:
-    """Temporal self-attention per asset, then graph attention over a trailing relation graph.
+
+Spec = TypeVar("Spec", bound=WindowedSpec)
+
+
+class WindowedForecaster(Generic[Spec]):
+    """A network as a forecaster; a subclass names its family, its specification and its network.
 
     Features are standardised per column on the sessions of the training segment (not across
-    assets: that would carry one asset's news into another's features and hide what the graph
-    does). A missing value, and a session before the panel starts, is the mean.
+    assets: that would carry one asset's news into another's features and hide what a graph does).
+    A missing value, and a session before the panel starts, is the mean.
 
     Parameters
     ----------
@@ -101,23 +133,30 @@ class TransformerGNNForecaster:
         ``cpu``, ``cuda`` or ``mps``.
     """
 
-    family = "transformer_gnn"
+    family: ClassVar[str]
+    spec_type: ClassVar[type[WindowedSpec]]
+    #: Libraries whose versions the provenance names.
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "numpy")
 
     def __init__(
         self,
-        spec: TransformerGNNSpec | None = None,
+        spec: Spec | None = None,
         *,
         code_version: str = "unversioned",
         device: str = "cpu",
     ) -> None:
-        self.spec = spec or TransformerGNNSpec()
+        self.spec: Spec = spec or self.spec_type()  # type: ignore[assignment]
         self.code_version = code_version
         self.device = device
         self.scores: dict[str, Any] = {}
         self._features: tuple[str, ...] = ()
-        self._network: TransformerGNN | None = None
+        self._network: nn.Module | None = None
         self._scaler: design.Standardiser | None = None
         self._unit = 1.0
+
+    def new_network(self, n_features: int) -> nn.Module:
+        """The network with random weights; takes `Inputs`, gives `Outputs`."""
+        raise NotImplementedError
 
     @property
     def history_sessions(self) -> int:
@@ -134,48 +173,39 @@ class TransformerGNNForecaster:
             feature_names=self._features,
             code_version=self.code_version,
             seed=self.spec.seed,
-            versions=library_versions("torch", "torch-geometric", "numpy"),
+            versions=library_versions(*self.libraries),
         )
 
     def fit(self, training_set: TrainingSet, progress: Progress | None = None) -> Self:
         """Train on the training segment, stopped early on the validation segment."""
-        from btq_assets.models import training
+        from btq_assets.models.training.loop import train
+        from btq_assets.models.training.reproducible import reproducible
 
         self._features = (*training_set.asset_features, *training_set.market_features)
         if not self._features:
-            raise ModelError("transformer_gnn needs at least one feature column")
-        require_columns(training_set.panel, self._features, "fitting transformer_gnn")
-        train, validation = training_set.train_rows(), training_set.validation_rows()
+            raise ModelError(f"{self.family} needs at least one feature column")
+        require_columns(training_set.panel, self._features, f"fitting {self.family}")
+        rows = training_set.train_rows(), training_set.validation_rows()
         segment = training_set.panel.filter(pl.col("ts").is_between(*training_set.train))
         self._scaler = design.Standardiser.fit(design.matrix(segment, self._features))
-        self._unit = design.dispersion(train) if self.spec.relative else _deviation(train)
+        self._unit = design.dispersion(rows[0]) if self.spec.relative else _deviation(rows[0])
         arrays = PanelArrays.from_panel(training_set.panel, self._features)
-        with training.reproducible(self.spec.seed):
-            self._network = self._new_network()
-            view = self._view(arrays, self._scaler)
-            segments = [self._samples(arrays, rows) for rows in (train, validation)]
-            curves = training.train(
-                self._network,
-                view,
-                *segments,
-                epochs=self.spec.epochs,
-                patience=self.spec.patience,
-                batch_dates=self.spec.batch_dates,
-                learning_rate=self.spec.learning_rate,
-                weight_decay=self.spec.weight_decay,
-                relative=self.spec.relative,
-                seed=self.spec.seed,
-                progress=progress,
+        with reproducible(self.spec.seed):
+            self._network = self.new_network(len(self._features)).to(self.device)
+            source = self._source(arrays, self._scaler)
+            training, validation = (self._samples(arrays, part) for part in rows)
+            curves = train(
+                self._network, source, training, validation, self.spec.recipe(), progress
             )
         panel = training_set.panel.with_columns(
             is_decision=pl.col("is_decision") & pl.col("ts").is_between(*training_set.validation)
         )
         self.scores = {
-            "validation_rank_ic": scores.mean_rank_ic(self.predict(panel), validation),
-            "n_train": train.height,
-            "n_validation": validation.height,
+            "validation_rank_ic": scores.mean_rank_ic(self.predict(panel), rows[1]),
+            "n_train": rows[0].height,
+            "n_validation": rows[1].height,
             "n_columns": len(self._features),
-            "n_observations": int(np.isfinite(design.relative_target(train)).sum()),
+            "n_observations": int(np.isfinite(design.relative_target(rows[0])).sum()),
             **curves,
         }
         return self
@@ -186,19 +216,20 @@ class TransformerGNNForecaster:
         With fewer than `history_sessions` sessions before a decision, the window is filled with
         means and the graph looks back less far.
         """
-        from btq_assets.models import training
+        from btq_assets.models.training.loop import forecast
+        from btq_assets.models.training.reproducible import reproducible
 
         network, scaler = self._fitted()
-        require_columns(panel, self._features, "forecasting with transformer_gnn")
+        require_columns(panel, self._features, f"forecasting with {self.family}")
         arrays = PanelArrays.from_panel(panel, self._features)
         sessions = np.flatnonzero(arrays.decides.any(axis=1))
-        with training.reproducible(self.spec.seed):
-            view = self._view(arrays, scaler)
+        with reproducible(self.spec.seed):
+            source = self._source(arrays, scaler)
             samples = [self._sample(arrays, int(session)) for session in sessions]
-            found = training.forecast(network, view, samples)
+            found = forecast(network, source, samples)
         values = np.full(arrays.present.shape, np.nan)
-        for sample, forecast in zip(samples, found, strict=True):
-            values[sample.session, sample.assets] = forecast
+        for sample, values_of_date in zip(samples, found, strict=True):
+            values[sample.session, sample.assets] = values_of_date[:, 0]
         return arrays.tidy(values * self._unit, arrays.decides)
 
     def save(self, folder: Path) -> None:
@@ -228,11 +259,11 @@ class TransformerGNNForecaster:
         spec, provenance, extra = read_model(
             Path(folder),
             cls.family,
-            TransformerGNNSpec,
+            cls.spec_type,
             feature_names=feature_names,
             code_version=code_version,
         )
-        model = cls(spec, code_version=provenance.code_version, device=device)
+        model = cls(spec, code_version=provenance.code_version, device=device)  # type: ignore[arg-type]
         model._features = provenance.feature_names
         model._unit = float(extra["unit"])
         model.scores = extra["scores"]
@@ -240,30 +271,21 @@ class TransformerGNNForecaster:
         model._scaler = design.Standardiser(
             weights.pop("scaler.mean").numpy(), weights.pop("scaler.scale").numpy()
         )
-        model._network = model._new_network()
+        model._network = model.new_network(len(model._features)).to(device)
         model._network.load_state_dict(weights)
         return model
 
-    def _new_network(self) -> TransformerGNN:
-        from btq_assets.models.network import TransformerGNN
+    def _source(self, arrays: PanelArrays, scaler: design.Standardiser) -> WindowSource:
+        from btq_assets.models.windows.batches import ArrayWindows
 
-        return TransformerGNN(
-            len(self._features),
-            dim=self.spec.model_dim,
-            heads=self.spec.num_heads,
-            layers=self.spec.num_layers,
-            graph_heads=self.spec.graph_heads,
-            dropout=self.spec.dropout,
-            use_graph=self.spec.use_graph,
-        ).to(self.device)
+        return ArrayWindows(
+            scaler.apply(arrays.features).astype(np.float32),
+            arrays.present,
+            self.spec.lookback_sessions,
+            device=self.device,
+        )
 
-    def _view(self, arrays: PanelArrays, scaler: design.Standardiser) -> Any:
-        from btq_assets.models.training import window_view
-
-        standardised = scaler.apply(arrays.features).astype(np.float32)
-        return window_view(standardised, self.spec.lookback_sessions, self.device)
-
-    def _samples(self, arrays: PanelArrays, rows: pl.DataFrame) -> list[Any]:
+    def _samples(self, arrays: PanelArrays, rows: pl.DataFrame) -> list[DateSamples]:
         """One sample per labelled date of `rows`."""
         if self.spec.relative:
             target = arrays.place(rows, design.relative_target(rows))
@@ -274,28 +296,30 @@ class TransformerGNNForecaster:
             raise ModelError("no date has two different labels, so there is nothing to rank")
         return [self._sample(arrays, int(session), target[session]) for session in labelled]
 
-    def _sample(self, arrays: PanelArrays, session: int, target: np.ndarray | None = None) -> Any:
-        from btq_assets.models.training import DateSamples
-
+    def _sample(
+        self, arrays: PanelArrays, session: int, target: np.ndarray | None = None
+    ) -> DateSamples:
         assets = np.flatnonzero(arrays.present[session])
-        if self.spec.use_graph:
-            graph = correlation_graph(
-                arrays.returns,
-                arrays.present,
-                session,
-                window=self.spec.graph_window_sessions,
-                neighbours=self.spec.graph_neighbours,
-                horizon_sessions=self.spec.horizon_sessions,
-            )
-        else:
-            loops = np.stack([assets, assets])
-            graph = DateGraph(loops, np.ones((len(assets), 2), dtype=np.float32))
         unknown = np.full(len(assets), np.nan)
-        return DateSamples(session, graph, assets, unknown if target is None else target[assets])
+        found = unknown if target is None else target[assets]
+        return DateSamples(session, self._graph(arrays, session, assets), assets, found[:, None])
 
-    def _fitted(self) -> tuple[TransformerGNN, design.Standardiser]:
+    def _graph(self, arrays: PanelArrays, session: int, assets: np.ndarray) -> DateGraph:
+        """Relations of a date, from returns up to and including it."""
+        if not self.spec.use_graph:
+            return loops(assets, N_ATTRIBUTES)
+        return correlation_graph(
+            arrays.returns,
+            arrays.present,
+            session,
+            window=self.spec.graph_window_sessions,
+            neighbours=self.spec.graph_neighbours,
+            horizon_sessions=self.spec.horizon_sessions,
+        )
+
+    def _fitted(self) -> tuple[nn.Module, design.Standardiser]:
         if self._network is None or self._scaler is None:
-            raise ModelError("transformer_gnn is not fitted; call fit() or load() first")
+            raise ModelError(f"{self.family} is not fitted; call fit() or load() first")
         return self._network, self._scaler
 
 

@@ -1,7 +1,6 @@
-"""The Transformer-GNN itself: attention over time per asset, then over the relation graph.
+"""Attention over time: positions, causal self-attention, the encoder layer.
 
-Belongs here: torch modules. Does not belong here: training, data frames. Imports torch and
-torch_geometric at the top; import this module inside functions only.
+Belongs here: layers that networks share. Imports torch at the top; import inside functions only.
 """
 
 from __future__ import annotations
@@ -11,9 +10,6 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.nn import GATv2Conv
-
-from btq_assets.models.graph import N_ATTRIBUTES
 
 
 def sinusoidal_positions(length: int, dim: int) -> Tensor:
@@ -94,90 +90,3 @@ class EncoderLayer(nn.Module):
         kept = tokens[:, -1:] if last_only else tokens
         kept = kept + self.dropout(self.attention(self.norm_attention(tokens), last_only=last_only))
         return kept + self.dropout(self.network(self.norm_network(kept)))
-
-
-class TransformerGNN(nn.Module):
-    """Temporal self-attention per asset, graph attention across assets, one number per asset.
-
-    Weights are shared by all assets and no asset has a name, so that permuting the assets
-    permutes the outputs.
-
-    Parameters
-    ----------
-    n_features
-        Width of the input.
-    dim, heads, layers
-        Width, heads and depth of the temporal encoder.
-    graph_heads
-        Heads of the graph attention (Brody et al. 2022, GATv2).
-    dropout
-        Dropout while training.
-    use_graph
-        ``False`` leaves the graph out: each asset is forecast from its own history alone.
-    """
-
-    def __init__(
-        self,
-        n_features: int,
-        *,
-        dim: int,
-        heads: int,
-        layers: int,
-        graph_heads: int,
-        dropout: float,
-        use_graph: bool = True,
-    ) -> None:
-        super().__init__()
-        self.embed = nn.Linear(n_features, dim)
-        self.layers = nn.ModuleList(EncoderLayer(dim, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(dim)
-        self.graph: GATv2Conv | None = None
-        if use_graph:
-            width = math.ceil(dim / graph_heads)
-            self.graph = GATv2Conv(
-                dim,
-                width,
-                heads=graph_heads,
-                dropout=dropout,
-                edge_dim=N_ATTRIBUTES,
-                add_self_loops=False,
-            )
-            self.mix = nn.Linear(width * graph_heads, dim)
-        self.head = nn.Linear(dim, 1)
-
-    def encode(self, windows: Tensor) -> Tensor:
-        """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``."""
-        tokens = self._embedded(windows)
-        for layer in self.layers:
-            tokens = layer(tokens)
-        return tokens
-
-    def forward(self, windows: Tensor, edges: Tensor, attributes: Tensor) -> Tensor:
-        """Forecast each node.
-
-        Parameters
-        ----------
-        windows
-            ``(nodes, L, F)``: the features of each node's last ``L`` sessions.
-        edges
-            ``(2, E)`` source and target node; loops included.
-        attributes
-            ``(E, 2)`` edge attributes.
-
-        Returns
-        -------
-        torch.Tensor
-            ``(nodes,)``.
-        """
-        tokens = self._embedded(windows)
-        for layer in self.layers[:-1]:
-            tokens = layer(tokens)
-        # Only the last token goes on, so the last layer computes no other.
-        nodes = self.norm(self.layers[-1](tokens, last_only=True)[:, 0])
-        if self.graph is not None:
-            nodes = nodes + self.mix(functional.elu(self.graph(nodes, edges, attributes)))
-        return self.head(nodes)[:, 0]
-
-    def _embedded(self, windows: Tensor) -> Tensor:
-        positions = sinusoidal_positions(windows.shape[1], self.embed.out_features)
-        return self.embed(windows) + positions.to(windows)

@@ -1,0 +1,33 @@
+"""The same numbers on a second run.
+
+Belongs here: torch's seeds, threads and deterministic mode. Imports torch at the top; import inside
+functions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+#: Fixed, not the machine's: float sums depend on the number of threads. One, because the arrays
+#: are small and a second thread only waits when other processes share the cores.
+N_THREADS = 1
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Seeded, deterministic torch inside the block; the caller's state is put back after it."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng():
+        torch.set_num_threads(N_THREADS)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -1,0 +1,168 @@
+"""Dates side by side as tensors.
+
+Belongs here: laying samples out for a network. Does not belong here: where arrays come from, losses.
+Imports torch at the top; import inside functions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from btq_assets.models.windows.inputs import Inputs
+from btq_assets.models.windows.samples import DateSamples
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several dates as one graph without edges between dates.
+
+    Parameters
+    ----------
+    inputs
+        What the network reads.
+    target
+        ``(nodes, H)``; NaN where unknown.
+    weight
+        ``(nodes,)`` weight of each node's loss.
+    n_dates
+        Number of dates.
+    """
+
+    inputs: Inputs
+    target: Tensor
+    weight: Tensor
+    n_dates: int
+
+    def to(self, device: str | torch.device, *, non_blocking: bool = False) -> Batch:
+        """The batch on another device."""
+        return Batch(
+            Inputs(*(part.to(device, non_blocking=non_blocking) for part in self.inputs)),
+            self.target.to(device, non_blocking=non_blocking),
+            self.weight.to(device, non_blocking=non_blocking),
+            self.n_dates,
+        )
+
+
+class WindowSource(Protocol):
+    """Where batches come from: arrays in memory, or files of any size."""
+
+    @property
+    def n_features(self) -> int:
+        """Features of a session."""
+
+    def collate(self, samples: Sequence[DateSamples]) -> Batch:
+        """Put dates side by side."""
+
+
+class ArrayWindows:
+    """Windows over arrays in memory.
+
+    Parameters
+    ----------
+    features
+        ``(T, N, F)`` float32, standardised, 0 where missing.
+    present
+        ``(T, N)`` bool, whether the asset has a row in the session.
+    lookback
+        Sessions of a window. Sessions before the first one are zeros, the mean of a standardised
+        feature, and count as not observed.
+    calendar
+        ``(T, C)`` float32, or ``None``.
+    modalities
+        ``(T, N, M)`` float32, standardised, 0 where missing, or ``None``.
+    available
+        ``(T, N, K)`` bool, or ``None``.
+    device
+        Where the tensors live.
+    """
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        present: np.ndarray,
+        lookback: int,
+        *,
+        calendar: np.ndarray | None = None,
+        modalities: np.ndarray | None = None,
+        available: np.ndarray | None = None,
+        device: str = "cpu",
+    ) -> None:
+        n_sessions, n_assets = present.shape
+        self.n_features = features.shape[2]
+        self.n_assets = n_assets
+        self.device = device
+        self._windows = _trailing(features.astype(np.float32, copy=False), lookback, device)
+        self._observed = _trailing(present, lookback, device)
+        none = np.zeros((n_sessions, 0), dtype=np.float32)
+        self._calendar = _trailing(none if calendar is None else calendar, lookback, device)
+        wide = (n_sessions, n_assets, 0)
+        self._modalities = _tensor(
+            np.zeros(wide, dtype=np.float32) if modalities is None else modalities, device
+        )
+        self._available = _tensor(
+            np.zeros(wide, dtype=bool) if available is None else available, device
+        )
+
+    def collate(self, samples: Sequence[DateSamples]) -> Batch:
+        """Put dates side by side; node numbers of each are shifted past those before it."""
+        edges, attributes, sessions, assets, dates = [], [], [], [], []
+        offset = 0
+        for number, sample in enumerate(samples):
+            n = len(sample.assets)
+            local = np.zeros(self.n_assets, dtype=np.int64)
+            local[sample.assets] = np.arange(n) + offset
+            edges.append(local[sample.graph.edges])
+            attributes.append(sample.graph.attributes)
+            sessions.append(np.full(n, sample.session))
+            assets.append(sample.assets)
+            dates.append(np.full(n, number))
+            offset += n
+        session, asset = (_tensor(np.concatenate(part), self.device) for part in (sessions, assets))
+        weights = [
+            np.ones(len(sample.assets)) if sample.weight is None else sample.weight
+            for sample in samples
+        ]
+        return Batch(
+            inputs=Inputs(
+                windows=self._windows[session, asset].transpose(1, 2).contiguous(),
+                observed=self._observed[session, asset],
+                calendar=self._calendar[session].transpose(1, 2).contiguous(),
+                edges=_tensor(np.concatenate(edges, axis=1), self.device),
+                attributes=_tensor(np.concatenate(attributes), self.device),
+                date=_tensor(np.concatenate(dates), self.device),
+                asset=asset,
+                modalities=self._modalities[session, asset],
+                available=self._available[session, asset],
+            ),
+            target=_tensor(_float32([sample.target for sample in samples]), self.device),
+            weight=_tensor(_float32(weights), self.device),
+            n_dates=len(samples),
+        )
+
+
+def in_order(
+    source: WindowSource, samples: Sequence[DateSamples], size: int = 64
+) -> Iterator[Batch]:
+    """Dates in order, `size` at a time."""
+    for start in range(0, len(samples), size):
+        yield source.collate(samples[start : start + size])
+
+
+def _trailing(values: np.ndarray, lookback: int, device: str) -> Tensor:
+    """``(T, ...)`` as a ``(T, ..., lookback)`` view of trailing windows; zeros before the first."""
+    before = np.zeros((lookback - 1, *values.shape[1:]), dtype=values.dtype)
+    return _tensor(np.concatenate([before, values]), device).unfold(0, lookback, 1)
+
+
+def _tensor(values: np.ndarray, device: str) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+
+
+def _float32(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts).astype(np.float32)
