@@ -59,6 +59,7 @@ def test_jobs_are_those_of_the_design(definitions):
         "risk",
         "controls",
         "controls_deep",
+        "networks",
     }
 
 
