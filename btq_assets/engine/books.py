@@ -33,36 +33,28 @@ def book_gaps(done: OrderSimulation) -> dict[str, float]:
         plus carry, less interest = change of equity. ``orders``: filled shares of each order = its
         fills. Relative to equity or initial cash, whichever is larger; holdings to the largest.
     """
-    from btq_assets.engine.proof_kernel import earned, in_turn, prove_fills, prove_orders
+    from btq_assets.engine.proof_kernel import earned, prove_fills, prove_orders
 
-    fills = done.fills
-    if not in_turn(fills["time"]):
-        fills = fills[np.argsort(fills["time"], kind="stable")]
     splits = np.flatnonzero(done.actions.kind == ActionKind.SPLIT)
-    worst = np.zeros(3)
-    of_orders = np.zeros(done.orders.size)
-    prove_fills(
-        _usual(fills),
-        _usual(done.times),
-        _usual(done.equity),
-        _usual(done.cash),
-        _usual(done.costs),
-        _usual(done.shares),
+    worst, of_orders = np.zeros(4), np.zeros(done.orders.size)
+    rest = (
+        *(_usual(getattr(done, name)) for name in ("times", "equity", "cash", "costs", "shares")),
+        _usual(done.values),
         _usual(done.multiplier),
         done.initial_cash,
         done.actions.time[splits],
         done.actions.asset[splits],
         done.actions.value[splits],
-        np.zeros(done.multiplier.size),
-        of_orders,
-        worst,
     )
+    holding = np.zeros(done.multiplier.size)
+    if not prove_fills(_usual(done.fills), *rest, holding, of_orders, worst):
+        for array in (holding, of_orders, worst):
+            array[:] = 0.0
+        by_time = np.argsort(done.fills["time"], kind="stable")
+        prove_fills(done.fills[by_time], *rest, holding, of_orders, worst)
     gaps = {"cash": float(worst[0]), "costs": float(worst[1])}
     if done.values.shape[0]:
-        size = np.maximum(np.abs(done.equity), done.initial_cash)
-        gaps["positions"] = _largest((done.cash + done.values.sum(axis=1) - done.equity) / size)
-        held_most = max(1.0, float(np.abs(done.shares).max(initial=0.0)))
-        gaps["holdings"] = float(worst[2]) / held_most
+        gaps["positions"], gaps["holdings"] = float(worst[2]), float(worst[3])
     change = done.final_equity - done.initial_cash + done.final_interest
     missing = earned(_usual(done.trades)) - change
     gaps["trades"] = float(abs(missing) / max(abs(done.final_equity), done.initial_cash))

@@ -30,6 +30,8 @@ from btq_assets.engine.terms import Account, Instruments, OrderCosts, asset_tabl
 
 __all__ = ["OrderSimulation", "simulate_orders"]
 
+_FLOAT = np.dtype(np.float64)
+
 
 @dataclass(frozen=True)
 class OrderSimulation:
@@ -187,8 +189,8 @@ def simulate_orders(
             gross=np.empty(times.size),
             net=np.empty(times.size),
             costs=np.empty((times.size, N_COSTS)),
-            shares=np.empty((kept, n_assets)),
-            values=np.empty((kept, n_assets)),
+            shares=records("shares", kept * n_assets, _FLOAT).reshape(kept, n_assets),
+            values=records("values", kept * n_assets, _FLOAT).reshape(kept, n_assets),
         )
         n_ticks = run_events(
             view, given, books, happened, 2 if allow_fill_on_deciding_bar_DANGER else 1

@@ -26,15 +26,6 @@ def known(cost):
 
 
 @compiled(codes)
-def in_turn(times):
-    """Whether times never fall."""
-    for k in range(1, times.size):  # noqa: SIM110 - generators do not compile
-        if times[k] < times[k - 1]:
-            return False
-    return True
-
-
-@compiled(codes)
 def prove_fills(
     fills,
     times,
@@ -42,6 +33,7 @@ def prove_fills(
     cash,
     costs,
     shares,
+    values,
     multiplier,
     initial_cash,
     split_time,
@@ -51,19 +43,27 @@ def prove_fills(
     of_orders,
     gaps,
 ):
-    """Rebuild cash, costs and holdings of every snapshot from fills that come by time.
+    """Rebuild cash, costs and holdings of every snapshot from fills, and value the holdings.
 
     Parameters
     ----------
-    fills, times, equity, cash, costs, shares, multiplier, initial_cash
+    fills, times, equity, cash, costs, shares, values, multiplier, initial_cash
         Of an `order_simulation.OrderSimulation`.
     split_time, split_asset, split_ratio
         Splits by time; one at the time of a fill acts before it.
     holding, of_orders
         ``float64[N]`` and ``float64[M]`` of zeros: shares by asset, and by order, after all fills.
     gaps
-        ``float64[3]``, changed: cash and costs relative to equity, holdings in shares.
+        ``float64[4]``, changed: cash, costs and positions relative to equity, holdings to the
+        largest.
+
+    Returns
+    -------
+    bool
+        False, and nothing proved, where a fill is earlier than the one before it.
     """
+    most = 1.0
+    before = np.int64(-9223372036854775808)
     spent = 0.0
     commission, spread, slippage = 0.0, 0.0, 0.0
     impact, conversion, liquidation = 0.0, 0.0, 0.0
@@ -72,6 +72,9 @@ def prove_fills(
         last = s == times.size
         while k < fills.size and (last or fills[k].time <= times[s]):
             fill = fills[k]
+            if fill.time < before:
+                return False
+            before = fill.time
             while split < split_time.size and split_time[split] <= fill.time:
                 holding[split_asset[split]] *= split_ratio[split]
                 split += 1
@@ -99,7 +102,7 @@ def prove_fills(
             spent += fill.shares * fill.price * unit + paid
             k += 1
         if last:
-            return
+            break
         while split < split_time.size and split_time[split] <= times[s]:
             holding[split_asset[split]] *= split_ratio[split]
             split += 1
@@ -113,10 +116,15 @@ def prove_fills(
         gaps[1] = wider(gaps[1], (conversion - costs[s, 4]) / size)
         gaps[1] = wider(gaps[1], (liquidation - costs[s, 5]) / size)
         if shares.shape[0] > 0:
-            worst = gaps[2]
+            worst, value = gaps[3], 0.0
             for asset in range(holding.size):
                 worst = wider(worst, holding[asset] - shares[s, asset])
-            gaps[2] = worst
+                most = max(most, abs(shares[s, asset]))
+                value += values[s, asset]
+            gaps[2] = wider(gaps[2], (cash[s] + value - equity[s]) / size)
+            gaps[3] = worst
+    gaps[3] /= most
+    return True
 
 
 @compiled(codes)

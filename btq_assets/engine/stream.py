@@ -220,12 +220,15 @@ def stream_from_bars(
     Raises
     ------
     EngineError
-        A symbol is not among `symbols`, a bar appears twice, or prices are impossible.
+        A symbol is not among `symbols`, times have no zone, a bar appears twice, or prices are
+        impossible.
     """
     names = tuple(symbols or sorted(bars["symbol"].unique().to_list()))
     unknown = sorted(set(bars["symbol"].unique().to_list()) - set(names))
     if unknown:
         raise EngineError(f"bars of unknown symbols {unknown[:5]}")
+    if bars.schema["ts"].time_zone is None:  # type: ignore[attr-defined]
+        raise EngineError("ts has no time zone: say which one with dt.replace_time_zone")
     number = pl.DataFrame(
         {"symbol": names, "asset": np.arange(len(names), dtype=np.int32)},
     )

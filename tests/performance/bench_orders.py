@@ -1,7 +1,9 @@
 """Time the event engine: ``python tests/performance/bench_orders.py``.
 
 1. A million market orders, 1,000 assets x 1,000 bars, against vectorbt's ``from_signals`` with
-   each of its engines that is installed: commission and slippage on, order records on both sides.
+   each of its engines that is installed: commission and slippage on, order records on both sides;
+   the books of the engine are proved within its time. Once in one account on one core, once in two
+   accounts of half the assets on two cores (vectorbt's columns are accounts of their own).
 2. A book update per event: 1,000,000 quotes of 50 symbols with 100,000 orders among them.
 3. Backtrader on the same orders, bars per second.
 4. The first call in a new process.
@@ -69,6 +71,25 @@ def ours(prices: np.ndarray) -> Any:
     )
 
 
+def proved(prices: np.ndarray) -> Any:
+    """One account, its books proved: one core."""
+    from btq_assets.engine.books import check_books
+
+    done = ours(prices)
+    check_books(done)
+    return done
+
+
+def on_two_cores(prices: np.ndarray) -> list[Any]:
+    """Two accounts of half the assets each, at once, the books of both proved."""
+    from functools import partial
+
+    from btq_assets.engine.parallel import simulate_together
+
+    halves = np.array_split(prices, 2, axis=1)
+    return simulate_together([partial(ours, half) for half in halves], threads=2)
+
+
 def vectorbt_side(engine: str) -> Callable[[np.ndarray], Any]:
     """The same orders as signals, shifted one bar, because vectorbt fills on the signal's bar."""
     import pandas as pd
@@ -112,34 +133,46 @@ def _with_equity(run: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any
 
 def against_vectorbt() -> None:
     """A million orders on both sides."""
-    from btq_assets.engine.books import check_books
-
     prices = market(N_BARS, N_ASSETS)
-    done = ours(prices)
-    check_books(done)
+    done = proved(prices)
+    halves = on_two_cores(prices)
     engines = ["numba"] + (["rust"] if importlib.util.find_spec("vectorbt_rust") else [])
-    print(f"{done.fills.size:,} orders, {N_ASSETS} assets x {N_BARS} bars, costs on")
+    print(f"{done.fills.size:,} orders, {N_ASSETS} assets x {N_BARS} bars, costs on, books proved")
     ratios = []
     for engine in engines:
         run = vectorbt_side(engine)
         peer = run(prices)
         total = peer.value(group_by=False).to_numpy().sum(axis=1)
-        gap = float(np.max(np.abs(done.equity / total - 1)))
-        count = len(peer.orders.records)
-        if not gap <= 1e-9 or count != done.fills.size:
-            raise SystemExit(f"the two do not agree ({gap:.1e}, {count} orders): nothing is timed")
-        spent = [
-            taken(side, prices) for _ in range(REPEATS) for side in (run, _with_equity(run), ours)
-        ]
-        orders_only, with_equity, mine = (np.min(spent[k::3], axis=0) for k in range(3))
-        print(f"  vectorbt {engine}, gap {gap:.0e}; seconds by the clock and of the processor:")
-        for name, peer_seconds in (("orders only", orders_only), ("with equity", with_equity)):
-            clock, processor = mine / peer_seconds
-            print(
-                f"    engine {mine[0]:.3f} and {mine[1]:.3f}, vectorbt {name} {peer_seconds[0]:.3f} "
-                f"and {peer_seconds[1]:.3f}: {clock:.2f} and {processor:.2f} of its time"
+        gap = max(
+            float(np.max(np.abs(equity / total - 1)))
+            for equity in (done.equity, sum(half.equity for half in halves))
+        )
+        counts = {
+            len(peer.orders.records),
+            done.fills.size,
+            sum(half.fills.size for half in halves),
+        }
+        if not gap <= 1e-9 or len(counts) != 1:
+            raise SystemExit(
+                f"the sides do not agree ({gap:.1e}, {counts} orders): nothing is timed"
             )
-        ratios.append(mine[1] / orders_only[1])
+        del peer
+        sides = (run, _with_equity(run), proved, on_two_cores)
+        spent = [taken(side, prices) for _ in range(REPEATS) for side in sides]
+        orders_only, with_equity, one, two = (np.min(spent[k::4], axis=0) for k in range(4))
+        print(f"  vectorbt {engine}, gap {gap:.0e}; seconds by the clock and of the processor:")
+        for name, mine in (("one core", one), ("two cores", two)):
+            for against, peer_seconds in (
+                ("orders only", orders_only),
+                ("with equity", with_equity),
+            ):
+                clock, processor = mine / peer_seconds
+                print(
+                    f"    engine on {name} {mine[0]:.3f} and {mine[1]:.3f}, vectorbt {against} "
+                    f"{peer_seconds[0]:.3f} and {peer_seconds[1]:.3f}: "
+                    f"{clock:.2f} and {processor:.2f} of its time"
+                )
+        ratios.append(one[1] / orders_only[1])
     record("orders_to_vectorbt", max(ratios))
 
 
