@@ -1,9 +1,9 @@
 """The live loop on paper: bars in, orders out, and nothing forgotten when it is killed.
 
-Order of reading: `settings`, `journal` (what survives), `feed`, `ticks`, `public_feed` and `intake` (which bars and
-ticks count), `market` and `targets` (bars, features, forecast, weights), `account` and `broker`, `safety`
-(what stops trading), `pretrade` and `decisions` (limits, orders), `recovery` (what a restart does),
-`loop`, `engine`, `tables`, `assets`, `sensors`.
+Order of reading: `settings`, `journal` (what survives), `feed`, `ticks`, `public_feed` and `intake`
+(which bars and ticks count), `market` and `targets` (bars, features, forecast, weights), `account`,
+`rounds` and `broker`, `safety` (what stops trading), `venues`, `pretrade` and `decisions` (limits,
+orders), `recovery` (what a restart does), `loop`, `engine`, `tables`, `assets`, `sensors`.
 
 No order ever leaves this house: there is no connection to a broker here.
 """
@@ -26,6 +26,7 @@ _PUBLIC = {
     "ReplayClock": "feed",
     "ReplayFeed": "feed",
     "ReplayTickFeed": "ticks",
+    "VenueTerms": "settings",
     "journal_tables": "tables",
 }
 

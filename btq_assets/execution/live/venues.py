@@ -24,7 +24,8 @@ from btq_assets.execution.routing import Route, RouteTerms, Venue, route
 #: Levels of a side that are looked at.
 DEPTH = 20
 
-_NEEDED = (
+#: Columns of `core.book_changes` that are read.
+NEEDED = (
     "universe", "dataset", "symbol", "ts", "update_id", "kind", "side", "price", "quantity",
 )  # fmt: skip
 
@@ -48,7 +49,7 @@ class BookFold:
         LiveError
             Columns are missing.
         """
-        if absent := [name for name in _NEEDED if name not in changes.columns]:
+        if absent := [name for name in NEEDED if name not in changes.columns]:
             raise LiveError(f"books lack {absent}; a replay needs rows of core.book_changes")
         message = ["ts", "symbol", "dataset", "update_id", "kind"]
         rows = changes.sort("ts", maintain_order=True)

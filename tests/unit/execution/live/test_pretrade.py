@@ -240,7 +240,15 @@ def deadly(at: int, how: str):
     return lambda path: Burning(path, sync=False)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("max_gross", "max_orders_per_minute")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(CASES)
+    ],
+)
 def test_killed_at_every_write_the_same_orders_are_refused(bars, tmp_path, name) -> None:
     bound, weights, _ = CASES[name]
     limits = OrderLimits(**WIDE | {name: bound})

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from btq_assets.contracts import core_ticks
 from btq_assets.engine import Account, OrderCosts, orders_from_targets, simulate_orders
 from btq_assets.engine.ticks import stream_from_ticks
 from btq_assets.execution.live import (
@@ -24,6 +25,7 @@ from btq_assets.execution.live import (
     LiveTradingEngine,
     ReplayClock,
     ReplayTickFeed,
+    venues,
 )
 from btq_assets.execution.live.tables import journal_tables
 from btq_assets.execution.live.ticks import bars_of, tick_rows
@@ -362,6 +364,12 @@ def test_a_replay_waits_as_its_speed_says_and_looks_up_in_gaps(tape) -> None:
     assert sum(waits) == pytest.approx((N_MINUTES - N_PAST - 1) * 0.1)
     assert [batch is None for batch in seen].count(True) == 1
     assert feed.clock() == BEGIN + N_MINUTES * MINUTE
+
+
+def test_columns_are_those_of_the_core_tables(tape) -> None:
+    assert set(tape[0].columns) <= set(core_ticks.TRADES.schema)
+    assert set(tape[1].columns) <= set(core_ticks.QUOTES.schema)
+    assert set(venues.NEEDED) <= set(core_ticks.BOOK_CHANGES.schema)
 
 
 def test_what_cannot_be_replayed_is_named(tape) -> None:
