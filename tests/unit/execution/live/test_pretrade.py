@@ -316,3 +316,49 @@ def test_limits_of_the_configuration_are_asked_unless_others_are_given(bars, tmp
     engine.start()
     assert breaches_of(tmp_path) == {"S01": ("max_net", pytest.approx(1.2), 1.0)}
     assert np.isclose(free_config().execution.max_net_exposure, 1.0)
+
+
+def test_wide_limits_are_no_limits_and_admitted_orders_trade_as_in_the_engine(
+    bars, tmp_path
+) -> None:
+    """The peer is the event engine, given the orders that both let through."""
+    from btq_assets.engine import Account, OrderCosts, order_table, simulate_orders
+    from btq_assets.engine import stream_from_panels as stream_of
+
+    targets = lambda: cases.PlainTargets(SYMBOLS, 0.9)  # noqa: E731
+    run(bars, tmp_path / "wide", targets(), OrderLimits(**WIDE))
+    run(bars, tmp_path / "default", targets(), OrderLimits(max_position=0.9))
+    for name, frame in tables(tmp_path / "wide").items():
+        assert tables(tmp_path / "default")[name].equals(frame), name
+    run(bars, tmp_path / "tight", targets(), OrderLimits(**WIDE | {"max_position": 0.2}))
+    found = tables(tmp_path / "tight")
+    orders = found["execution.orders"]
+    refused = orders.filter(state="rejected")
+    assert refused.height >= 3
+    assert not found["execution.account"].equals(tables(tmp_path / "wide")["execution.account"])
+    live = bars.filter(pl.col("ts") >= bars["ts"].unique().sort()[-5]).sort("ts", "symbol")
+    panel = {
+        name: live[f"adj_{name}"].to_numpy().reshape(5, -1)
+        for name in ("open", "high", "low", "close")
+    }
+    stream = stream_of(
+        live["ts"].unique().sort().dt.epoch("us").to_numpy() * 1_000,
+        panel["close"],
+        open=panel["open"],
+        high=panel["high"],
+        low=panel["low"],
+        half_spread=np.full(5, 2e-4),
+        symbols=SYMBOLS,
+    )
+    sent = orders.filter(pl.col("state") != "rejected").sort("decided_at", "symbol")
+    peer = simulate_orders(
+        stream,
+        order_table(
+            sent["decided_at"].dt.epoch("us").to_numpy() * 1_000,
+            sent["symbol"].str.slice(1).cast(pl.Int32).to_numpy(),
+            sent["quantity"].to_numpy(),
+        ),
+        Account(1e6, initial_margin=1 / 3),
+        costs=OrderCosts(),
+    )
+    np.testing.assert_allclose(found["execution.account"]["equity"], peer.equity, rtol=1e-9)
