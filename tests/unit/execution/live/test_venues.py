@@ -161,9 +161,9 @@ def test_what_the_books_do_not_hold_is_not_sent(tmp_path) -> None:
 
 
 def test_a_book_that_is_old_counts_for_nothing(tmp_path) -> None:
-    """West is silent from the second minute on: the order goes as if there were east alone."""
-    old = pl.concat([books("east"), books("west", n_minutes=2)])
-    _, memory = run(tmp_path, book=old)
+    """West is silent after the first live minute; what the third decides goes as to east alone."""
+    old = pl.concat([books("east"), books("west", n_minutes=3)])
+    _, memory = run(tmp_path, 0.0, 0.075, book=old)
     assert memory.parents == {}
     assert [o.terms.venue for o in memory.orders.values()] == [""]
 
