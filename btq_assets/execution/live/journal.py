@@ -12,8 +12,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ class Journal:
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self.path = Path(path)
         self.sync = sync
+        self._first: Journal | None = None
+        self._syncs: ThreadPoolExecutor | None = None
+        self._pending: list[Future[None]] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -76,11 +81,41 @@ class Journal:
         `sync` overrides the journal's own setting for this record.
         """
         line = encoded({"n": self._n, **record})
+        if self._first is not None:
+            self._first.settle()
         self._write(line)
         if self.sync if sync is None else sync:
-            os.fdatasync(self._handle)
+            self._sync()
         self._n += 1
         return self._n - 1
+
+    def follow(self, first: Journal) -> None:
+        """Write no record before all of `first` is on the disk; `first` itself no longer waits for it.
+
+        What is computed between a record there and one here is computed while the disk works.
+        """
+        self._first = first
+        first._syncs = first._syncs or ThreadPoolExecutor(1, "journal")
+
+    def settle(self) -> None:
+        """Wait until everything appended is on the disk.
+
+        Raises
+        ------
+        OSError
+            The disk refused.
+        """
+        pending, self._pending = self._pending, []
+        for sync in pending:
+            sync.result()
+
+    def _sync(self) -> None:
+        if self._syncs is None:
+            os.fdatasync(self._handle)
+            return
+        self._pending.append(self._syncs.submit(os.fdatasync, self._handle))
+        # The other thread gets to ask the disk before this one goes on computing.
+        time.sleep(5e-5)
 
     def _write(self, line: bytes) -> None:
         while line:
@@ -89,8 +124,13 @@ class Journal:
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
         if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+            try:
+                self.settle()
+            finally:
+                if self._syncs is not None:
+                    self._syncs.shutdown()
+                os.close(self._handle)
+                self._handle = -1
 
     def __enter__(self) -> Journal:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import zlib
 
 import pytest
@@ -64,3 +66,61 @@ def test_not_a_number_is_refused(tmp_path):
         with pytest.raises(ValueError, match="JSON"):
             journal.append({"x": float("nan")})
         assert journal.append({"x": 1.0}) == 0
+
+
+def test_a_journal_that_follows_writes_nothing_before_the_other_is_on_the_disk(
+    tmp_path, monkeypatch
+):
+    """A slow disk: every record of the second comes after the sync of all records of the first."""
+    events: list[tuple[str, str]] = []
+    real_sync, real_write = os.fdatasync, os.write
+    names: dict[int, str] = {}
+
+    def slow_sync(handle: int) -> None:
+        time.sleep(0.02)
+        real_sync(handle)
+        events.append(("on disk", names[handle]))
+
+    def write(handle: int, line: bytes) -> int:
+        events.append(("written", names.get(handle, "other")))
+        return real_write(handle, line)
+
+    with Journal(tmp_path / "engine") as engine, Journal(tmp_path / "broker") as broker:
+        names.update({engine._handle: "engine", broker._handle: "broker"})
+        engine.follow(broker)
+        monkeypatch.setattr(os, "fdatasync", slow_sync)
+        monkeypatch.setattr(os, "write", write)
+        for number in range(3):
+            begun = time.perf_counter()
+            broker.append({"kind": "bars", "number": number})
+            assert time.perf_counter() - begun < 0.015  # it does not wait itself
+            broker.append({"kind": "orders"})
+            engine.append({"kind": "bar"})
+        broker.append({"kind": "last"})
+    kinds = [name for what, name in events if what == "written"]
+    assert kinds == ["broker", "broker", "engine"] * 3 + ["broker"]
+    unsafe = 0
+    for what, name in events:
+        if name == "broker":
+            unsafe += 1 if what == "written" else -1
+        elif what == "written":
+            assert unsafe == 0
+    assert events[-1] == ("on disk", "broker")  # before the file is let go
+    assert [r["kind"] for r in read_journal(tmp_path / "broker")] == ["bars", "orders"] * 3 + [
+        "last"
+    ]
+
+
+def test_a_disk_that_refuses_stops_the_journal_that_follows(tmp_path, monkeypatch):
+    with Journal(tmp_path / "engine") as engine, Journal(tmp_path / "broker") as broker:
+        engine.follow(broker)
+
+        def refuse(handle: int) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(os, "fdatasync", refuse)
+        broker.append({"kind": "bars"})
+        with pytest.raises(OSError, match="Input/output"):
+            engine.append({"kind": "decision"})
+        monkeypatch.undo()
+    assert read_journal(tmp_path / "engine") == []
