@@ -61,11 +61,11 @@ def quality(
     for (freq, universe), mine in _by_length_and_universe(families, config).items():
         clusters = redundancy(_training_panel(mine, window))
         for family, frame in mine.items():
-            recent = frame["ts"].unique().sort().tail(RECENT_SESSIONS)
+            stretches = _stretches(frame["ts"], window)
             rows += [
                 {"universe": universe, "freq": freq, "feature": feature, "family": family}
-                | _presence(frame, feature)
-                | _drift(frame, feature, window, recent)
+                | _presence(frame[feature], frame["ts"])
+                | _drift(frame[feature], window, stretches)
                 | clusters.get(feature, _ALONE)
                 for feature in _features_of(frame)
             ]
@@ -171,22 +171,29 @@ _ALONE: dict[str, object] = {
 }
 
 
-def _presence(frame: pl.DataFrame, feature: str) -> dict[str, object]:
-    present = frame.filter(pl.col(feature).is_not_null())["ts"]
+def _presence(values: pl.Series, stamps: pl.Series) -> dict[str, object]:
+    present = stamps.filter(values.is_not_null()) if values.null_count() else stamps
     return {
-        "n_rows": frame.height,
-        "missing_share": 1 - present.len() / frame.height,
+        "n_rows": values.len(),
+        "missing_share": 1 - present.len() / values.len(),
         "first_ts": present.min(),
         "last_ts": present.max(),
     }
 
 
+def _stretches(
+    stamps: pl.Series, window: tuple[datetime, datetime]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are of the training window, and which of the newest sessions."""
+    start = stamps.unique().sort().tail(RECENT_SESSIONS)[0]
+    return stamps.is_between(*window, closed="left").to_numpy(), (stamps >= start).to_numpy()
+
+
 def _drift(
-    frame: pl.DataFrame, feature: str, window: tuple[datetime, datetime], recent: pl.Series
+    values: pl.Series, window: tuple[datetime, datetime], stretches: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, object]:
-    values = frame.select("ts", feature).drop_nulls()
-    before = values.filter(pl.col("ts").is_between(*window, closed="left"))[feature].to_numpy()
-    now = values.filter(pl.col("ts") >= recent[0])[feature].to_numpy()
+    present, numbers = values.is_not_null().to_numpy(), values.to_numpy()
+    before, now = (numbers[present & rows] for rows in stretches)
     found: dict[str, object] = {
         "reference_start": window[0],
         "reference_end": window[1],
