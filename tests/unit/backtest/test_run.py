@@ -181,14 +181,14 @@ def test_comparisons_are_paired_to_one_over_n_and_the_best_baseline(bars, settin
 def test_intervals_contain_their_figure_and_widen_with_noise(settings):
     """Interval of a mean of independent returns: about 1.96 standard errors each side."""
     returns = np.random.default_rng(0).normal(1.5e-3, 0.01, 2_000)
-    found = figures._intervals(returns, settings.backtest)
+    found = figures.mean_intervals(returns, settings.backtest)
     low, high = found["expectancy"]
     error = returns.std(ddof=1) / np.sqrt(returns.size)
     assert low < returns.mean() < high
     assert (high - low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.2)
-    noisy = figures._intervals(3 * returns, settings.backtest)["expectancy"]
+    noisy = figures.mean_intervals(3 * returns, settings.backtest)["expectancy"]
     assert noisy[1] - noisy[0] == pytest.approx(3 * (high - low), rel=1e-9)
-    assert figures._intervals(np.zeros(10), settings.backtest) == {}
+    assert figures.mean_intervals(np.zeros(10), settings.backtest) == {}
     for name, figure in {
         "sharpe": metrics.calculate_sharpe,
         "sortino": metrics.calculate_sortino,
