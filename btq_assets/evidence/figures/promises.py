@@ -59,7 +59,14 @@ _LOADING = tuple(
 _STORING = ("btq_assets.contracts.base", "btq_assets.warehouse")
 _INGESTING = (*_STORING, "btq_assets.sources.market", "data_quality")
 _ENGINE = ("btq_assets.engine",)
-_LIVE = ("btq_assets.features", "btq_assets.execution", "btq_assets.risk.limits")
+_LIVE = (
+    "btq_assets.features",
+    "btq_assets.execution",
+    "btq_assets.risk.limits",
+    "btq_assets.models",
+    "btq_assets.portfolio",
+)
+_LOOP = {"symbols": 50, "bars": 250}
 _ALPHA = ("btq_assets.features.alpha158", "btq_assets.features.kernels")
 _GARCH = ("btq_assets.features.kernels.garch", "btq_assets.features.kernels.garch_paths")
 _SWEEPS = (
@@ -116,10 +123,10 @@ BACKTESTS = (
     Promise("sweep_cost_falls", "Processor seconds a set of that sweep over those of one of a tenth of its sets.", "ratio", "at most", 1.0, _bench("sweeps"), _SWEEPS, {"sets": 10_000}),
     Promise("pbo_seconds", "Probability of backtest overfitting, all 12,870 splits, 100 trials of 2,500 days, by the clock.", "s", "at most", 5.0, _bench("overfitting"), ("btq_assets.evidence.overfitting",), {"trials": 100, "days": 2_500, "blocks": 16}),
     *(
-        Promise(f"live_loop_{model}_p99", f"Paper loop, bar in to orders out, 50 symbols, {model}, 99th percentile by the clock.", "ms", "at most", 10.0, _bench("live_loop"), _LIVE)
+        Promise(f"live_loop_{model}_p99", f"Paper loop, bar in to orders out, 50 symbols, {model}, 99th percentile by the clock.", "ms", "at most", 10.0, _bench("live_loop"), _LIVE, _LOOP)
         for model in ("ridge", "lightgbm")
     ),
-    Promise("live_loop_transformer_gnn_p99", "The same with the deep model.", "ms", "reported", None, None),
+    Promise("live_loop_transformer_gnn_p99", "The same with a small deep model.", "ms", "reported", None, _bench("live_loop"), _LIVE, _LOOP),
 )  # fmt: skip
 
 MODELS = (

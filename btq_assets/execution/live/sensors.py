@@ -36,7 +36,8 @@ def paper_sensor(folder: Path, table: dg.AssetKey) -> dg.SensorDefinition:
         found = journals(folder)
         stats = {name: path.stat() for name, path in found.items()}
         now = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-        before = json.loads(context.cursor) if (context.cursor or "").startswith("{") else {}
+        known = context.cursor or ""
+        before = json.loads(known) if known.startswith("{") else {}
         if not now:
             return dg.SkipReason(f"no journal below {folder}; LiveTradingEngine makes them")
         if now == before:
