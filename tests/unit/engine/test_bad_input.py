@@ -179,3 +179,15 @@ def test_bars_of_another_zone():
     assert np.array_equal(one.session, two.session)
     with pytest.raises(EngineError, match="ts has no time zone"):
         stream_from_bars(table.with_columns(pl.col("ts").dt.replace_time_zone(None)))
+
+
+def test_nothing_left():
+    """Short 10 at 100 on 1,000; at 210 equity is -100: decisions come to nothing, in both engines."""
+    prices = np.array([[100.0], [100], [210], [210], [210]])
+    table = [[-1.0], [NAN], [0.5], [NAN], [NAN]]
+    done = by_weights(prices, table)
+    assert done.equity.tolist() == [1_000, 1_000, -100, -100, -100]
+    assert done.n_ruined == 1
+    done = by_orders(prices, table)
+    assert done.equity.tolist() == [1_000, 1_000, -100, -100, -100]
+    assert Reason(done.orders["reason"][1]) == Reason.RUINED
