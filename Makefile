@@ -59,6 +59,9 @@ format: install-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Two workers on two cores: threads of their own would only wait for one another.
+test test-all coverage: export OMP_NUM_THREADS = 1
+
 test: install-dev check ## Everything a change must pass
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
