@@ -83,6 +83,7 @@ def page_environment() -> Environment:
     environment.filters.update(
         kind_of=_kind_of,
         drawn=_drawn,
+        height=_height,
         tint=charts.colour_of,
         whisker=_whisker,
         whisker_scales=_whisker_scales,
@@ -113,6 +114,15 @@ _DRAWN_BY: dict[type, Callable[..., str]] = {
 
 def _drawn(chart: Chart) -> Markup:
     return Markup(_DRAWN_BY[type(chart)](chart))  # noqa: S704 - charts escape their texts
+
+
+def _height(chart: Chart) -> int:
+    """About how many pixels high a chart is: the room kept for it until it is laid out."""
+    if isinstance(chart, BarChart):
+        return 130 + 24 * len(chart.rows)
+    if isinstance(chart, CellChart):
+        return (100 + 25 * len(chart.rows)) if chart.written else (140 + 15 * len(chart.rows))
+    return 500 + 26 * (len(chart.lines) // 8)
 
 
 def _whisker_scales(table: Table) -> list[tuple[float, float]]:

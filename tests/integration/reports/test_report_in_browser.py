@@ -173,3 +173,17 @@ def test_the_pointer_reads_curves_bars_and_months(
     assert not page.locator('#chart-shortfall .track [data-part="0"]').first.is_visible()
     key.click()
     assert noise == []
+
+
+def test_the_contents_lead_to_the_head_of_a_part_that_is_not_laid_out_yet(
+    opened: tuple[Page, list[str], list[str]],
+) -> None:
+    page = opened[0]
+    page.reload()
+    for part in ("risk", "scenarios"):
+        page.locator(f'nav a[href="#{part}"]').evaluate("a => a.click()")
+        page.wait_for_function(
+            f"Math.abs(document.querySelector('#{part}').getBoundingClientRect().top) < 3",
+            timeout=5_000,
+        )
+        page.wait_for_selector(f'nav a.here[href="#{part}"]', timeout=5_000)
