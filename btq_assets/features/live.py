@@ -191,7 +191,7 @@ class LivePanel:
         FeatureError
             Two bars of one symbol, or one that is not newer than the symbol's last.
         """
-        with _undisturbed():
+        with undisturbed():
             bars, columns = self._taken(bars)
             found = pl.DataFrame(
                 [
@@ -216,7 +216,7 @@ class LivePanel:
         """
         if self._batch:
             raise FeatureError("a family is computed by its batch function; call update()")
-        with _undisturbed():
+        with undisturbed():
             bars, columns = self._taken(bars)
             return bars["symbol"].to_list(), columns
 
@@ -335,7 +335,7 @@ def _live_family(name: str, config: TradingConfig) -> Family:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """No garbage is collected meanwhile: looking through a large heap takes longer than a bar."""
     enabled = gc.isenabled()
     gc.disable()

@@ -30,6 +30,7 @@ from btq_assets.execution.live.settings import LiveError, LiveSettings
 from btq_assets.execution.live.targets import Targets, opens_period
 from btq_assets.execution.live.ticks import bars_of
 from btq_assets.execution.live.venues import Router
+from btq_assets.features.live import undisturbed
 from btq_assets.risk.limits import OrderLimits
 
 HEARTBEAT = "heartbeat.json"
@@ -164,6 +165,7 @@ class Loop:
                 self._note("cancels", at, ended, final=True)
         self._beat(now)
 
+    @undisturbed()
     def _session(self, rows: pl.DataFrame, now: datetime) -> None:
         """One bar end: orders trade against the bars."""
         begun = self._timer() if self._timer else 0.0
