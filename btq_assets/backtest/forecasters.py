@@ -38,7 +38,7 @@ def forecaster_class(model_class: Any) -> Callable[..., Any] | None:
     Parameters
     ----------
     model_class
-        ``"ridge"``, ``"lightgbm"``, ``"transformer_gnn"``; a class with the methods of
+        ``"ridge"``, ``"lightgbm"``, ``"transformer_gnn"`` or another family of `models.saved`; a class with the methods of
         `models.forecaster.Forecaster`; or a `functools.partial` of one.
 
     Raises
@@ -140,7 +140,7 @@ class ForecasterLearner:
         if not self._several and "relative" not in self._names:
             raise BacktestError(
                 f"{self.name} learns who does better than whom, and there is one symbol; use "
-                "transformer_gnn, or a class on arrays"
+                "a network such as transformer_gnn, or a class on arrays"
             )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +19,7 @@ from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, Tra
 from btq_assets.models.folds import PurgeError, purge_violations, splits
 from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
+from btq_assets.models.saved import families, family_class
 from btq_assets.models.walk_forward import Plan, fit_all
 
 from .test_walk_forward import make_data
@@ -75,6 +77,20 @@ def test_forecasts_are_those_of_the_models_room_on_the_same_folds(family):
     assert found.folds["fold"].to_list() == folds["fold"].to_list()
     assert found.path.equity.height > 100
     assert set(found.trials["strategy"]) == {family}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(set(families()) - set(SMALL)))
+def test_every_other_family_walks_forward_by_name(family):
+    walker = walker_of(make_data(420, edge=0.002))
+    given = {"model_dim": 8, "epochs": 1, "lookback_sessions": 5}
+    found = walker.optimize(family, [given])
+    spec = replace(family_class(family)().spec, **given, horizon_sessions=5)
+    plan = Plan(lambda *_: family_class(family)(spec), ("base",), (0,), ("signal",), ())
+    panel = walker.panel()
+    fits = fit_all(panel, splits_of(walker, panel), plan, data_hash="any")
+    theirs = pl.concat([fit.forecasts for fit in fits]).sort("ts", "symbol")
+    assert found.forecasts.drop("fold").equals(theirs.select("symbol", "ts", "forecast"))
 
 
 def test_labels_are_relative_and_purged_by_the_horizon():
