@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -158,22 +158,30 @@ class AdvancedBacktester:
     def run(self) -> BacktestResult:
         """Run the strategy over the whole data once; later calls return the same result."""
         if self._result is None:
-            self._result = self._told(self._through_engine(self._market, self._weights, self.costs))
-            if self._result.equity.height > 2:
+            done = self._told(self._through_engine(self._market, self._weights, self.costs))
+            if not self._record:
+                done = replace(done, notes=(*done.notes, recording.NOT_RECORDED))
+            # counted before anybody sees it: what cannot be counted is not handed out either
+            if done.equity.height > 2 and (self._record or self._recorder is not None):
+                trial = self._trial_of(done)
                 if self._record:
-                    recording.SESSION.record(self.trial())
+                    recording.SESSION.record(trial)
                 if self._recorder is not None:
-                    self._recorder(self.trial())
+                    self._recorder(trial)
+            self._result = done
         return self._result
 
     def trial(self) -> Trial:
         """The run as a row of the ledger: strategy, costs, and a hash of bars and weights."""
+        return self._trial_of(self.run())
+
+    def _trial_of(self, done: BacktestResult) -> Trial:
         import hashlib
 
         digest = self._market.digest() + hashlib.sha256(self._weights.tobytes()).hexdigest()
         return Trial(
             strategy=getattr(self.strategy, "__name__", type(self.strategy).__name__),
-            returns=self.run().equity.select("ts", "net_return").drop_nulls(),
+            returns=done.equity.select("ts", "net_return").drop_nulls(),
             config={
                 "commission_bps": self.costs.commission_bps,
                 "half_spread_bps": float(self.costs.half_spread_bps),

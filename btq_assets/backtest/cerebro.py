@@ -8,13 +8,16 @@ features, forecasts and weights, which are those of `online`. Importing this mod
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import math
 from typing import Any
 
 import polars as pl
 
+from btq_assets.backtest import recording
 from btq_assets.backtest.market import BacktestError
 from btq_assets.backtest.online import OnlineDecisions
+from btq_assets.backtest.recording import Trial
 from btq_assets.config import TradingConfig
 from btq_assets.contracts.base import UTC_TIMESTAMP
 from btq_assets.models.saved import load_forecaster
@@ -54,11 +57,16 @@ class QuantumTransformerStrategy(backtrader.Strategy):
         `TradingConfig`: rhythm, sizing, windows; default the house's.
     more_features, states
         As in `online.OnlineDecisions`.
+    record, recorder
+        Whether the run counts as a trial of this process (`recording.SESSION`), and who else is told.
+        Runs of ``optstrategy`` count in the processes Cerebro starts: give them ``maxcpus=1``.
 
     Attributes
     ----------
     targets
         Per decision and symbol: ``ts``, ``symbol``, ``weight``.
+    notes
+        ``not counted as a trial: record=False`` where that was asked for.
     n_refused
         Orders Backtrader refused for want of cash.
 
@@ -83,6 +91,8 @@ class QuantumTransformerStrategy(backtrader.Strategy):
         ("config", None),
         ("more_features", None),
         ("states", None),
+        ("record", True),
+        ("recorder", None),
     )
 
     def __init__(self) -> None:
@@ -101,6 +111,44 @@ class QuantumTransformerStrategy(backtrader.Strategy):
         self._waiting: list[Any] = []
         self._rows: list[tuple[dt.datetime, str, float]] = []
         self.n_refused = 0
+        self._path: list[tuple[dt.datetime, float]] = []
+        self._bars = hashlib.sha256()
+        self.notes = () if settings.record else (recording.NOT_RECORDED,)
+
+    def trial(self) -> Trial:
+        """The run so far as a row of the ledger: model, broker's terms, and a hash of the bars."""
+        settings: Any = self.p
+        provenance = self.decisions.forecaster.provenance
+        path = pl.DataFrame(
+            self._path, schema={"ts": UTC_TIMESTAMP, "equity": pl.Float64}, orient="row"
+        )
+        terms = self.broker.getcommissioninfo(next(iter(self._feeds.values()))).p
+        return Trial(
+            strategy=type(self).__name__,
+            returns=path.select("ts", net_return=pl.col("equity").pct_change()).drop_nulls(),
+            config={
+                "model": provenance.model,
+                "features": provenance.feature_names,
+                "model_code": provenance.code_version,
+                "model_seed": provenance.seed,
+                "model_path": str(settings.model_path),
+                "initial_cash": self.broker.startingcash,
+                "commission": terms.commission,
+                "slippage": {n: v for n, v in vars(self.broker.p).items() if n.startswith("slip")},
+            },
+            data_hash=self._bars.hexdigest()[:20],
+        )
+
+    def stop(self) -> None:
+        """Count the finished run as a trial."""
+        settings: Any = self.p
+        if len(self._path) < 3 or not (settings.record or settings.recorder):
+            return
+        trial = self.trial()
+        if settings.record:
+            recording.SESSION.record(trial)
+        if settings.recorder is not None:
+            settings.recorder(trial)
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -126,6 +174,8 @@ class QuantumTransformerStrategy(backtrader.Strategy):
             return
         now = max(fresh[s].datetime.datetime(0) for s in bars).replace(tzinfo=dt.UTC)
         self.decisions.add(now, bars)
+        self._path.append((now, self.broker.getvalue()))
+        self._bars.update(repr((now, sorted(bars.items()))).encode())
         if self.decisions.decides:
             self._rebalance(now, self.decisions.targets())
 

@@ -24,7 +24,11 @@ _OF_THE_WRITER = ("run_id", "recorded_at")
 #: Returns up to so many times further apart count as of the same frequency.
 SAME_RHYTHM = 2.0
 
-_NOT_RECORDED = datetime(1970, 1, 1, tzinfo=UTC)
+#: When a notebook's trial was recorded: it has no clock, and the time is no part of its name.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: Note of a result that ``record=False`` kept out of the count.
+NOT_RECORDED = "not counted as a trial: record=False"
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class MemoryLedger:
         """Keep a trial and pass it on; fewer than two returns are no trial."""
         if trial.returns.height < 2:
             return
-        row, series = trial.rows(run_id="notebook", recorded_at=_NOT_RECORDED)
+        row, series = trial.rows(run_id="notebook", recorded_at=EPOCH)
         self._trials.append(row)
         self._returns.append(series)
         if self.in_session:
@@ -129,7 +133,7 @@ def counted_against(own: Trial, trials: pl.DataFrame | None = None) -> pl.DataFr
         ``trial_id`` and ``sharpe_per_period``, each trial once. The Sharpe ratio is null where the
         returns are further apart or closer: per-period ratios of weeks and days do not mix.
     """
-    mine = own.rows(run_id="notebook", recorded_at=_NOT_RECORDED)[0].drop(_OF_THE_WRITER)
+    mine = own.rows(run_id="notebook", recorded_at=EPOCH)[0].drop(_OF_THE_WRITER)
     session = SESSION.trials().filter(
         (pl.col("question") == mine["question"][0]) & (pl.col("purpose") == "candidate")
     )

@@ -161,7 +161,10 @@ def sweep(
                 recorder(
                     *sweep_trials(market, family, terms, part, rows, returns, source, run.data_hash)
                 )
-    return Sweep(_table(family, rows), equity, run.notes)
+    notes = run.notes
+    if recorder is None:
+        notes = (*notes, f"{n_sets} set(s) not counted as trials: recorder=None")
+    return Sweep(_table(family, rows), equity, notes)
 
 
 def _parts(sets: range, length: int) -> Iterator[range]:

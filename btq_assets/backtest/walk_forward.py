@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ from btq_assets.backtest.fitting import (
 )
 from btq_assets.backtest.market import BacktestError, Market
 from btq_assets.backtest.out_of_sample import WalkForwardResult, newest, returns_by_fold
-from btq_assets.backtest.recording import MemoryLedger, Recorder, Trial
+from btq_assets.backtest.recording import NOT_RECORDED, MemoryLedger, Recorder, Trial
 from btq_assets.engine.costs import BPS
 
 
@@ -251,7 +252,9 @@ class WalkForwardOptimizer:
         weights = self.weights(forecasts)
         first = forecasts["ts"].min()
         bars = self._bars.filter(pl.col("ts") >= pl.lit(first))
-        return AdvancedBacktester(weights, bars, **self._terms, record=False).run()
+        done = AdvancedBacktester(weights, bars, **self._terms, record=False).run()
+        # the ledger of the search counts it, under the model's name and parameters
+        return replace(done, notes=tuple(note for note in done.notes if note != NOT_RECORDED))
 
     def weights(self, forecasts: pl.DataFrame) -> pl.DataFrame:
         """Target weights by `positions`: ``symbol``, ``ts``, ``weight``."""

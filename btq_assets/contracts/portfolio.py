@@ -34,6 +34,9 @@ def targets_contract(name: str, description: str) -> TableContract:
 #: Strategy suffix of each feature set of a model.
 VARIANT_SUFFIX = {"base": "", "macro": "_macro"}
 
+#: Models whose base forecasts the strategy ``blend`` averages.
+BLENDED = ("lightgbm", "ridge", "transformer_gnn")
+
 
 def models_behind(strategy: str, models: Collection[str]) -> tuple[tuple[str, str], ...]:
     """Models and variants whose fits a strategy is made of, by the house's names of strategies.
@@ -41,10 +44,10 @@ def models_behind(strategy: str, models: Collection[str]) -> tuple[tuple[str, st
     Parameters
     ----------
     strategy
-        ``<model>``, ``<model>_macro``, ``kelly_<model>``, ``blend`` (the base forecasts of every
-        forecaster), any of them with ``_regime`` behind it.
+        ``<model>``, ``<model>_macro``, ``kelly_<model>``, ``blend`` (base forecasts of `BLENDED`),
+        any of them with ``_regime`` behind it.
     models
-        Model families there are; ``ppo`` decides weights itself and is in no blend.
+        Model families there are.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def models_behind(strategy: str, models: Collection[str]) -> tuple[tuple[str, st
     """
     name = strategy.removesuffix("_regime").removeprefix("kelly_")
     if name == "blend":
-        return tuple((model, "base") for model in sorted(models) if model != "ppo")
+        return tuple((model, "base") for model in BLENDED if model in models)
     return tuple(
         (model, variant)
         for model in sorted(models)

@@ -71,7 +71,7 @@ class RunRecord:
     closes
         ``symbol``, ``ts`` and ``close`` on the scale of the fills' prices; used to value holdings.
     benchmark
-        ``ts`` and ``net_return`` of what it is compared with, or ``None``.
+        ``ts`` and ``net_return`` of what it is compared with, or ``None``; any days, any zone.
     n_parameters, n_observations
         Numbers fitted or chosen to make its decisions, or ``None`` where unknown, and what they
         were fitted on; ``None``: the run's own returns.
@@ -288,9 +288,11 @@ def _lucky_symbol(run: RunRecord) -> Iterator[Finding]:
 def _explained(run: RunRecord) -> Iterator[Finding]:
     if run.benchmark is None:
         return
+    # by instant, whatever the zones are called; days that only one has are left out
+    instant = pl.col("ts").dt.convert_time_zone("UTC")
     paired = (
-        run.equity.select("ts", own="net_return")
-        .join(run.benchmark.select("ts", other="net_return"), on="ts")
+        run.equity.select(instant, own="net_return")
+        .join(run.benchmark.select(instant, other="net_return"), on="ts")
         .drop_nulls()
     )
     own, other = paired["own"].to_numpy(), paired["other"].to_numpy()

@@ -93,8 +93,8 @@ def trial_rows(
     Parameters
     ----------
     returns
-        ``ts`` (UTC, any order) and ``net_return`` (simple, per period); null returns, such as that
-        of the first bar, are left out.
+        ``ts`` (any zone, made UTC; any order) and ``net_return`` (simple, per period); null
+        returns, such as that of the first bar, are left out.
     strategy, universe
         Names used in every table.
     purpose
@@ -114,12 +114,24 @@ def trial_rows(
     Raises
     ------
     TrialError
-        Fewer than two returns, a repeated time, a return that is not finite, or an unknown
-        purpose.
+        Fewer than two returns, times without a zone, a repeated time, a return that is not finite,
+        or an unknown purpose.
     """
     if purpose not in evidence.PURPOSES:
         raise TrialError(f"purpose {purpose!r} of {strategy} is none of {evidence.PURPOSES}")
-    kept = returns.select("ts", pl.col("net_return").cast(pl.Float64)).drop_nulls().sort("ts")
+    zone = getattr(returns.schema["ts"], "time_zone", None)
+    if zone is None:
+        raise TrialError(
+            f"{strategy}: ts is {returns.schema['ts']}; times need a zone, so that the same returns "
+            "have the same name wherever they were made"
+        )
+    kept = (
+        returns.select(
+            pl.col("ts").dt.convert_time_zone("UTC"), pl.col("net_return").cast(pl.Float64)
+        )
+        .drop_nulls()
+        .sort("ts")
+    )
     if kept.height < 2:
         raise TrialError(f"{strategy}: {kept.height} return(s); a trial needs at least two")
     if kept["ts"].is_duplicated().any():

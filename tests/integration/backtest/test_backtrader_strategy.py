@@ -237,6 +237,41 @@ def test_the_missions_example_runs(bars, models):
     assert cerebro.broker.getvalue() != 10_000.0
 
 
+def test_a_finished_cerebro_is_a_trial_unless_it_is_said_not_to_be(bars, models, monkeypatch):
+    """Run twice it is one trial; other costs are another; left out it says so."""
+    from btq_assets import QuantumTransformerStrategy
+    from btq_assets.backtest import recording
+
+    session = recording.MemoryLedger()
+    monkeypatch.setattr(recording, "SESSION", session)
+    early = bars.filter(pl.col("ts") < bars["ts"].unique().sort()[300])
+
+    def run(commission=0.0, **more):
+        cerebro = backtrader.Cerebro()
+        cerebro.broker.setcommission(commission=commission)
+        for symbol, frame in feeds(early).items():
+            cerebro.adddata(backtrader.feeds.PandasData(dataname=frame), name=symbol)
+        cerebro.addstrategy(
+            QuantumTransformerStrategy, model_path=str(models["ridge"][1]),
+            feature_columns=list(COLUMNS), **more,
+        )  # fmt: skip
+        return cerebro.run()[0], cerebro.broker.getvalue()
+
+    told = []
+    (strategy, final), again = run(recorder=told.append), run()
+    assert session.trials().height == len(told) == 1
+    assert strategy.notes == ()
+    returns = session.returns()["net_return"]
+    assert 10_000 * (1 + returns).product() == pytest.approx(final, rel=1e-9)
+    assert again[1] == final
+    assert '"slip_perc"' in session.trials()["config_json"][0]
+    run(commission=0.001)
+    assert session.trials().height == 2
+    left_out, _ = run(commission=0.002, record=False)
+    assert session.trials().height == 2
+    assert left_out.notes == (recording.NOT_RECORDED,)
+
+
 class Sure:
     """A model that forecasts what it was told to, one number a decision."""
 

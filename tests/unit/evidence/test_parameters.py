@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btq_assets.contracts import backtest, models
-from btq_assets.contracts.portfolio import models_behind
+from btq_assets.contracts.portfolio import BLENDED, models_behind
 from btq_assets.evidence.diagnosis import RunRecord, diagnose, findings_table
 from btq_assets.evidence.parameters import FittedNumbers, fitted_numbers
 from btq_assets.models.ridge import effective_parameters
@@ -71,7 +71,10 @@ def test_every_strategy_has_the_worst_of_its_newest_fits():
 
 def test_the_portfolio_room_s_names_are_known():
     """Names of strategies are made in the portfolio room: each has a model behind it, or none."""
-    families = ("ridge", "lightgbm", "transformer_gnn", "ppo")
+    from btq_assets.portfolio.assets import FORECASTS
+
+    families = ("ridge", "lightgbm", "transformer_gnn", "ppo", "xlstm")
+    assert sorted(BLENDED) == sorted(name.removeprefix("forecasts_") for name in FORECASTS)
     for model in families[:3]:
         assert models_behind(model, families) == ((model, "base"),)
         assert models_behind(f"{model}_macro", families) == ((model, "macro"),)
