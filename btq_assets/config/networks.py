@@ -6,6 +6,8 @@ a network.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from btq_assets.config.base import Section
@@ -21,6 +23,11 @@ class NetworkSection(Section):
     epochs: int = Field(8, ge=1, le=1_000)
     patience: int = Field(3, ge=1, le=100)
     batch_dates: int = Field(16, ge=1, le=4_096, description="Decision dates per batch.")
+    loss: Literal["huber", "rank_ic", "gaussian", "quantile", "sharpe"] = Field(
+        "huber",
+        description="What training makes small; gaussian adds a head for the variance, quantile heads "
+        "for five quantiles.",
+    )
 
 
 class TransformerSection(NetworkSection):

@@ -50,6 +50,7 @@ class XLSTMForecaster(WindowedForecaster[XLSTMSpec]):
             layers=self.spec.num_layers,
             dropout=self.spec.dropout,
             scalar_every=self.spec.scalar_every,
+            head=self.spec.head,
         )
 
 
@@ -72,7 +73,13 @@ class LSTMForecaster(WindowedForecaster[LSTMSpec]):
         from btq_assets.models.networks.baselines import LSTM
 
         spec = self.spec
-        return LSTM(n_features, dim=spec.model_dim, layers=spec.num_layers, dropout=spec.dropout)
+        return LSTM(
+            n_features,
+            dim=spec.model_dim,
+            layers=spec.num_layers,
+            dropout=spec.dropout,
+            head=spec.head,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,4 +106,5 @@ class PerceptronForecaster(WindowedForecaster[PerceptronSpec]):
             dim=self.spec.model_dim,
             layers=self.spec.num_layers,
             dropout=self.spec.dropout,
+            head=self.spec.head,
         )

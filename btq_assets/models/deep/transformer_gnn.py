@@ -53,4 +53,5 @@ class TransformerGNNForecaster(WindowedForecaster[TransformerGNNSpec]):
             graph_heads=self.spec.graph_heads,
             dropout=self.spec.dropout,
             use_graph=self.spec.use_graph,
+            head=self.spec.head,
         )

@@ -99,6 +99,11 @@ class WindowedSpec:
     relative: bool = True
     seed: int = 0
 
+    @property
+    def head(self) -> str:
+        """Kind of head that the loss needs; see `networks.heads.ForecastHead`."""
+        return {"gaussian": "variance", "quantile": "quantiles"}.get(self.loss, "mean")
+
     def recipe(self) -> Recipe:
         """How the network is trained."""
         return Recipe(

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from btq_assets.models.networks.heads import ForecastHead
 from btq_assets.models.windows.inputs import Inputs, Outputs
 
 
@@ -23,20 +24,25 @@ class LSTM(nn.Module):
         Width and depth.
     dropout
         Dropout between layers and before the head, while training.
+    head
+        Kind of `ForecastHead`.
     """
 
-    def __init__(self, n_features: int, *, dim: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, n_features: int, *, dim: int, layers: int, dropout: float, head: str = "mean"
+    ) -> None:
         super().__init__()
         self.recurrent = nn.LSTM(
             n_features, dim, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(dim, 1)
+        self.head = ForecastHead(dim, head)
 
     def forward(self, inputs: Inputs) -> Outputs:
         """Forecast each node; reads ``windows``."""
         hidden, _ = self.recurrent(inputs.windows)
-        return Outputs(self.head(self.dropout(hidden[:, -1])))
+        found: Outputs = self.head(self.dropout(hidden[:, -1]))
+        return found
 
 
 class Perceptron(nn.Module):
@@ -50,18 +56,29 @@ class Perceptron(nn.Module):
         Width and number of hidden layers.
     dropout
         Dropout after each hidden layer, while training.
+    head
+        Kind of `ForecastHead`.
     """
 
     def __init__(
-        self, n_features: int, lookback: int, *, dim: int, layers: int, dropout: float
+        self,
+        n_features: int,
+        lookback: int,
+        *,
+        dim: int,
+        layers: int,
+        dropout: float,
+        head: str = "mean",
     ) -> None:
         super().__init__()
         widths = [n_features * lookback, *[dim] * layers]
         hidden: list[nn.Module] = []
         for before, after in pairwise(widths):
             hidden += [nn.Linear(before, after), nn.GELU(), nn.Dropout(dropout)]
-        self.network = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(dim, 1))
+        self.network = nn.Sequential(nn.Flatten(), *hidden)
+        self.head = ForecastHead(dim, head)
 
     def forward(self, inputs: Inputs) -> Outputs:
         """Forecast each node; reads ``windows``."""
-        return Outputs(self.network(inputs.windows))
+        found: Outputs = self.head(self.network(inputs.windows))
+        return found

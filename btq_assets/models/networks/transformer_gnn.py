@@ -14,6 +14,7 @@ from torch_geometric.nn import GATv2Conv
 
 from btq_assets.models.graph import N_ATTRIBUTES
 from btq_assets.models.networks.attention import EncoderLayer, sinusoidal_positions
+from btq_assets.models.networks.heads import ForecastHead
 from btq_assets.models.windows.inputs import Inputs, Outputs
 
 
@@ -35,6 +36,8 @@ class TransformerGNN(nn.Module):
         Dropout while training.
     use_graph
         ``False`` leaves the graph out: each asset is forecast from its own history alone.
+    head
+        Kind of `ForecastHead`.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class TransformerGNN(nn.Module):
         graph_heads: int,
         dropout: float,
         use_graph: bool = True,
+        head: str = "mean",
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, dim)
@@ -64,7 +68,7 @@ class TransformerGNN(nn.Module):
                 add_self_loops=False,
             )
             self.mix = nn.Linear(width * graph_heads, dim)
-        self.head = nn.Linear(dim, 1)
+        self.head = ForecastHead(dim, head)
 
     def encode(self, windows: Tensor) -> Tensor:
         """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``."""
@@ -83,7 +87,8 @@ class TransformerGNN(nn.Module):
         if self.graph is not None:
             known = self.graph(nodes, inputs.edges, inputs.attributes)
             nodes = nodes + self.mix(functional.elu(known))
-        return Outputs(self.head(nodes))
+        found: Outputs = self.head(nodes)
+        return found
 
     def _embedded(self, windows: Tensor) -> Tensor:
         positions = sinusoidal_positions(windows.shape[1], self.embed.out_features)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from btq_assets.models.networks.heads import ForecastHead
 from btq_assets.models.networks.xlstm.blocks import BlockState, MatrixBlock, ScalarBlock
 from btq_assets.models.windows.inputs import Inputs, Outputs
 
@@ -30,6 +31,8 @@ class XLSTM(nn.Module):
         Dropout while training.
     scalar_every
         Every how many-th block is an sLSTM block, the others mLSTM: 0 for none, 1 for all.
+    head
+        Kind of `ForecastHead`.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class XLSTM(nn.Module):
         layers: int,
         dropout: float,
         scalar_every: int = 2,
+        head: str = "mean",
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, dim)
@@ -51,11 +55,12 @@ class XLSTM(nn.Module):
             for number in range(1, layers + 1)
         )
         self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, 1)
+        self.head = ForecastHead(dim, head)
 
     def forward(self, inputs: Inputs) -> Outputs:
         """Forecast each node; reads ``windows``."""
-        return Outputs(self.head(self.encode(inputs.windows)[:, -1]))
+        found: Outputs = self.head(self.encode(inputs.windows)[:, -1])
+        return found
 
     def encode(self, windows: Tensor) -> Tensor:
         """All tokens of ``(B, L, F)``, ``(B, L, dim)``."""

@@ -11,11 +11,12 @@ from polars.testing import assert_frame_equal
 
 torch = pytest.importorskip("torch")
 
+from btq_assets.models import scores  # noqa: E402
 from btq_assets.models.catalogue import FAMILIES  # noqa: E402
 from btq_assets.models.folds import TrainingSet  # noqa: E402
 from btq_assets.models.forecaster import ModelError  # noqa: E402
 from btq_assets.models.saved import load_forecaster  # noqa: E402
-from btq_assets.models.training.losses import huber  # noqa: E402
+from btq_assets.models.training.losses import LOSSES, huber  # noqa: E402
 from btq_assets.models.windows.batches import ArrayWindows  # noqa: E402
 from btq_assets.models.windows.samples import DateSamples, loops  # noqa: E402
 
@@ -74,6 +75,14 @@ def test_saved_and_loaded_it_forecasts_the_same(
     cut = fitted.predict(planted_test.filter(pl.col("ts") <= ts[40]))
     until = before.filter(pl.col("ts") <= ts[40])
     np.testing.assert_allclose(cut["forecast"], until["forecast"], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_every_loss_learns_the_planted_signal(
+    loss: str, planted_set: TrainingSet, planted_test: pl.DataFrame
+) -> None:
+    fitted = small("mlp", loss=loss, epochs=6, learning_rate=1e-2).fit(planted_set)
+    assert scores.mean_rank_ic(fitted.predict(planted_test), planted_test) > 0.3
 
 
 def test_an_unknown_family_is_named() -> None:
