@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import sys
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from btq_assets.config import TradingConfig
 from btq_assets.contracts import core
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `local_server`, `order_cases`
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests and their imports made stays: the collector looks at it no more."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
