@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from btq_assets.contracts import house, quarantine
-from btq_assets.contracts.base import TableContract, cast_to_contract
+from btq_assets.contracts.base import (
+    ContractError,
+    TableContract,
+    cast_to_contract,
+    violations,
+)
 from btq_assets.warehouse.database import Warehouse
 from btq_assets.warehouse.judging import Judged
 from btq_assets.warehouse.outcomes import Answer, worst
@@ -30,6 +35,26 @@ if TYPE_CHECKING:
 
 #: Fingerprint in the books while a step that hands over parts has not handed over the last.
 UNFINISHED = "unfinished"
+
+
+def _whole_or_none(frame: pl.DataFrame, contract: TableContract) -> pl.DataFrame:
+    """Rows for a ledger, or none: half of what a step recorded is worse than its failure.
+
+    Raises
+    ------
+    ContractError
+        A row is impossible; nothing of the step is stored.
+    """
+    distinct = frame.unique(contract.key, maintain_order=True)
+    impossible = violations(distinct, contract)
+    if impossible.height:
+        row = impossible.row(0, named=True)
+        key = {name: row[name] for name in contract.key}
+        raise ContractError(
+            f"{impossible.height} row(s) for the ledger {contract.table} are impossible, first {key}: "
+            f"{row['reason']}; nothing of this step is stored"
+        )
+    return frame
 
 
 @dataclass(frozen=True)
@@ -110,7 +135,8 @@ class Books:
         """
         output = judged.output
         ledgers = {
-            contract: cast_to_contract(frame, contract)
+            # before the transaction, so that a bad row stops the tables too
+            contract: _whole_or_none(cast_to_contract(frame, contract), contract)
             for contract, frame in output.ledgers.items()
         }
         # Whole-table outputs are hashed before the lock is taken: nobody waits for it.

@@ -9,7 +9,7 @@ import pytest
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import backtest, evidence
 from btq_assets.contracts.base import ContractError
-from btq_assets.contracts.checks import CheckContext
+from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check
 from btq_assets.evidence.assets import SELECTION_CHECKS, selection
 from btq_assets.evidence.trials import trial_rows
 from btq_assets.warehouse import Step, TableOutput, Warehouse, table_asset
@@ -99,6 +99,52 @@ def test_the_ledger_gives_the_series_of_some_trials_alone(tmp_path):
     assert warehouse.read_or_empty(evidence.TRIAL_RETURNS, beside=nobody).is_empty()
     with pytest.raises(ContractError, match=r"trial_returns: rows by \['name'\]"):
         warehouse.read_or_empty(evidence.TRIAL_RETURNS, beside=pl.DataFrame({"name": ["x"]}))
+
+
+@pytest.mark.parametrize("fault", ["step", "check", "series", "trial"])
+def test_a_run_that_fails_leaves_no_half_trial(tmp_path, fault):
+    """The step dies after its trials are made; its check fails; one of the two ledgers is refused:
+    both ledgers and the table stay as they were."""
+    warehouse = Warehouse(DataPaths(tmp_path), 5)
+    equity, runs = equity_and_runs()
+    everyone = set(runs["strategy"])
+    assert run(tmp_path, equity, runs, everyone).success
+    contracts = (evidence.TRIALS, evidence.TRIAL_RETURNS, backtest.RUNS)
+    before = [warehouse.read(contract) for contract in contracts]
+    trial, returns = trial_rows(
+        equity.filter(pl.col("strategy") == "c03").select("ts", "net_return"),
+        strategy="fresh", universe="us20", purpose="candidate", config={}, data_hash="new",
+        code_version="c", seed=0, run_id="run", recorded_at=START,
+    )  # fmt: skip
+    if fault == "series":
+        returns = returns.with_columns(net_return=pl.lit(None, pl.Float64))
+    if fault == "trial":
+        trial = trial.with_columns(purpose=pl.lit("guess"))
+    refusing = frame_check("never", "Fails.", lambda context: CheckOutcome("never", False, "no"))
+
+    @table_asset(
+        outputs=(backtest.RUNS,), reuse=False, checks=(refusing,) if fault == "check" else ()
+    )
+    def failing(step: Step) -> TableOutput:
+        """A backtest that fails."""
+        if fault == "step":
+            raise ValueError("out of memory")
+        return TableOutput(
+            runs.head(1), ledgers={evidence.TRIALS: trial, evidence.TRIAL_RETURNS: returns}
+        )
+
+    done = dg.materialize(
+        [failing.definition(CONFIG)],
+        resources={
+            "trading": ConfigResource.of(CONFIG),
+            "warehouse": WarehouseResource(path=str(tmp_path), lock_timeout_s=5),
+            "device": DeviceResource(device="cpu"),
+        },
+        raise_on_error=False,
+    )
+    assert not done.success
+    for contract, frame in zip(contracts, before, strict=True):
+        assert warehouse.read(contract).equals(frame), contract.table
 
 
 def test_a_candidate_that_hides_is_refused_and_the_stored_answer_stays(tmp_path):
