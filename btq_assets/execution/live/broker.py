@@ -326,6 +326,8 @@ class PaperBroker:
         high = most
         for _ in range(60):
             middle = 0.5 * (low + high)
+            if middle in (low, high):  # no number lies between them
+                break
             tried = execute(copy(order), bar, probe, available=middle)
             if tried is not None and books.covers(symbol, tried.quantity, tried.price, tried.cost):
                 low = middle
