@@ -115,7 +115,10 @@ def fit_model(bars: pl.DataFrame, folder: Path, family: str = "ridge") -> Path:
 
         RidgeForecaster().fit(data).save(folder)
     elif family == "transformer_gnn":
-        from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
+        from btq_assets.models.deep.transformer_gnn import (
+            TransformerGNNForecaster,
+            TransformerGNNSpec,
+        )
 
         network = TransformerGNNSpec(
             model_dim=8,
