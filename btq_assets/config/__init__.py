@@ -21,6 +21,7 @@ from btq_assets.config.explain import explain
 from btq_assets.config.feature_families import check_families
 from btq_assets.config.labelling import FractionalSection, LabelsSection
 from btq_assets.config.networks import (
+    GATSection,
     LSTMSection,
     NetworkSection,
     PerceptronSection,
@@ -95,6 +96,7 @@ __all__ = [
     "FolderSourceSection",
     "FractionalSection",
     "Frequency",
+    "GATSection",
     "GarchSection",
     "GdeltSourceSection",
     "LSTMSection",
@@ -144,6 +146,7 @@ PROFILES: dict[str, dict[str, Any]] = {
                 "epochs": 40,
                 "patience": 6,
             },
+            "gat": {"model_dim": 128, "graph_heads": 8, "lookback_sessions": 60, "epochs": 40},
             "xlstm": {
                 "model_dim": 128,
                 "num_heads": 4,

@@ -41,6 +41,16 @@ class TransformerSection(NetworkSection):
     use_graph: bool = True
 
 
+class GATSection(NetworkSection):
+    """Graph attention alone."""
+
+    model_dim: int = Field(32, ge=8, le=1024)
+    num_layers: int = Field(2, ge=1, le=24)
+    graph_heads: int = Field(2, ge=1, le=16)
+    graph_neighbours: int = Field(5, ge=1, le=100)
+    use_graph: bool = True
+
+
 class XLSTMSection(NetworkSection):
     """xLSTM: residual blocks of mLSTM and sLSTM."""
 

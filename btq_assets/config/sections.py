@@ -15,6 +15,7 @@ from btq_assets.config.base import Device, Executor, Section
 from btq_assets.config.feature_families import DEFAULT_FAMILIES
 from btq_assets.config.labelling import FractionalSection, LabelsSection
 from btq_assets.config.networks import (
+    GATSection,
     LSTMSection,
     PerceptronSection,
     TransformerSection,
@@ -182,6 +183,7 @@ class ModelsSection(Section):
     ridge: RidgeSection = RidgeSection()
     lightgbm: LightGBMSection = LightGBMSection()
     transformer: TransformerSection = TransformerSection()
+    gat: GATSection = GATSection()
     xlstm: XLSTMSection = XLSTMSection()
     lstm: LSTMSection = LSTMSection()
     mlp: PerceptronSection = PerceptronSection()

@@ -181,6 +181,10 @@ FORECASTS_TRANSFORMER_GNN = forecasts_contract(
     "transformer_gnn",
     "Out-of-sample forecasts of temporal self-attention per asset followed by graph attention over a trailing correlation graph.",
 )
+FORECASTS_GAT = forecasts_contract(
+    "gat",
+    "Out-of-sample forecasts of graph attention (Brody et al. 2022) over a trailing relation graph, each asset's window read at once.",
+)
 FORECASTS_XLSTM = forecasts_contract(
     "xlstm",
     "Out-of-sample forecasts of residual blocks of mLSTM and sLSTM (Beck et al. 2024) over each asset's window.",

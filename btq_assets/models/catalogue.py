@@ -77,6 +77,14 @@ FAMILIES = {
             networks=("attention", "transformer_gnn"),
         ),
         ModelFamily(
+            "gat",
+            "deep.graph_attention",
+            "GATForecaster",
+            "graph attention over a trailing relation graph, each window read at once",
+            section="gat",
+            networks=("graph_attention",),
+        ),
+        ModelFamily(
             "xlstm",
             "deep.recurrent",
             "XLSTMForecaster",

@@ -105,6 +105,7 @@
 
 {% macro models_forecasts_tables() %}
 {{ return([
+    "forecasts_gat",
     "forecasts_lightgbm",
     "forecasts_lstm",
     "forecasts_mlp",
@@ -247,6 +248,7 @@
     {"layer": "features", "name": "volatility_models", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "garch_volatility_1_annual", "garch_volatility_21_annual", "garch_surprise", "gjr_volatility_1_annual", "gjr_volatility_21_annual", "gjr_surprise", "egarch_volatility_1_annual", "egarch_volatility_21_annual", "egarch_surprise", "garch_fit", "gjr_fit", "egarch_fit"], "vintages": none, "rhythm": none},
     {"layer": "features", "name": "volume", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "point_of_control_distance_21", "value_area_high_distance_21", "value_area_low_distance_21", "value_area_width_21", "point_of_control_distance_63", "value_area_high_distance_63", "value_area_low_distance_63", "value_area_width_63", "vwap_distance_session", "vwap_distance_month", "vwap_distance_high_63", "vwap_distance_low_63", "money_flow_index_14", "chaikin_money_flow_21", "on_balance_volume_change_21", "relative_volume_21", "order_flow_delta_1", "order_flow_delta_5"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "ablations", "is_model": false, "time_column": none, "columns": ["universe", "model", "variant", "family", "n_decisions", "rank_ic_with", "rank_ic_without", "difference", "ci_low", "ci_high", "verdict"], "vintages": none, "rhythm": none},
+    {"layer": "models", "name": "forecasts_gat", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_lightgbm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_lstm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_mlp", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},

@@ -34,6 +34,7 @@ _IN_RESEARCH = ("transformer_gnn",)
 
 _CONTRACTS = {
     "transformer_gnn": models.FORECASTS_TRANSFORMER_GNN,
+    "gat": models.FORECASTS_GAT,
     "xlstm": models.FORECASTS_XLSTM,
     "lstm": models.FORECASTS_LSTM,
     "mlp": models.FORECASTS_MLP,
@@ -123,6 +124,10 @@ def _forecasts(name: str, contract: TableContract) -> Callable[..., TableOutput]
     return compute
 
 
-forecasts_transformer_gnn, forecasts_xlstm, forecasts_lstm, forecasts_mlp = (
-    deep_forecasts_asset(name) for name in _CONTRACTS
-)
+(
+    forecasts_transformer_gnn,
+    forecasts_gat,
+    forecasts_xlstm,
+    forecasts_lstm,
+    forecasts_mlp,
+) = (deep_forecasts_asset(name) for name in _CONTRACTS)
