@@ -24,7 +24,12 @@ from btq_assets.warehouse.artifacts import ArtifactStore
 from btq_assets.warehouse.paths import DataPaths
 
 #: Computing rooms in the order data flow.
-ROOMS = ("features", "regimes", "models", "portfolio", "agents", "backtest", "risk")
+ROOMS = (
+    "features", "regimes", "models", "models.deep", "portfolio", "agents", "backtest", "risk",
+)  # fmt: skip
+
+#: Networks of a job of their own: no table here reads them.
+APART = ("networks",)
 
 CONFIG = TradingConfig(
     features={"correlation_window_sessions": 60, "truncation_dates": 1},
@@ -65,7 +70,7 @@ def computing_assets() -> list[TableAsset]:
         asset
         for room in ROOMS
         for asset in table_assets_of(importlib.import_module(f"btq_assets.{room}.assets"))
-        if asset.optional is None or asset.optional(CONFIG)
+        if asset.group not in APART and (asset.optional is None or asset.optional(CONFIG))
     ]
     produced = {contract.table for asset in waiting for contract in asset.outputs}
     ordered: list[TableAsset] = []
