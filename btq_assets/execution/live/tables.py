@@ -87,6 +87,8 @@ def _order(order: Order, head: dict[str, str]) -> dict[str, Any]:
     return {
         **head,
         "client_id": order.client_id,
+        "parent_id": terms.parent_id,
+        "venue": terms.venue,
         "symbol": terms.symbol,
         "decided_at": moment(terms.decided_at),
         "kind": terms.kind.name.lower(),
@@ -107,6 +109,7 @@ def _fills(order: Order, head: dict[str, str]) -> list[dict[str, Any]]:
             **head,
             "client_id": order.client_id,
             "fill_id": fill.fill_id,
+            "venue": fill.venue,
             "symbol": order.terms.symbol,
             "filled_at": moment(fill.at),
             "quantity": fill.quantity,

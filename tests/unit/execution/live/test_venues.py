@@ -104,9 +104,12 @@ def test_an_order_is_split_to_the_cheapest_levels_and_filled_from_the_books(tmp_
 
     East pays (50 * 100 + 20 * 100.2) / 70 a share and nothing else; west 100.1 and 5 bp of it.
     """
-    _, memory = run(tmp_path, book=books("east", "west"))
+    tables, memory = run(tmp_path, book=books("east", "west"))
     (parent,) = parent_orders(memory.parents.values(), memory.orders).values()
     assert parent.terms.quantity == 150.0
+    orders, fills = tables["execution.orders"], tables["execution.fills"]
+    assert set(orders["parent_id"]) == {parent.terms.client_id}
+    assert set(orders["venue"]) == set(fills["venue"]) == {"east", "west"}
     legs = {child.terms.venue: child for child in parent.children}
     assert {name: (leg.terms.quantity, leg.terms.limit) for name, leg in legs.items()} == {
         "east": (pytest.approx(70.0), 100.2),
@@ -146,6 +149,7 @@ def test_one_venue_is_as_no_venue_to_the_last_bit(tmp_path) -> None:
     assert memory.parents == {}
     for name, frame in plain.items():
         assert single[name].equals(frame), name
+    assert plain["execution.orders"].select("parent_id", "venue").unique().rows() == [("", "")]
     two, _ = run(tmp_path / "two", 0.5, 0.2, book=books("east", "west"))
     assert not two["execution.orders"].equals(plain["execution.orders"])
 
