@@ -7,7 +7,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all ui check format bench coverage data-docs docs clean init install install-dev summary
+.PHONY: help run test test-all suite lint types ui check format bench coverage data-docs docs clean init install install-dev summary
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,10 +49,14 @@ summary: install ## Show the table `make run` ends with
 ui: init ## Open the Dagster UI with schedules and sensors on http://127.0.0.1:3000
 	$(BIN)/dagster dev -w workspace.yaml --host 127.0.0.1 --port 3000
 
-check: install-dev ## Lint, types and the rules of the house
+check: lint types ## Lint, types and the rules of the house
+
+lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+
+types: install-dev
 	$(BIN)/mypy
 
 format: install-dev ## Format the code
@@ -60,9 +64,13 @@ format: install-dev ## Format the code
 	$(BIN)/ruff format .
 
 # Two workers on two cores: threads of their own would only wait for one another.
-test test-all coverage: export OMP_NUM_THREADS = 1
+suite test-all coverage: export OMP_NUM_THREADS = 1
 
-test: install-dev check ## Everything a change must pass
+# Types beside the suite: alone they would leave a core idle for minutes.
+test: install-dev lint ## Everything a change must pass
+	@$(MAKE) --no-print-directory -j 2 types suite
+
+suite: install-dev
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: install-dev ## The slow suites too; their last result stands in docs/test-results.md
