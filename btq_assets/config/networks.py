@@ -30,25 +30,34 @@ class NetworkSection(Section):
     )
 
 
-class TransformerSection(NetworkSection):
+class GraphNetworkSection(NetworkSection):
+    """What networks over the relation graph are configured by besides."""
+
+    graph_heads: int = Field(2, ge=1, le=16)
+    graph_neighbours: int = Field(5, ge=1, le=100)
+    use_graph: bool = True
+    relations: tuple[Literal["correlation", "lead_lag", "sector", "learned"], ...] = Field(
+        ("correlation", "lead_lag"),
+        description="What relates two assets. `sector` reads a column `sector` of the panel, which "
+        "the training set of the warehouse does not have; `learned` lets each asset choose "
+        "`graph_neighbours` sources by attention.",
+    )
+    typed_edges: bool = Field(False, description="Whether an edge says which relations made it.")
+
+
+class TransformerSection(GraphNetworkSection):
     """Transformer-GNN."""
 
     model_dim: int = Field(32, ge=8, le=1024)
     num_heads: int = Field(4, ge=1, le=32)
     num_layers: int = Field(1, ge=1, le=24)
-    graph_heads: int = Field(2, ge=1, le=16)
-    graph_neighbours: int = Field(5, ge=1, le=100)
-    use_graph: bool = True
 
 
-class GATSection(NetworkSection):
+class GATSection(GraphNetworkSection):
     """Graph attention alone."""
 
     model_dim: int = Field(32, ge=8, le=1024)
     num_layers: int = Field(2, ge=1, le=24)
-    graph_heads: int = Field(2, ge=1, le=16)
-    graph_neighbours: int = Field(5, ge=1, le=100)
-    use_graph: bool = True
 
 
 class XLSTMSection(NetworkSection):

@@ -34,6 +34,9 @@ class PanelArrays:
         ``(T, N)`` whether the panel has a row.
     decides
         ``(T, N)`` whether that row is a decision.
+    sectors
+        ``(T, N)`` number of the sector in the panel's column ``sector``, negative where it says
+        none; ``None`` where there is no such column. Equal numbers mean equal sectors, no more.
     """
 
     universe: str
@@ -43,6 +46,7 @@ class PanelArrays:
     returns: np.ndarray
     present: np.ndarray
     decides: np.ndarray
+    sectors: np.ndarray | None = None
 
     @classmethod
     def from_panel(cls, panel: pl.DataFrame, features: Sequence[str]) -> PanelArrays:
@@ -76,6 +80,11 @@ class PanelArrays:
         present[row, column] = True
         decides = np.zeros(shape, dtype=bool)
         decides[row, column] = panel["is_decision"].fill_null(False).to_numpy()
+        sectors = None
+        if "sector" in panel.columns:
+            sectors = np.full(shape, -1, dtype=np.int64)
+            number = panel["sector"].cast(pl.String).rank("dense").cast(pl.Int64)
+            sectors[row, column] = number.fill_null(-1).to_numpy()
         return cls(
             universe=universes[0],
             ts=ts,
@@ -84,6 +93,7 @@ class PanelArrays:
             returns=values[:, :, 0].astype(np.float64),
             present=present,
             decides=decides,
+            sectors=sectors,
         )
 
     def place(self, rows: pl.DataFrame, values: np.ndarray) -> np.ndarray:

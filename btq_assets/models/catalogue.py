@@ -74,7 +74,7 @@ FAMILIES = {
             "TransformerGNNForecaster",
             "temporal self-attention per asset, then graph attention over a trailing relation graph",
             section="transformer",
-            networks=("attention", "transformer_gnn"),
+            networks=("attention", "learned_relation", "transformer_gnn"),
         ),
         ModelFamily(
             "gat",
@@ -82,7 +82,7 @@ FAMILIES = {
             "GATForecaster",
             "graph attention over a trailing relation graph, each window read at once",
             section="gat",
-            networks=("graph_attention",),
+            networks=("graph_attention", "learned_relation"),
         ),
         ModelFamily(
             "xlstm",

@@ -1,11 +1,12 @@
-"""The relation graph of a date: who moves with whom, and who moved before whom.
+"""The relation graph of a date: who moves with whom, who moved before whom, who is of one sector.
 
 Belongs here: trailing correlations and the edges chosen from them, in plain numpy. Does not belong
-here: anything learned.
+here: anything learned (`networks.learned_relation`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,19 @@ from btq_assets.timeline import FILL_LAG_SESSIONS
 #: Pseudo-observations of zero correlation added to each pair (shrinkage n / (n + PRIOR)).
 PRIOR_SESSIONS = 20
 
-#: Edge attributes: trailing correlation, and lead-lag correlation from source to target.
-N_ATTRIBUTES = 2
+#: Relations whose edges are computed from the past of returns, or known.
+STATIC_RELATIONS = ("correlation", "lead_lag", "sector")
+
+#: All there are; ``learned`` is found by the network itself, between the states of its nodes.
+RELATIONS = (*STATIC_RELATIONS, "learned")
+
+#: What a graph is made of unless told otherwise.
+DEFAULT_RELATIONS = ("correlation", "lead_lag")
+
+
+def n_attributes(relations: Collection[str], *, typed: bool) -> int:
+    """Numbers on an edge: both correlations and, if `typed`, one flag per static relation."""
+    return 2 + (sum(name in relations for name in STATIC_RELATIONS) if typed else 0)
 
 
 @dataclass(frozen=True)
@@ -28,15 +40,18 @@ class DateGraph:
     edges
         ``(2, E)`` int64: source and target asset. Every node has a loop to itself.
     attributes
-        ``(E, 2)`` float32: shrunk trailing correlation of session returns, and shrunk correlation
-        of the source's return with the target's following fill-to-fill return.
+        ``(E, A)`` float32: shrunk trailing correlation of session returns, and shrunk correlation
+        of the source's return with the target's following fill-to-fill return, 0 where the graph
+        has no such relation. Typed edges have a flag besides for each static relation of the
+        graph, in the order of `STATIC_RELATIONS`: 1 where that relation made the edge. A loop was
+        made by none.
     """
 
     edges: np.ndarray
     attributes: np.ndarray
 
 
-def correlation_graph(
+def relation_graph(
     returns: np.ndarray,
     present: np.ndarray,
     at: int,
@@ -44,13 +59,17 @@ def correlation_graph(
     window: int,
     neighbours: int,
     horizon_sessions: int,
+    relations: Collection[str] = DEFAULT_RELATIONS,
+    sectors: np.ndarray | None = None,
+    typed: bool = False,
 ) -> DateGraph:
     """Edges at session `at`, from returns up to and including it.
 
     Into each asset lead the `neighbours` assets with the largest absolute correlation, and half
     as many (at least one) whose return was most correlated with what the asset returned from the
     fill after it to the fill `horizon_sessions` later. The latter pairs are known only once that
-    return is filled, so they end ``1 + horizon`` sessions before `at`.
+    return is filled, so they end ``1 + horizon`` sessions before `at`. All assets of one sector
+    lead into each other.
 
     Correlations are taken over the sessions both assets have, and shrunk towards zero by
     ``n / (n + 20)``, the posterior mean under a prior worth 20 uncorrelated sessions.
@@ -69,23 +88,43 @@ def correlation_graph(
         Largest number of contemporaneous neighbours of an asset.
     horizon_sessions
         Sessions from fill to fill.
+    relations
+        Some of `RELATIONS`; none leaves the loops.
+    sectors
+        ``(T, N)`` number of the sector each asset was in, negative where not known; ``None`` knows
+        none, and then there are no such edges.
+    typed
+        Whether edges say which relations made them.
     """
-    start = max(at - window + 1, 0)
-    recent = returns[start : at + 1]
-    together = shrunk_correlation(recent, recent)
-    ahead = FILL_LAG_SESSIONS + horizon_sessions
-    leads = np.zeros_like(together)
-    if len(recent) > ahead + 1:
-        following = forward_sums(recent, horizon_sessions)
-        leads = shrunk_correlation(recent[: len(following)], following)
     live = np.flatnonzero(present[at])
-    chosen = np.zeros(together.shape, dtype=bool)
-    _strongest_into(chosen, together, live, neighbours)
-    _strongest_into(chosen, leads, live, max(neighbours // 2, 1))
+    recent = returns[max(at - window + 1, 0) : at + 1]
+    together = np.zeros((returns.shape[1],) * 2)
+    leads = np.zeros_like(together)
+    made = {name: np.zeros(together.shape, dtype=bool) for name in STATIC_RELATIONS}
+    if "correlation" in relations:
+        together = shrunk_correlation(recent, recent)
+        _strongest_into(made["correlation"], together, live, neighbours)
+    if "lead_lag" in relations:
+        leads = _lead_lag(recent, horizon_sessions)
+        _strongest_into(made["lead_lag"], leads, live, max(neighbours // 2, 1))
+    if "sector" in relations and sectors is not None:
+        of = np.where(present[at], sectors[at], -1)
+        made["sector"] = (of[:, None] == of) & (of >= 0)
+        np.fill_diagonal(made["sector"], False)
+    chosen = np.any(list(made.values()), axis=0)
     chosen[live, live] = True
     source, target = np.nonzero(chosen)
-    attributes = np.stack([together[source, target], leads[source, target]], axis=1)
-    return DateGraph(np.stack([source, target]), attributes.astype(np.float32))
+    values = [together, leads, *(made[name] for name in STATIC_RELATIONS if name in relations)]
+    attributes = [value[source, target] for value in values[: n_attributes(relations, typed=typed)]]
+    return DateGraph(np.stack([source, target]), np.stack(attributes, axis=1).astype(np.float32))
+
+
+def _lead_lag(recent: np.ndarray, horizon_sessions: int) -> np.ndarray:
+    """Correlation of each source's return with each target's following return; 0 if too short."""
+    if len(recent) <= FILL_LAG_SESSIONS + horizon_sessions + 1:
+        return np.zeros((recent.shape[1],) * 2)
+    following = forward_sums(recent, horizon_sessions)
+    return shrunk_correlation(recent[: len(following)], following)
 
 
 def forward_sums(returns: np.ndarray, horizon_sessions: int) -> np.ndarray:

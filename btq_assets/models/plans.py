@@ -8,7 +8,8 @@ from __future__ import annotations
 from btq_assets.config import TradingConfig
 from btq_assets.models.catalogue import family_named
 from btq_assets.models.chosen import chosen_columns
-from btq_assets.models.deep.windowed import DEFAULT_FEATURES, WindowedSpec
+from btq_assets.models.deep.spec import WindowedSpec
+from btq_assets.models.deep.windowed import DEFAULT_FEATURES
 from btq_assets.models.forecaster import Forecaster
 from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster, RidgeSpec

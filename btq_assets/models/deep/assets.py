@@ -62,6 +62,7 @@ def deep_forecasts_asset(name: str) -> TableAsset:
                 for module in (
                     "arrays",
                     "catalogue",
+                    "deep.spec",
                     "deep.windowed",
                     family.module,
                     "graph",

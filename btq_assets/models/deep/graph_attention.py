@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from btq_assets.models.deep.windowed import WindowedForecaster, WindowedSpec
-from btq_assets.models.graph import N_ATTRIBUTES
+from btq_assets.models.deep.spec import WindowedSpec
+from btq_assets.models.deep.windowed import WindowedForecaster
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +51,8 @@ class GATForecaster(WindowedForecaster[GATSpec]):
             dim=self.spec.model_dim,
             layers=self.spec.num_layers,
             heads=self.spec.graph_heads,
-            n_attributes=N_ATTRIBUTES,
+            n_attributes=self.spec.n_attributes,
             dropout=self.spec.dropout,
+            learned_neighbours=self.spec.learned_neighbours,
             head=self.spec.head,
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from btq_assets.models.deep.windowed import WindowedForecaster, WindowedSpec
+from btq_assets.models.deep.spec import WindowedSpec
+from btq_assets.models.deep.windowed import WindowedForecaster
 
 if TYPE_CHECKING:
     from torch import nn

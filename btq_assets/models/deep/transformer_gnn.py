@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from btq_assets.models.deep.windowed import WindowedForecaster, WindowedSpec
+from btq_assets.models.deep.spec import WindowedSpec
+from btq_assets.models.deep.windowed import WindowedForecaster
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,5 +54,7 @@ class TransformerGNNForecaster(WindowedForecaster[TransformerGNNSpec]):
             graph_heads=self.spec.graph_heads,
             dropout=self.spec.dropout,
             use_graph=self.spec.use_graph,
+            n_attributes=self.spec.n_attributes,
+            learned_neighbours=self.spec.learned_neighbours,
             head=self.spec.head,
         )

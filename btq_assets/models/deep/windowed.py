@@ -8,7 +8,6 @@ inside functions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -17,6 +16,7 @@ import polars as pl
 
 from btq_assets.models import design, scores
 from btq_assets.models.arrays import PanelArrays
+from btq_assets.models.deep.spec import WindowedSpec
 from btq_assets.models.folds import TrainingSet
 from btq_assets.models.forecaster import (
     WEIGHTS_FILE,
@@ -26,10 +26,10 @@ from btq_assets.models.forecaster import (
     library_versions,
     read_model,
     require_columns,
+    seal,
     write_model,
 )
-from btq_assets.models.graph import N_ATTRIBUTES, DateGraph, correlation_graph
-from btq_assets.models.training.recipe import Recipe
+from btq_assets.models.graph import DateGraph, relation_graph
 from btq_assets.models.windows.samples import DateSamples, loops
 
 if TYPE_CHECKING:
@@ -53,69 +53,6 @@ DEFAULT_FEATURES = (
     "entanglement_contribution",
     "collapse_change",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowedSpec:
-    """What every network's fit is configured by; each adds what its architecture needs.
-
-    Parameters
-    ----------
-    variant
-        Feature set.
-    lookback_sessions
-        Sessions of the window behind a decision.
-    dropout
-        Dropout while training.
-    learning_rate, weight_decay, epochs, patience, batch_dates, loss
-        See `training.recipe.Recipe`.
-    graph_neighbours
-        Largest number of contemporaneous neighbours of an asset.
-    use_graph
-        ``False`` leaves relations out: an asset is forecast from its own history alone.
-    graph_window_sessions
-        Sessions behind each relation graph.
-    horizon_sessions
-        Sessions from fill to fill; lead-lag edges look that far.
-    relative
-        ``True`` learns who does better than whom; ``False`` (a single asset) the return itself.
-    seed
-        Weights, dropout and the order of batches.
-    """
-
-    variant: str = "base"
-    lookback_sessions: int = 20
-    dropout: float = 0.1
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    epochs: int = 8
-    patience: int = 3
-    batch_dates: int = 16
-    loss: str = "huber"
-    graph_neighbours: int = 5
-    use_graph: bool = False
-    graph_window_sessions: int = 126
-    horizon_sessions: int = 5
-    relative: bool = True
-    seed: int = 0
-
-    @property
-    def head(self) -> str:
-        """Kind of head that the loss needs; see `networks.heads.ForecastHead`."""
-        return {"gaussian": "variance", "quantile": "quantiles"}.get(self.loss, "mean")
-
-    def recipe(self) -> Recipe:
-        """How the network is trained."""
-        return Recipe(
-            epochs=self.epochs,
-            patience=self.patience,
-            batch_dates=self.batch_dates,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            relative=self.relative,
-            seed=self.seed,
-            loss=self.loss,
-        )
 
 
 Spec = TypeVar("Spec", bound=WindowedSpec)
@@ -224,18 +161,29 @@ class WindowedForecaster(Generic[Spec]):
         from btq_assets.models.training.loop import forecast
         from btq_assets.models.training.reproducible import reproducible
 
-        network, scaler = self._fitted()
-        require_columns(panel, self._features, f"forecasting with {self.family}")
-        arrays = PanelArrays.from_panel(panel, self._features)
-        sessions = np.flatnonzero(arrays.decides.any(axis=1))
+        network, _ = self._fitted()
         with reproducible(self.spec.seed):
-            source = self._source(arrays, scaler)
-            samples = [self._sample(arrays, int(session)) for session in sessions]
+            arrays, source, samples = self.dates_of(panel)
             found = forecast(network, source, samples)
         values = np.full(arrays.present.shape, np.nan)
         for sample, values_of_date in zip(samples, found, strict=True):
             values[sample.session, sample.assets] = values_of_date[:, 0]
         return arrays.tidy(values * self._unit, arrays.decides)
+
+    def dates_of(self, panel: pl.DataFrame) -> tuple[PanelArrays, WindowSource, list[DateSamples]]:
+        """What the network reads of the decision dates of `panel`: arrays, windows, one sample each.
+
+        Raises
+        ------
+        MissingFeatureError
+            `panel` lacks a column the model was fitted on.
+        """
+        _, scaler = self._fitted()
+        require_columns(panel, self._features, f"forecasting with {self.family}")
+        arrays = PanelArrays.from_panel(panel, self._features)
+        sessions = np.flatnonzero(arrays.decides.any(axis=1))
+        samples = [self._sample(arrays, int(session)) for session in sessions]
+        return arrays, self._source(arrays, scaler), samples
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors``."""
@@ -248,6 +196,7 @@ class WindowedForecaster(Generic[Spec]):
         weights["scaler.mean"] = torch.from_numpy(scaler.mean)
         weights["scaler.scale"] = torch.from_numpy(scaler.scale)
         save_file(weights, str(folder / WEIGHTS_FILE))
+        seal(folder)
 
     @classmethod
     def load(
@@ -257,8 +206,12 @@ class WindowedForecaster(Generic[Spec]):
         feature_names: Sequence[str] | None = None,
         code_version: str | None = None,
         device: str = "cpu",
+        network: nn.Module | None = None,
     ) -> Self:
-        """Read a saved model; raises `MismatchError` unless it is what the caller expects."""
+        """Read a saved model; raises `MismatchError` unless it is what the caller expects.
+
+        `network`, where given, stands in for the one of the saved weights.
+        """
         from safetensors.torch import load_file
 
         spec, provenance, extra = read_model(
@@ -276,8 +229,10 @@ class WindowedForecaster(Generic[Spec]):
         model._scaler = design.Standardiser(
             weights.pop("scaler.mean").numpy(), weights.pop("scaler.scale").numpy()
         )
-        model._network = model.new_network(len(model._features)).to(device)
-        model._network.load_state_dict(weights)
+        if network is None:
+            network = model.new_network(len(model._features)).to(device)
+            network.load_state_dict(weights)
+        model._network = network
         return model
 
     def _source(self, arrays: PanelArrays, scaler: design.Standardiser) -> WindowSource:
@@ -312,14 +267,17 @@ class WindowedForecaster(Generic[Spec]):
     def _graph(self, arrays: PanelArrays, session: int, assets: np.ndarray) -> DateGraph:
         """Relations of a date, from returns up to and including it."""
         if not self.spec.use_graph:
-            return loops(assets, N_ATTRIBUTES)
-        return correlation_graph(
+            return loops(assets, self.spec.n_attributes)
+        return relation_graph(
             arrays.returns,
             arrays.present,
             session,
             window=self.spec.graph_window_sessions,
             neighbours=self.spec.graph_neighbours,
             horizon_sessions=self.spec.horizon_sessions,
+            relations=self.spec.relations,
+            sectors=arrays.sectors,
+            typed=self.spec.typed_edges,
         )
 
     def _fitted(self) -> tuple[nn.Module, design.Standardiser]:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch_geometric.nn import GATv2Conv
 
 from btq_assets.models.networks.heads import ForecastHead
+from btq_assets.models.networks.learned_relation import LearnedRelation
 from btq_assets.models.windows.inputs import Inputs, Outputs
 
 
@@ -72,6 +73,8 @@ class GAT(nn.Module):
         Numbers on an edge.
     dropout
         Dropout while training.
+    learned_neighbours
+        Sources each asset chooses by itself before the graph layers (`LearnedRelation`); 0 for none.
     head
         Kind of `ForecastHead`.
     """
@@ -86,6 +89,7 @@ class GAT(nn.Module):
         heads: int,
         n_attributes: int,
         dropout: float,
+        learned_neighbours: int = 0,
         head: str = "mean",
     ) -> None:
         super().__init__()
@@ -101,10 +105,15 @@ class GAT(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
         self.head = ForecastHead(dim, head)
+        self.learned: LearnedRelation | None = None
+        if learned_neighbours:
+            self.learned = LearnedRelation(dim, learned_neighbours)
 
     def forward(self, inputs: Inputs) -> Outputs:
         """Forecast each node; reads ``windows``, ``edges`` and ``attributes``."""
         nodes = self.embed(inputs.windows)
+        if self.learned is not None:
+            nodes = self.learned(nodes, inputs.date)
         for layer in self.layers:
             nodes = layer(nodes, inputs.edges, inputs.attributes)
         found: Outputs = self.head(self.norm(nodes))

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import GATv2Conv
 
-from btq_assets.models.graph import N_ATTRIBUTES
 from btq_assets.models.networks.attention import EncoderLayer, sinusoidal_positions
 from btq_assets.models.networks.heads import ForecastHead
+from btq_assets.models.networks.learned_relation import LearnedRelation
 from btq_assets.models.windows.inputs import Inputs, Outputs
 
 
@@ -36,6 +36,10 @@ class TransformerGNN(nn.Module):
         Dropout while training.
     use_graph
         ``False`` leaves the graph out: each asset is forecast from its own history alone.
+    n_attributes
+        Numbers on an edge.
+    learned_neighbours
+        Sources each asset chooses by itself (`LearnedRelation`); 0 for none.
     head
         Kind of `ForecastHead`.
     """
@@ -50,6 +54,8 @@ class TransformerGNN(nn.Module):
         graph_heads: int,
         dropout: float,
         use_graph: bool = True,
+        n_attributes: int = 2,
+        learned_neighbours: int = 0,
         head: str = "mean",
     ) -> None:
         super().__init__()
@@ -64,11 +70,14 @@ class TransformerGNN(nn.Module):
                 width,
                 heads=graph_heads,
                 dropout=dropout,
-                edge_dim=N_ATTRIBUTES,
+                edge_dim=n_attributes,
                 add_self_loops=False,
             )
             self.mix = nn.Linear(width * graph_heads, dim)
         self.head = ForecastHead(dim, head)
+        self.learned: LearnedRelation | None = None
+        if learned_neighbours:
+            self.learned = LearnedRelation(dim, learned_neighbours)
 
     def encode(self, windows: Tensor) -> Tensor:
         """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``."""
@@ -87,6 +96,8 @@ class TransformerGNN(nn.Module):
         if self.graph is not None:
             known = self.graph(nodes, inputs.edges, inputs.attributes)
             nodes = nodes + self.mix(functional.elu(known))
+        if self.learned is not None:
+            nodes = self.learned(nodes, inputs.date)
         found: Outputs = self.head(nodes)
         return found
 

@@ -7,8 +7,8 @@ import pytest
 
 from btq_assets.models.graph import (
     PRIOR_SESSIONS,
-    correlation_graph,
     forward_sums,
+    relation_graph,
     shrunk_correlation,
 )
 
@@ -28,7 +28,7 @@ def returns() -> np.ndarray:
 
 def graph_at(returns: np.ndarray, at: int, neighbours: int = 2):
     present = np.isfinite(returns)
-    return correlation_graph(
+    return relation_graph(
         returns, present, at, window=100, neighbours=neighbours, horizon_sessions=1
     )
 
@@ -105,3 +105,69 @@ def test_absent_assets_have_no_edges(returns: np.ndarray) -> None:
     assert not (graph_at(ragged, 150).edges == 2).any()
     early = graph_at(returns, 0)
     assert (early.edges[0] == early.edges[1]).all()
+
+
+def relations_at(returns: np.ndarray, *relations: str, typed: bool = False, at: int = 150):
+    """Sectors 0 for assets 0, 3 and 5, 1 for 1 and 2; that of 4 is not known."""
+    sectors = np.tile([0, 1, 1, 0, -1, 0], (len(returns), 1))
+    return relation_graph(
+        returns,
+        np.isfinite(returns),
+        at,
+        window=100,
+        neighbours=2,
+        horizon_sessions=1,
+        relations=relations,
+        sectors=sectors,
+        typed=typed,
+    )
+
+
+def pairs_of(graph) -> set[tuple[int, int]]:
+    return {(int(a), int(b)) for a, b in graph.edges.T if a != b}
+
+
+def test_assets_of_a_sector_lead_into_each_other(returns: np.ndarray) -> None:
+    found = relations_at(returns, "sector")
+    in_first = {(a, b) for a in (0, 3, 5) for b in (0, 3, 5) if a != b}
+    assert pairs_of(found) == in_first | {(1, 2), (2, 1)}
+    assert not found.attributes.any()
+    gone = returns.copy()
+    gone[150, 3] = np.nan
+    assert pairs_of(relations_at(gone, "sector")) == {(0, 5), (5, 0), (1, 2), (2, 1)}
+    without = relation_graph(
+        returns,
+        np.isfinite(returns),
+        150,
+        window=100,
+        neighbours=2,
+        horizon_sessions=1,
+        relations=("sector",),
+    )
+    assert pairs_of(without) == set()
+
+
+def test_each_relation_can_be_left_out_with_all_it_says(returns: np.ndarray) -> None:
+    whole = relations_at(returns, "correlation", "lead_lag", "sector", typed=True)
+    assert whole.attributes.shape[1] == 5
+    edges = [tuple(edge) for edge in whole.edges.T]
+    union: set[tuple[int, int]] = set()
+    for place, relation in enumerate(("correlation", "lead_lag", "sector")):
+        alone = relations_at(returns, relation, typed=True)
+        flagged = {
+            edge for edge, row in zip(edges, whole.attributes, strict=True) if row[2 + place] == 1
+        }
+        assert flagged == pairs_of(alone)
+        silent = {"correlation": [1], "lead_lag": [0], "sector": [0, 1]}[relation]
+        assert not alone.attributes[:, silent].any()
+        union |= flagged
+    assert union == pairs_of(whole)
+    loops = [
+        row[2:] for edge, row in zip(edges, whole.attributes, strict=True) if len({*edge}) == 1
+    ]
+    assert not np.any(loops)
+
+
+def test_without_any_relation_only_loops_are_left(returns: np.ndarray) -> None:
+    assert pairs_of(relations_at(returns)) == set()
+    assert relations_at(returns).edges.shape == (2, N_ASSETS)
