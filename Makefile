@@ -22,11 +22,11 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --progress-bar on -c constraints.txt -e '.[dev,backtrader,crypto]'
+	$(BIN)/python -m pip install --quiet --progress-bar on -c constraints.txt -e '.[dev,backtrader,crypto,serving]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,backtrader,crypto,bench]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,backtrader,crypto,serving,bench]'
 	@touch $@
 
 install: $(VENV)/.installed ## Create .venv and install what `make run` needs
@@ -89,6 +89,7 @@ bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_overfitting.py
 	$(BIN)/python tests/performance/bench_orders.py
 	$(BIN)/python tests/performance/bench_live_loop.py
+	$(BIN)/python tests/performance/bench_serving.py
 	$(BIN)/python tests/performance/bench_ingest.py
 	$(BIN)/python tests/performance/bench_quality.py
 

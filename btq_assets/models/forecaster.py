@@ -225,6 +225,48 @@ def write_model(
     (folder / MODEL_FILE).write_text(json.dumps(content, indent=1, sort_keys=True))
 
 
+def seal(folder: Path) -> None:
+    """Write into ``model.json`` what every other file of the folder hashes to, and the rest of it.
+
+    The last thing that saving does. A byte that differs afterwards is refused by `read_model`. Who
+    alters a file and its hash on purpose is found out by the hash of the folder in
+    ``models.registry``.
+    """
+    file = folder / MODEL_FILE
+    content = json.loads(file.read_text())
+    content.pop("seal", None)
+    content["files"] = {
+        str(other.relative_to(folder)): _sha256(other)
+        for other in sorted(folder.rglob("*"))
+        if other.is_file() and other != file
+    }
+    content["seal"] = hash_of(content)
+    file.write_text(json.dumps(content, indent=1, sort_keys=True))
+
+
+def broken_seals(folder: Path, content: Mapping[str, Any]) -> list[str]:
+    """What of a saved folder is no longer what `seal` saw, in words; empty where all is.
+
+    Parameters
+    ----------
+    folder
+        A saved model.
+    content
+        Its ``model.json``.
+    """
+    if "seal" not in content:
+        return [f"{MODEL_FILE} carries no hashes of its files"]
+    found = []
+    if hash_of({key: value for key, value in content.items() if key != "seal"}) != content["seal"]:
+        found.append(f"{MODEL_FILE} was altered after it was saved")
+    for name, expected in dict(content["files"]).items():
+        if not (folder / name).is_file():
+            found.append(f"{name} is gone")
+        elif _sha256(folder / name) != expected:
+            found.append(f"{name} was altered after it was saved: its sha256 is not {expected}")
+    return found
+
+
 Spec = TypeVar("Spec")
 
 
@@ -252,8 +294,8 @@ def read_model(
     Raises
     ------
     MismatchError
-        Another family, other features, another code version, or a damaged file; the message
-        names each mismatch, with what was found and what was expected.
+        Another family, other features, another code version, or a damaged or altered file; the
+        message names each mismatch, with what was found and what was expected.
     """
     file = folder / MODEL_FILE
     if not file.is_file():
@@ -272,9 +314,9 @@ def read_model(
                 if name in known
             }
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MismatchError(f"{file} is damaged or of another format: {error!r}") from error
-    problems = []
+    problems = broken_seals(folder, content)
     if provenance.model != model:
         problems.append(f"model is {provenance.model!r}, expected {model!r}")
     if provenance.feature_hash != feature_hash:
@@ -289,6 +331,11 @@ def read_model(
     if problems:
         raise MismatchError(f"{folder} is refused: {'; '.join(problems)}. Fit the model again")
     return spec, provenance, content["extra"]
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _feature_difference(have: tuple[str, ...], want: tuple[str, ...]) -> str:

@@ -23,6 +23,7 @@ from btq_assets.models.forecaster import (
     library_versions,
     read_model,
     require_columns,
+    seal,
     write_model,
 )
 
@@ -184,6 +185,7 @@ class LightGBMForecaster:
             },
         )
         (folder / MODEL_TEXT_FILE).write_text(booster.model_to_string())
+        seal(folder)
 
     @classmethod
     def load(

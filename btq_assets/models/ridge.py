@@ -24,6 +24,7 @@ from btq_assets.models.forecaster import (
     library_versions,
     read_model,
     require_columns,
+    seal,
     write_model,
 )
 
@@ -199,6 +200,7 @@ class RidgeForecaster:
             },
             str(folder / WEIGHTS_FILE),
         )
+        seal(folder)
 
     @classmethod
     def load(

@@ -45,7 +45,7 @@ def load_forecaster(folder: str | Path) -> Forecaster:
         )
     try:
         family = json.loads(file.read_text())["provenance"]["model"]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MismatchError(f"{file} is damaged or of another format: {error!r}") from error
     if family not in FAMILIES:
         raise MismatchError(f"{file} is a {family!r}; known are {', '.join(sorted(FAMILIES))}")

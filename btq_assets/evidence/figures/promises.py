@@ -66,6 +66,10 @@ _LIVE = (
     "btq_assets.models",
     "btq_assets.portfolio",
 )
+_SERVING = tuple(
+    f"btq_assets.models.{name}"
+    for name in ("arrays", "deep", "graph", "networks", "serving", "windows")
+)
 _LOOP = {"symbols": 50, "bars": 250}
 _ALPHA = ("btq_assets.features.alpha158", "btq_assets.features.kernels")
 _GARCH = ("btq_assets.features.kernels.garch", "btq_assets.features.kernels.garch_paths")
@@ -130,7 +134,12 @@ BACKTESTS = (
 )  # fmt: skip
 
 MODELS = (
-    Promise("inference_time", "A forecast of a deep model for 20 assets, 99th percentile, one core.", "ms", "at most", 10.0, None),
+    Promise("inference_time", "Features in to forecasts out through ONNX Runtime, Transformer-GNN of the quick profile, 20 assets, 99th percentile, one core.", "ms", "at most", 10.0, _bench("serving"), _SERVING, {"assets": 20}),
+    *(
+        Promise(f"inference_time_{n}", f"The same, {n} assets.", "ms", "reported", None, _bench("serving"), _SERVING, {"assets": n})
+        for n in (50, 250, 500)
+    ),
+    Promise("inference_time_full", "The same, 20 assets, a network of 256 channels, 8 heads and 6 layers over 60 sessions.", "ms", "reported", None, _bench("serving"), _SERVING, {"assets": 20}),
     Promise("gpu_training_speedup", "Training on a GPU against 16 processor cores.", "ratio", "at least", 5.0, None),
     Promise("memory_saved", "Memory saved by optimising a deep model's training, of data and of weights each.", "share", "at least", 0.4, None),
     Promise("distributed_scaling", "Two workers on two cores over one, folds of training.", "ratio", "at least", 1.7, None),
