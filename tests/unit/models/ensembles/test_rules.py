@@ -48,14 +48,13 @@ def test_majority_of_signs_is_hard_voting_of_scikit_learn() -> None:
     found = values(SignVote().combine([frame(*row) for row in forecasts]))
     order = np.argsort([f"S{i}" for i in range(40)])
     for position, asset in enumerate(order):
-        signs = np.sign(forecasts[:, asset])
+        above = (forecasts[:, asset] > 0).astype(int)
         members = [
-            (str(k), DummyClassifier(strategy="constant", constant=int(s)))
-            for k, s in enumerate(signs)
+            (str(k), DummyClassifier(strategy="constant", constant=int(up)))
+            for k, up in enumerate(above)
         ]
-        vote = VotingClassifier(members, voting="hard")
-        vote.fit(np.zeros((2, 1)), [-1, 1])
-        assert vote.predict(np.zeros((1, 1)))[0] == found[position]
+        vote = VotingClassifier(members, voting="hard").fit(np.zeros((2, 1)), [0, 1])
+        assert 2 * vote.predict(np.zeros((1, 1)))[0] - 1 == found[position]
 
 
 def test_mean_rank_is_that_of_scipy() -> None:
