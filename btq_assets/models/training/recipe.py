@@ -34,6 +34,12 @@ class Recipe:
         Share of all steps in which the learning rate rises to its largest value.
     max_gradient_norm
         Gradients are scaled down to this norm.
+    accumulate
+        Parts a batch is computed in, one after the other, to save memory; results are those of the
+        whole batch.
+    mixed_precision
+        ``True`` computes the forward pass in bfloat16 where torch deems it safe; weights, losses and
+        the optimiser stay in float32.
     """
 
     epochs: int
@@ -46,3 +52,5 @@ class Recipe:
     loss: str = "huber"
     warm_up_share: float = 0.1
     max_gradient_norm: float = 1.0
+    accumulate: int = 1
+    mixed_precision: bool = False

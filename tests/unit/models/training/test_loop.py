@@ -7,7 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from btq_assets.models.training.loop import evaluate, train  # noqa: E402
+from btq_assets.models.training.evaluation import evaluate  # noqa: E402
+from btq_assets.models.training.loop import train  # noqa: E402
 from btq_assets.models.training.losses import huber  # noqa: E402
 from btq_assets.models.training.recipe import Recipe  # noqa: E402
 from btq_assets.models.training.reproducible import reproducible  # noqa: E402
