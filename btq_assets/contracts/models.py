@@ -282,3 +282,19 @@ REGISTRY = TableContract(
     key=("model_id",),
     writer="ledger",
 )
+
+STAGES = TableContract(
+    layer="models",
+    name="stages",
+    description="Every change of a model's stage. A model without a row is a candidate. Champions are made by the verdict and the gates of the strategy they serve, and by nothing else.",
+    columns=(
+        text("model_id", "Registered model."),
+        text("strategy", "Strategy it serves."),
+        text("stage", "Stage from then on.", allowed=("champion", "retired")),
+        stamp("changed_at", "When, UTC."),
+        text("run_id", "Run that judged."),
+        text("reason", "What the evidence said."),
+    ),
+    key=("model_id", "strategy", "changed_at"),
+    writer="ledger",
+)

@@ -116,6 +116,7 @@ def _is_written(paths: DataPaths) -> bool:
 def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
     """Write the self-contained HTML report; a page that fails a check replaces no earlier one."""
     from btq_assets.evidence.verdict import verdict
+    from btq_assets.models.stages import stage_changes
     from btq_assets.reports.assemble import assemble, results_hash
     from btq_assets.reports.caveats import null_families
     from btq_assets.reports.checks import examine
@@ -200,6 +201,16 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
             "size_kib": round(len(html.encode()) / 1024),
         },
         plots=images(frames),
+        ledgers={
+            models.STAGES: stage_changes(
+                step.read_ledger(models.REGISTRY),
+                step.read_ledger(models.STAGES),
+                judged,
+                frames["gates"],
+                run_id=step.run_id,
+                at=step.now,
+            )
+        },
         answers=answers,
     )
 
@@ -213,6 +224,7 @@ risk_report = TableAsset(
         "btq_assets.reports",
         "btq_assets.plots",
         "btq_assets.evidence.verdict",
+        "btq_assets.models.stages",
         "btq_assets.regimes.panel",
         "btq_assets.execution.cost_analysis",
         "btq_assets.backtest.sensitivity",
@@ -222,7 +234,14 @@ risk_report = TableAsset(
     checks=CHECKS,
     group="report",
     source_version=_library_versions,
-    # The house's books are read too, but say nothing that the versions of the inputs do not.
-    ledgers=(controls.SENSITIVITY, evidence.TRIALS, evidence.GATES, quarantine.ROWS),
+    # The house's books are read too, but say nothing that the versions of the inputs do not. The
+    # ledger of stages is written here: counting it would have the page made again after itself.
+    ledgers=(
+        controls.SENSITIVITY,
+        evidence.TRIALS,
+        evidence.GATES,
+        models.REGISTRY,
+        quarantine.ROWS,
+    ),
     reuse=_is_written,
 )

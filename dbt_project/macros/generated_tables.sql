@@ -259,6 +259,7 @@
     {"layer": "models", "name": "importances_ridge", "is_model": false, "time_column": none, "columns": ["universe", "variant", "seed", "fold", "feature", "importance"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "registry", "is_model": false, "time_column": "fitted_from", "columns": ["model_id", "model", "variant", "fold", "seed", "fitted_from", "fitted_until", "feature_hash", "config_json", "code_version", "versions_json", "metrics_json", "artifact_path", "artifact_hash", "registered_at"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "splits", "is_model": false, "time_column": "train_start", "columns": ["universe", "fold", "train_start", "train_end", "validation_start", "validation_end", "test_start", "test_end", "n_purged"], "vintages": none, "rhythm": none},
+    {"layer": "models", "name": "stages", "is_model": false, "time_column": "changed_at", "columns": ["model_id", "strategy", "stage", "changed_at", "run_id", "reason"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "training_set", "is_model": false, "time_column": "ts", "columns": none, "vintages": none, "rhythm": none},
     {"layer": "portfolio", "name": "targets_baselines", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"], "vintages": none, "rhythm": none},
     {"layer": "portfolio", "name": "targets_hrp", "is_model": false, "time_column": "ts", "columns": ["strategy", "universe", "symbol", "ts", "weight"], "vintages": none, "rhythm": none},

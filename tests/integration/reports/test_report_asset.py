@@ -12,7 +12,7 @@ import pytest
 import report_frames
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import report
+from btq_assets.contracts import models, report
 from btq_assets.contracts.base import TableContract, cast_to_contract
 from btq_assets.contracts.checks import CheckContext, CheckOutcome
 from btq_assets.reports import assets
@@ -41,7 +41,7 @@ def run(tables: report_frames.ReportFrames, tmp_path: Path) -> Run:
 
     def compute(**changes: pl.DataFrame) -> TableOutput:
         def read(contract: TableContract) -> pl.DataFrame:
-            return ledgers[contract.table]
+            return ledgers.get(contract.table, contract.empty())
 
         step = Step(
             config=TradingConfig(backtest={"bootstrap_samples": 100}),
@@ -91,6 +91,7 @@ def test_the_row_describes_the_file_that_was_written(run: Run, tmp_path: Path) -
     assert set(output.plots) == {"Equity against benchmarks", "Drawdown", "VaR exceedances"}
     assert all(png.startswith(b"\x89PNG") for png in output.plots.values())
     assert all(outcome.passed for outcome in answers(output).values()), answers(output)
+    assert output.ledgers[models.STAGES].is_empty()  # no registered model, no champion
 
 
 def test_what_the_page_shows_is_a_table_with_its_lineage(
