@@ -51,6 +51,16 @@ class TransformerSection(GraphNetworkSection):
     model_dim: int = Field(32, ge=8, le=1024)
     num_heads: int = Field(4, ge=1, le=32)
     num_layers: int = Field(1, ge=1, le=24)
+    positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
+    calendar: bool = Field(
+        False,
+        description="Whether tokens know gap, weekday and place in the month of their session.",
+    )
+    modalities: tuple[Literal["sentiment", "macro", "options", "onchain"], ...] = Field(
+        (),
+        description="What is fused by attention at the decision, of the columns that "
+        "`models.feature_families` brings; a missing one is masked.",
+    )
 
 
 class GATSection(GraphNetworkSection):

@@ -74,7 +74,7 @@ FAMILIES = {
             "TransformerGNNForecaster",
             "temporal self-attention per asset, then graph attention over a trailing relation graph",
             section="transformer",
-            networks=("attention", "learned_relation", "transformer_gnn"),
+            networks=("attention", "fusion", "learned_relation", "transformer_gnn"),
         ),
         ModelFamily(
             "gat",

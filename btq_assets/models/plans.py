@@ -14,6 +14,7 @@ from btq_assets.models.forecaster import Forecaster
 from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
 from btq_assets.models.walk_forward import MakeForecaster, Plan
+from btq_assets.models.windows.modalities import groups_of
 
 
 def ridge_plan(config: TradingConfig, *, code_version: str) -> Plan:
@@ -64,10 +65,16 @@ def deep_plan(name: str, config: TradingConfig, *, code_version: str, device: st
     """A network, once per configured seed.
 
     It reads what the training set has of the compact feature set; all asset columns where the
-    chosen families (``models.feature_families``) hold none of it.
+    chosen families (``models.feature_families``) hold none of it. Besides, the columns of the
+    modalities it fuses.
     """
-    offered = chosen_columns(config).asset
+    columns = chosen_columns(config)
+    offered = columns.asset
     compact = tuple(column for column in DEFAULT_FEATURES if column in offered)
+    read = compact or offered
+    both = (*offered, *columns.market)
+    named = getattr(deep_spec(name, config, seed=0), "modalities", ())
+    fused = [both[place] for places in groups_of(both, named).values() for place in places]
     forecaster = family_named(name).load()
 
     def make(variant: str, seed: int) -> Forecaster:
@@ -82,7 +89,7 @@ def deep_plan(name: str, config: TradingConfig, *, code_version: str, device: st
         make,
         variants=("base",),
         seeds=config.models.seeds,
-        asset_features=compact or offered,
+        asset_features=(*read, *(column for column in fused if column not in read)),
         market_features=(),
     )
 

@@ -26,6 +26,28 @@ def sinusoidal_positions(length: int, dim: int) -> Tensor:
     return encoding
 
 
+def rotated(values: Tensor) -> Tensor:
+    """Rotary positions of Su et al. (2021), eq. 34: channels turned in pairs, by their position.
+
+    The product of a query at ``m`` and a key at ``n`` then depends on ``m - n`` alone (their eq. 16),
+    so that a pattern is the same wherever in the window it lies.
+
+    Parameters
+    ----------
+    values
+        ``(..., L, d)`` queries or keys. With odd ``d`` the last channel is left as it is.
+    """
+    length, width = values.shape[-2:]
+    pairs = width // 2
+    position = torch.arange(length, dtype=torch.float32, device=values.device)[:, None]
+    step = torch.arange(pairs, dtype=torch.float32, device=values.device)
+    angle = position * torch.exp(step * (-2 * math.log(10_000.0) / max(2 * pairs, 1)))
+    cosine, sine = angle.cos().to(values.dtype), angle.sin().to(values.dtype)
+    first, second = values[..., 0 : 2 * pairs : 2], values[..., 1 : 2 * pairs : 2]
+    turned = torch.stack([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    return torch.cat([turned.flatten(-2), values[..., 2 * pairs :]], dim=-1)
+
+
 class CausalSelfAttention(nn.Module):
     """Multi-head self-attention in which a token sees itself and what came before.
 
@@ -40,13 +62,16 @@ class CausalSelfAttention(nn.Module):
         Number of heads.
     dropout
         Dropout of attention weights.
+    rotary
+        Whether queries and keys are turned by their position (`rotated`).
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float, *, rotary: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.head_dim = math.ceil(dim / heads)
         self.dropout = dropout
+        self.rotary = rotary
         inner = self.heads * self.head_dim
         self.query = nn.Linear(dim, inner)
         self.key_value = nn.Linear(dim, 2 * inner)
@@ -55,8 +80,12 @@ class CausalSelfAttention(nn.Module):
     def forward(self, tokens: Tensor, *, last_only: bool = False) -> Tensor:
         """Attend over ``(B, L, dim)``; with `last_only` return the last token, ``(B, 1, dim)``."""
         batch, length, _ = tokens.shape
-        query = self._split(self.query(tokens[:, -1:] if last_only else tokens))
+        if self.rotary:
+            query = rotated(self._split(self.query(tokens)))[:, :, -1 if last_only else 0 :]
+        else:
+            query = self._split(self.query(tokens[:, -1:] if last_only else tokens))
         key, value = (self._split(part) for part in self.key_value(tokens).chunk(2, dim=-1))
+        key = rotated(key) if self.rotary else key
         # The last token may see all others, so it needs no mask.
         mixed = functional.scaled_dot_product_attention(
             query,
@@ -75,10 +104,10 @@ class CausalSelfAttention(nn.Module):
 class EncoderLayer(nn.Module):
     """Pre-norm transformer layer (Xiong et al. 2020): attention, then a two-layer network."""
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float, *, rotary: bool = False) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(dim)
-        self.attention = CausalSelfAttention(dim, heads, dropout)
+        self.attention = CausalSelfAttention(dim, heads, dropout, rotary=rotary)
         self.norm_network = nn.LayerNorm(dim)
         self.network = nn.Sequential(
             nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim)

@@ -7,12 +7,14 @@ torch_geometric at the top; import this module inside functions only.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import GATv2Conv
 
 from btq_assets.models.networks.attention import EncoderLayer, sinusoidal_positions
+from btq_assets.models.networks.fusion import ModalityFusion
 from btq_assets.models.networks.heads import ForecastHead
 from btq_assets.models.networks.learned_relation import LearnedRelation
 from btq_assets.models.windows.inputs import Inputs, Outputs
@@ -40,6 +42,12 @@ class TransformerGNN(nn.Module):
         Numbers on an edge.
     learned_neighbours
         Sources each asset chooses by itself (`LearnedRelation`); 0 for none.
+    rotary
+        Rotary positions in the attention, in place of sinusoidal ones added to the tokens.
+    n_calendar
+        Numbers the calendar says of a session, added to its token by a linear map; 0 for none.
+    modality_widths
+        Columns of each modality fused with the encoded window (`ModalityFusion`).
     head
         Kind of `ForecastHead`.
     """
@@ -56,11 +64,17 @@ class TransformerGNN(nn.Module):
         use_graph: bool = True,
         n_attributes: int = 2,
         learned_neighbours: int = 0,
+        rotary: bool = False,
+        n_calendar: int = 0,
+        modality_widths: Sequence[int] = (),
         head: str = "mean",
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, dim)
-        self.layers = nn.ModuleList(EncoderLayer(dim, heads, dropout) for _ in range(layers))
+        self.rotary = rotary
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, heads, dropout, rotary=rotary) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(dim)
         self.graph: GATv2Conv | None = None
         if use_graph:
@@ -78,21 +92,30 @@ class TransformerGNN(nn.Module):
         self.learned: LearnedRelation | None = None
         if learned_neighbours:
             self.learned = LearnedRelation(dim, learned_neighbours)
+        self.calendar = nn.Linear(n_calendar, dim) if n_calendar else None
+        self.fusion: ModalityFusion | None = None
+        if modality_widths:
+            self.fusion = ModalityFusion(dim, heads, modality_widths, dropout)
 
-    def encode(self, windows: Tensor) -> Tensor:
-        """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``."""
-        tokens = self._embedded(windows)
+    def encode(self, windows: Tensor, calendar: Tensor | None = None) -> Tensor:
+        """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``.
+
+        `calendar` is ``(B, L, C)``, needed where the network reads it.
+        """
+        tokens = self._embedded(windows, calendar)
         for layer in self.layers:
             tokens = layer(tokens)
         return tokens
 
     def forward(self, inputs: Inputs) -> Outputs:
-        """Forecast each node; reads ``windows``, ``edges`` and ``attributes``."""
-        tokens = self._embedded(inputs.windows)
+        """Forecast each node; reads ``windows``, ``edges`` and ``attributes``, and what else it fuses."""
+        tokens = self._embedded(inputs.windows, inputs.calendar)
         for layer in self.layers[:-1]:
             tokens = layer(tokens)
         # Only the last token goes on, so the last layer computes no other.
         nodes = self.norm(self.layers[-1](tokens, last_only=True)[:, 0])
+        if self.fusion is not None:
+            nodes = self.fusion(nodes, inputs.modalities, inputs.available)
         if self.graph is not None:
             known = self.graph(nodes, inputs.edges, inputs.attributes)
             nodes = nodes + self.mix(functional.elu(known))
@@ -101,6 +124,9 @@ class TransformerGNN(nn.Module):
         found: Outputs = self.head(nodes)
         return found
 
-    def _embedded(self, windows: Tensor) -> Tensor:
-        positions = sinusoidal_positions(windows.shape[1], self.embed.out_features)
-        return self.embed(windows) + positions.to(windows)
+    def _embedded(self, windows: Tensor, calendar: Tensor | None) -> Tensor:
+        tokens: Tensor = self.embed(windows)
+        if not self.rotary:
+            positions = sinusoidal_positions(windows.shape[1], self.embed.out_features)
+            tokens = tokens + positions.to(windows)
+        return tokens if self.calendar is None else tokens + self.calendar(calendar)

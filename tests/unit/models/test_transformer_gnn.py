@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from btq_assets.config import TradingConfig
 from btq_assets.models import scores
+from btq_assets.models.chosen import chosen_columns
 from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster, TransformerGNNSpec
 from btq_assets.models.folds import TrainingSet
 from btq_assets.models.forecaster import (
@@ -18,6 +20,8 @@ from btq_assets.models.forecaster import (
     ModelError,
     TrainingDivergedError,
 )
+from btq_assets.models.plans import deep_plan
+from btq_assets.models.windows.modalities import columns_of
 
 SMALL = TransformerGNNSpec(
     model_dim=12,
@@ -164,3 +168,18 @@ def test_missing_feature_and_several_universes_are_named(
     other = planted_test.with_columns(universe=pl.lit("second"))
     with pytest.raises(ModelError, match="one universe"):
         fitted.predict(pl.concat([planted_test, other]))
+
+
+def test_modalities_bring_their_columns_to_the_network() -> None:
+    usual = deep_plan("transformer_gnn", TradingConfig(), code_version="v")
+    settings = {"modalities": ("sentiment", "macro", "options"), "positions": "rotary"}
+    config = TradingConfig(models={"transformer": settings})
+    plan = deep_plan("transformer_gnn", config, code_version="v")
+    # No options: `models.feature_families` does not name their family.
+    brought = (*columns_of("sentiment"), *columns_of("macro"))
+    chosen = set(chosen_columns(config).asset) | set(chosen_columns(config).market)
+    fused = tuple(column for column in brought if column in chosen)
+    assert plan.asset_features == (*usual.asset_features, *fused)
+    assert len(fused) > 5
+    spec = plan.make("base", 7).spec
+    assert (spec.modalities, spec.positions, spec.seed) == (*settings.values(), 7)
