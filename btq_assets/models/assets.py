@@ -326,7 +326,16 @@ def fits_output(
             list(range(1, len(curves["training_loss"]) + 1)),
             curves,
             f"Mean over {len(fits)} fits, a stopped one at its last value",
-            "Huber loss",
+            "loss",
+            xlabel="epoch",
+        )
+    steps = summary.training_curves(fits, summary.STEP_CURVES)
+    for name, values in steps.items():
+        pictures[name.replace("_", " ").capitalize()] = plots.lines(
+            list(range(1, len(values) + 1)),
+            {name: values},
+            f"Mean over {len(fits)} fits, a stopped one at its last value",
+            name.replace("_", " "),
             xlabel="epoch",
         )
     return TableOutput(
@@ -336,6 +345,7 @@ def fits_output(
             "validation_scores": scores,
             "features": ", ".join(fits[-1].forecaster.provenance.feature_names),
             "left_out_features": ", ".join(summary.left_out(fits)) or "none",
+            **({"training_curves": pl.DataFrame({**curves, **steps})} if steps else {}),
         },
         plots=pictures,
         ledgers={

@@ -54,14 +54,21 @@ def one_line(fits: Sequence[Fit]) -> str:
     return f"mean rank IC out of sample: {', '.join(parts)}"
 
 
-def training_curves(fits: Sequence[Fit]) -> dict[str, list[float]]:
-    """Training and validation loss by epoch, mean over fits; may be empty.
+#: Curves by what they say of a training: how well it learns, how it steps.
+LOSS_CURVES = ("training_loss", "validation_loss")
+STEP_CURVES = ("learning_rate", "gradient_norm")
 
-    A fit that stopped early keeps its last loss, so that the mean is over the same fits at each
+
+def training_curves(
+    fits: Sequence[Fit], names: Sequence[str] = LOSS_CURVES
+) -> dict[str, list[float]]:
+    """Curves by epoch, mean over fits; may be empty.
+
+    A fit that stopped early keeps its last value, so that the mean is over the same fits at each
     epoch.
     """
     curves = {}
-    for name in ("training_loss", "validation_loss"):
+    for name in names:
         series = [f.forecaster.scores[name] for f in fits if name in f.forecaster.scores]
         if series:
             longest = max(map(len, series))

@@ -35,6 +35,7 @@ from btq_assets.models.windows.samples import DateSamples, loops
 if TYPE_CHECKING:
     from torch import nn
 
+    from btq_assets.models.training.state import Checkpoints
     from btq_assets.models.windows.batches import WindowSource
 
 
@@ -118,8 +119,17 @@ class WindowedForecaster(Generic[Spec]):
             versions=library_versions(*self.libraries),
         )
 
-    def fit(self, training_set: TrainingSet, progress: Progress | None = None) -> Self:
-        """Train on the training segment, stopped early on the validation segment."""
+    def fit(
+        self,
+        training_set: TrainingSet,
+        progress: Progress | None = None,
+        *,
+        checkpoints: Checkpoints | None = None,
+    ) -> Self:
+        """Train on the training segment, stopped early on the validation segment.
+
+        With `checkpoints` a fit that was killed goes on where it last saved.
+        """
         from btq_assets.models.training.loop import train
         from btq_assets.models.training.reproducible import reproducible
 
@@ -137,7 +147,13 @@ class WindowedForecaster(Generic[Spec]):
             source = self._source(arrays, self._scaler)
             training, validation = (self._samples(arrays, part) for part in rows)
             curves = train(
-                self._network, source, training, validation, self.spec.recipe(), progress
+                self._network,
+                source,
+                training,
+                validation,
+                self.spec.recipe(),
+                progress,
+                checkpoints=checkpoints,
             )
         panel = training_set.panel.with_columns(
             is_decision=pl.col("is_decision") & pl.col("ts").is_between(*training_set.validation)

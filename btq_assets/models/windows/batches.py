@@ -6,9 +6,10 @@ Imports torch at the top; import inside functions only.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -60,7 +61,75 @@ class WindowSource(Protocol):
         """Put dates side by side."""
 
 
-class ArrayWindows:
+class Read(NamedTuple):
+    """What a source finds of nodes in its own arrays; see `Inputs`."""
+
+    windows: Tensor
+    observed: Tensor
+    calendar: Tensor
+    modalities: Tensor
+    available: Tensor
+
+
+class Windows(ABC):
+    """What sources share: dates side by side. A subclass says what it finds of a node.
+
+    Parameters
+    ----------
+    n_assets, n_features
+        Assets of the panel and features of a session.
+    device
+        Where the tensors live.
+    """
+
+    def __init__(self, n_assets: int, n_features: int, device: str) -> None:
+        self.n_assets = n_assets
+        self.n_features = n_features
+        self.device = device
+
+    @abstractmethod
+    def _read(self, session: np.ndarray, asset: np.ndarray) -> Read:
+        """Windows and what surrounds them, of each pair of a session and an asset."""
+
+    def collate(self, samples: Sequence[DateSamples]) -> Batch:
+        """Put dates side by side; node numbers of each are shifted past those before it."""
+        edges, attributes, sessions, assets, dates = [], [], [], [], []
+        offset = 0
+        for number, sample in enumerate(samples):
+            n = len(sample.assets)
+            local = np.zeros(self.n_assets, dtype=np.int64)
+            local[sample.assets] = np.arange(n) + offset
+            edges.append(local[sample.graph.edges])
+            attributes.append(sample.graph.attributes)
+            sessions.append(np.full(n, sample.session))
+            assets.append(sample.assets)
+            dates.append(np.full(n, number))
+            offset += n
+        session, asset = np.concatenate(sessions), np.concatenate(assets)
+        read = self._read(session, asset)
+        weights = [
+            np.ones(len(sample.assets)) if sample.weight is None else sample.weight
+            for sample in samples
+        ]
+        return Batch(
+            inputs=Inputs(
+                windows=read.windows,
+                observed=read.observed,
+                calendar=read.calendar,
+                edges=tensor(np.concatenate(edges, axis=1), self.device),
+                attributes=tensor(np.concatenate(attributes), self.device),
+                date=tensor(np.concatenate(dates), self.device),
+                asset=tensor(asset, self.device),
+                modalities=read.modalities,
+                available=read.available,
+            ),
+            target=tensor(_float32([sample.target for sample in samples]), self.device),
+            weight=tensor(_float32(weights), self.device),
+            n_dates=len(samples),
+        )
+
+
+class ArrayWindows(Windows):
     """Windows over arrays in memory.
 
     Parameters
@@ -94,55 +163,27 @@ class ArrayWindows:
         device: str = "cpu",
     ) -> None:
         n_sessions, n_assets = present.shape
-        self.n_features = features.shape[2]
-        self.n_assets = n_assets
-        self.device = device
+        super().__init__(n_assets, features.shape[2], device)
         self._windows = _trailing(features.astype(np.float32, copy=False), lookback, device)
         self._observed = _trailing(present, lookback, device)
         none = np.zeros((n_sessions, 0), dtype=np.float32)
         self._calendar = _trailing(none if calendar is None else calendar, lookback, device)
         wide = (n_sessions, n_assets, 0)
-        self._modalities = _tensor(
+        self._modalities = tensor(
             np.zeros(wide, dtype=np.float32) if modalities is None else modalities, device
         )
-        self._available = _tensor(
+        self._available = tensor(
             np.zeros(wide, dtype=bool) if available is None else available, device
         )
 
-    def collate(self, samples: Sequence[DateSamples]) -> Batch:
-        """Put dates side by side; node numbers of each are shifted past those before it."""
-        edges, attributes, sessions, assets, dates = [], [], [], [], []
-        offset = 0
-        for number, sample in enumerate(samples):
-            n = len(sample.assets)
-            local = np.zeros(self.n_assets, dtype=np.int64)
-            local[sample.assets] = np.arange(n) + offset
-            edges.append(local[sample.graph.edges])
-            attributes.append(sample.graph.attributes)
-            sessions.append(np.full(n, sample.session))
-            assets.append(sample.assets)
-            dates.append(np.full(n, number))
-            offset += n
-        session, asset = (_tensor(np.concatenate(part), self.device) for part in (sessions, assets))
-        weights = [
-            np.ones(len(sample.assets)) if sample.weight is None else sample.weight
-            for sample in samples
-        ]
-        return Batch(
-            inputs=Inputs(
-                windows=self._windows[session, asset].transpose(1, 2).contiguous(),
-                observed=self._observed[session, asset],
-                calendar=self._calendar[session].transpose(1, 2).contiguous(),
-                edges=_tensor(np.concatenate(edges, axis=1), self.device),
-                attributes=_tensor(np.concatenate(attributes), self.device),
-                date=_tensor(np.concatenate(dates), self.device),
-                asset=asset,
-                modalities=self._modalities[session, asset],
-                available=self._available[session, asset],
-            ),
-            target=_tensor(_float32([sample.target for sample in samples]), self.device),
-            weight=_tensor(_float32(weights), self.device),
-            n_dates=len(samples),
+    def _read(self, session: np.ndarray, asset: np.ndarray) -> Read:
+        at, of = tensor(session, self.device), tensor(asset, self.device)
+        return Read(
+            windows=self._windows[at, of].transpose(1, 2).contiguous(),
+            observed=self._observed[at, of],
+            calendar=self._calendar[at].transpose(1, 2).contiguous(),
+            modalities=self._modalities[at, of],
+            available=self._available[at, of],
         )
 
 
@@ -157,10 +198,11 @@ def in_order(
 def _trailing(values: np.ndarray, lookback: int, device: str) -> Tensor:
     """``(T, ...)`` as a ``(T, ..., lookback)`` view of trailing windows; zeros before the first."""
     before = np.zeros((lookback - 1, *values.shape[1:]), dtype=values.dtype)
-    return _tensor(np.concatenate([before, values]), device).unfold(0, lookback, 1)
+    return tensor(np.concatenate([before, values]), device).unfold(0, lookback, 1)
 
 
-def _tensor(values: np.ndarray, device: str) -> Tensor:
+def tensor(values: np.ndarray, device: str) -> Tensor:
+    """The array as a tensor on a device."""
     return torch.from_numpy(np.ascontiguousarray(values)).to(device)
 
 
