@@ -66,6 +66,7 @@ def deep_forecasts_asset(name: str) -> TableAsset:
                     "deep.windowed",
                     family.module,
                     "graph",
+                    "networks.heads",
                     *(f"networks.{network}" for network in family.networks),
                     "training",
                     "windows",
@@ -100,11 +101,12 @@ def _forecasts(name: str, contract: TableContract) -> Callable[..., TableOutput]
         forecaster = DEEP[name].load()
         loaded = {
             fit.model_id: forecaster.load(
-                step.artifacts.path(artifacts[fit.model_id][0]),
+                step.artifacts.path(path, sha256=sha256),
                 code_version=step.code_version,
                 device=step.device,
             )
             for fit in fits
+            for path, sha256 in (artifacts[fit.model_id],)
         }
         answers = (
             fit_gates.truncation_outcome(
