@@ -22,11 +22,11 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --progress-bar on -c constraints.txt -e '.[dev,backtrader,crypto,serving]'
+	$(BIN)/python -m pip install --quiet --progress-bar on -c constraints.txt -e '.[dev,backtrader,crypto,serving,search]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,backtrader,crypto,serving,bench]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,backtrader,crypto,serving,search,bench]'
 	@touch $@
 
 install: $(VENV)/.installed ## Create .venv and install what `make run` needs

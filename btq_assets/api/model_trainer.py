@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from btq_assets.agents.agent import TrainedAgent
+    from btq_assets.backtest.recording import Recorder
     from btq_assets.config import TradingConfig
     from btq_assets.models.deep.transformer_gnn import TransformerGNNForecaster
+    from btq_assets.models.search.space import Space
+    from btq_assets.models.search.study import SearchResult
 
 
 class ModelTrainer:
@@ -52,6 +57,72 @@ class ModelTrainer:
             device=_device(self.config.trading.device),
             progress=progress,
         )
+
+    def search(
+        self,
+        data: Any,
+        feature_columns: Sequence[str],
+        n_trials: int,
+        *,
+        storage: str | Path | None = None,
+        name: str = "transformer_gnn",
+        test_start: datetime | None = None,
+        n_folds: int = 2,
+        epochs: int | None = None,
+        space: Space | None = None,
+        seed: int = 0,
+        recorder: Recorder | None = None,
+    ) -> SearchResult:
+        """Search the Transformer-GNN's hyper-parameters with Optuna; see `models.search`.
+
+        Every trial, pruned and failed ones too, counts as a trial of this process
+        (`backtest.recording.SESSION`), those of earlier runs in the same storage included.
+
+        Parameters
+        ----------
+        data, feature_columns
+            As in `train_transformer_model`, one frame of several assets.
+        n_trials
+            Trials the study shall have in all: a search gone on with makes the rest.
+        storage
+            ``file.journal``, ``file.db`` or a database URL; ``None`` keeps nothing.
+        name
+            Of the study in the storage.
+        test_start
+            First time of the test segment; nothing of it is read.
+        n_folds, epochs
+            Nested folds, and epochs of each fit at most.
+        space
+            Default `models.search.space.TRANSFORMER_SPACE`.
+        seed
+            Of the proposals.
+        recorder
+            Told of every trial, to be written into a ledger.
+        """
+        from btq_assets.backtest.recording import MemoryLedger, Trial
+        from btq_assets.models.search.notebook import question_of
+        from btq_assets.models.search.space import TRANSFORMER_SPACE
+        from btq_assets.models.search.study import Search
+
+        ledger = MemoryLedger(recorder, in_session=True)
+        fields = ("strategy", "universe", "returns", "config", "data_hash", "code_version", "seed")
+        question = question_of(
+            self.config,
+            data,
+            feature_columns,
+            test_start=test_start,
+            n_folds=n_folds,
+            epochs=epochs,
+            device=_device(self.config.trading.device),
+        )
+        return Search(
+            question,
+            space=TRANSFORMER_SPACE if space is None else space,
+            storage=storage,
+            name=name,
+            seed=seed,
+            recorder=lambda one: ledger.record(Trial(**{f: getattr(one, f) for f in fields})),
+        ).run(n_trials)
 
     def train_rl_agent(
         self, env_data: Any, feature_columns: Sequence[str], total_timesteps: int

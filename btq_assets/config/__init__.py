@@ -25,6 +25,7 @@ from btq_assets.config.networks import (
     LSTMSection,
     NetworkSection,
     PerceptronSection,
+    TGNSection,
     TransformerSection,
     XLSTMSection,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "SampleSourceSection",
     "Section",
     "SourcesSection",
+    "TGNSection",
     "TradingConfig",
     "TradingSection",
     "TransformerSection",
@@ -147,6 +149,7 @@ PROFILES: dict[str, dict[str, Any]] = {
                 "patience": 6,
             },
             "gat": {"model_dim": 128, "graph_heads": 8, "lookback_sessions": 60, "epochs": 40},
+            "tgn": {"model_dim": 128, "graph_heads": 8, "lookback_sessions": 60, "epochs": 40},
             "xlstm": {
                 "model_dim": 128,
                 "num_heads": 4,
@@ -177,6 +180,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "transformer_dim": ("models", "transformer", "model_dim"),
     "num_heads": ("models", "transformer", "num_heads"),
     "num_layers": ("models", "transformer", "num_layers"),
+    "learning_rate": ("models", "transformer", "learning_rate"),
     "use_sentiment": ("features", "alternative_data", "sentiment_analysis"),
     "use_macro": ("features", "alternative_data", "macro_indicators"),
     "use_quantum_features": ("features", "quantum_features", "enable"),

@@ -84,7 +84,7 @@ def train_transformer_model(
             raise ModelError(f"{which} has no row")
         require_columns(panel, names, which)
         require_numeric(panel, names)
-        parts[which] = _labelled(panel, config.models.horizon_sessions, which).select(
+        parts[which] = labelled_panel(panel, config.models.horizon_sessions, which).select(
             *_KEY, "session_return", "label", "label_end_ts", *names
         )
     train, validation = parts["train_data"], parts["val_data"]
@@ -118,7 +118,14 @@ def train_transformer_model(
     return TransformerGNNForecaster(spec, device=device).fit(data, progress)
 
 
-def _labelled(panel: pl.DataFrame, horizon_sessions: int, which: str) -> pl.DataFrame:
+def labelled_panel(panel: pl.DataFrame, horizon_sessions: int, which: str) -> pl.DataFrame:
+    """`panel` with ``label`` and ``label_end_ts``; see `train_transformer_model` for whence.
+
+    Raises
+    ------
+    ModelError
+        Neither a label nor a close, or too few sessions for one label; names the frame as `which`.
+    """
     price = price_column(panel)
     if "label" in panel.columns:
         end = pl.col("label_end_ts") if "label_end_ts" in panel.columns else pl.col("ts")
