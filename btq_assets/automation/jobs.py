@@ -30,7 +30,7 @@ DESCRIPTIONS = {
     "train": "Training set, forecasts and agents.",
     "backtest": "Target weights, backtests and what trading cost.",
     "risk": "Evidence, risk, marts and the report.",
-    "networks": "Every network beside the one of `research`: GAT, xLSTM, LSTM, perceptron.",
+    "networks": "Every network beside the one of `research`: GAT, TGN, xLSTM, LSTM, perceptron.",
     "controls": "Models on null markets, planted edges and leaks; the sensitivity surface.",
     "controls_deep": "The controls with a deep model; as many markets as the configuration says.",
 }

@@ -70,6 +70,13 @@ class GATSection(GraphNetworkSection):
     num_layers: int = Field(2, ge=1, le=24)
 
 
+class TGNSection(GraphNetworkSection):
+    """Temporal graph network."""
+
+    model_dim: int = Field(32, ge=8, le=1024)
+    time_dim: int = Field(8, ge=1, le=256, description="Width of the encoding of time spans.")
+
+
 class XLSTMSection(NetworkSection):
     """xLSTM: residual blocks of mLSTM and sLSTM."""
 

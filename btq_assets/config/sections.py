@@ -18,6 +18,7 @@ from btq_assets.config.networks import (
     GATSection,
     LSTMSection,
     PerceptronSection,
+    TGNSection,
     TransformerSection,
     XLSTMSection,
 )
@@ -184,6 +185,7 @@ class ModelsSection(Section):
     lightgbm: LightGBMSection = LightGBMSection()
     transformer: TransformerSection = TransformerSection()
     gat: GATSection = GATSection()
+    tgn: TGNSection = TGNSection()
     xlstm: XLSTMSection = XLSTMSection()
     lstm: LSTMSection = LSTMSection()
     mlp: PerceptronSection = PerceptronSection()

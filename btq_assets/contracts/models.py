@@ -185,6 +185,10 @@ FORECASTS_GAT = forecasts_contract(
     "gat",
     "Out-of-sample forecasts of graph attention (Brody et al. 2022) over a trailing relation graph, each asset's window read at once.",
 )
+FORECASTS_TGN = forecasts_contract(
+    "tgn",
+    "Out-of-sample forecasts of a temporal graph network (Rossi et al. 2020): a memory per asset, written session by session along a trailing relation graph.",
+)
 FORECASTS_XLSTM = forecasts_contract(
     "xlstm",
     "Out-of-sample forecasts of residual blocks of mLSTM and sLSTM (Beck et al. 2024) over each asset's window.",

@@ -85,6 +85,14 @@ FAMILIES = {
             networks=("graph_attention", "learned_relation"),
         ),
         ModelFamily(
+            "tgn",
+            "deep.graph_memory",
+            "TGNForecaster",
+            "a memory per asset, written session by session along a trailing relation graph",
+            section="tgn",
+            networks=("graph_attention", "graph_memory", "learned_relation"),
+        ),
+        ModelFamily(
             "xlstm",
             "deep.recurrent",
             "XLSTMForecaster",

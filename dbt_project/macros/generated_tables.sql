@@ -110,6 +110,7 @@
     "forecasts_lstm",
     "forecasts_mlp",
     "forecasts_ridge",
+    "forecasts_tgn",
     "forecasts_transformer_gnn",
     "forecasts_xlstm"
 ]) }}
@@ -253,6 +254,7 @@
     {"layer": "models", "name": "forecasts_lstm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_mlp", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_ridge", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
+    {"layer": "models", "name": "forecasts_tgn", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_transformer_gnn", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "forecasts_xlstm", "is_model": false, "time_column": "ts", "columns": ["universe", "symbol", "ts", "horizon_sessions", "variant", "seed", "fold", "forecast", "model_id"], "vintages": none, "rhythm": none},
     {"layer": "models", "name": "importances_lightgbm", "is_model": false, "time_column": none, "columns": ["universe", "variant", "seed", "fold", "feature", "importance"], "vintages": none, "rhythm": none},

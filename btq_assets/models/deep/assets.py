@@ -35,6 +35,7 @@ _IN_RESEARCH = ("transformer_gnn",)
 _CONTRACTS = {
     "transformer_gnn": models.FORECASTS_TRANSFORMER_GNN,
     "gat": models.FORECASTS_GAT,
+    "tgn": models.FORECASTS_TGN,
     "xlstm": models.FORECASTS_XLSTM,
     "lstm": models.FORECASTS_LSTM,
     "mlp": models.FORECASTS_MLP,
@@ -130,6 +131,7 @@ def _forecasts(name: str, contract: TableContract) -> Callable[..., TableOutput]
 (
     forecasts_transformer_gnn,
     forecasts_gat,
+    forecasts_tgn,
     forecasts_xlstm,
     forecasts_lstm,
     forecasts_mlp,

@@ -74,12 +74,13 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
         "models/forecasts_gat",
         "models/forecasts_lstm",
         "models/forecasts_mlp",
+        "models/forecasts_tgn",
         "models/forecasts_xlstm",
     }
     assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys - apart
     own = {"controls": {"evidence/controls", "backtest/sensitivity"}}
     own["controls_deep"] = {"evidence/controls_deep"}
-    own["networks"] = {f"models/forecasts_{name}" for name in ("gat", "lstm", "mlp", "xlstm")}
+    own["networks"] = {f"models/forecasts_{name}" for name in ("gat", "lstm", "mlp", "tgn", "xlstm")}
     for name, tables in own.items():
         made = definitions.resolve_job_def(name).asset_layer.executable_asset_keys - {PUBLISHED_KEY}
         assert {key.to_user_string() for key in made} == tables
