@@ -113,7 +113,7 @@ def precision_loss(
             "to compare; give a panel of more assets"
         )
     unit = float(both["forecast"].std() or 1.0)  # type: ignore[arg-type]
-    largest = float(np.abs(both["forecast"] - both["forecast_smaller"]).max())  # type: ignore[arg-type]
+    largest = float(np.abs(both["forecast"] - both["forecast_smaller"]).max())
     return PrecisionLoss(precision, float(known.mean()), largest / unit, known.len(), n_bytes)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,245 @@
+"""Explanations: axioms of the methods, closed forms, and planted effects that must be named."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from network_inputs import inputs_of  # noqa: E402
+
+from btq_assets.models.catalogue import DEEP  # noqa: E402
+from btq_assets.models.explanation.edges import edge_importance  # noqa: E402
+from btq_assets.models.explanation.integrated_gradients import integrated_gradients  # noqa: E402
+from btq_assets.models.explanation.permutation import permutation_importance  # noqa: E402
+from btq_assets.models.explanation.rollout import attention_rollout  # noqa: E402
+from btq_assets.models.explanation.trees import BASELINE, tree_contributions  # noqa: E402
+from btq_assets.models.explanation.why import explain, global_importance  # noqa: E402
+from btq_assets.models.folds import TrainingSet  # noqa: E402
+from btq_assets.models.forecaster import ModelError  # noqa: E402
+from btq_assets.models.gradient_boosting import LightGBMForecaster  # noqa: E402
+from btq_assets.models.ridge import RidgeForecaster, RidgeSpec  # noqa: E402
+from btq_assets.models.windows.inputs import Outputs  # noqa: E402
+
+torch.set_num_threads(1)
+
+FAMILIES = {"planted": ["signal"], "empty": ["noise"], "unread": ["other"]}
+
+
+def ring(nodes: int, length: int = 4, features: int = 3):
+    """Loops and an edge from each node to the next."""
+    torch.manual_seed(nodes)
+    each = torch.arange(nodes)
+    edges = torch.stack([torch.cat([each, each]), torch.cat([each, each.roll(-1)])])
+    windows = torch.randn(nodes, length, features)
+    return inputs_of(windows, edges, torch.randn(edges.shape[1], 2))
+
+
+def network_of(name: str, **others: object):
+    forecaster = DEEP[name].load()
+    spec = forecaster.spec_type(**{"model_dim": 12, "lookback_sessions": 4, **others})
+    torch.manual_seed(3)
+    return forecaster(spec).new_network(3).eval()
+
+
+class Linear(torch.nn.Module):
+    """Last session of feature 0 plus twice that of the node before."""
+
+    def forward(self, inputs):
+        source, target = inputs.edges
+        last = inputs.windows[:, -1, :1]
+        heard = torch.zeros_like(last).index_add(
+            0, target[source != target], last[source[source != target]]
+        )
+        return Outputs(last + 2 * heard)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_attributions_sum_to_the_forecast_less_the_baseline(name: str) -> None:
+    """Completeness, proposition 1 of Sundararajan et al. (2017)."""
+    found = integrated_gradients(network_of(name), ring(5), [0, 3])
+    assert found.values.shape == (2, 5, 4, 3)
+    assert np.abs(found.forecast - found.baseline).min() > 1e-3
+    total = found.values.sum(axis=(1, 2, 3))
+    explained = found.forecast - found.baseline
+    np.testing.assert_allclose(total, explained, atol=1e-2 * np.abs(explained).max() + 1e-6)
+
+
+def test_attributions_of_a_linear_map_are_its_terms() -> None:
+    inputs = ring(4)
+    found = integrated_gradients(Linear(), inputs)
+    last = inputs.windows[:, -1, 0].numpy()
+    expected = np.zeros_like(found.values)
+    for node in range(4):
+        expected[node, node, -1, 0] = last[node]
+        expected[node, (node - 1) % 4, -1, 0] = 2 * last[(node - 1) % 4]
+    np.testing.assert_allclose(found.values, expected, atol=1e-6)
+
+
+def test_attributions_that_do_not_add_up_are_refused() -> None:
+    class Steps(torch.nn.Module):
+        def forward(self, inputs):
+            return Outputs(torch.round(inputs.windows[:, -1, :1] * 3) + 0 * inputs.windows.sum())
+
+    with pytest.raises(ModelError, match="with 512 points the attributions still miss"):
+        integrated_gradients(Steps(), ring(3), [0])
+
+
+def test_edges_of_a_linear_map_are_worth_what_they_carry() -> None:
+    inputs = ring(4)
+    found = edge_importance(Linear(), inputs)
+    assert np.isnan(found[:4]).all()  # the loops
+    np.testing.assert_allclose(found[4:], 2 * inputs.windows[:, -1, 0].numpy(), atol=1e-6)
+
+
+def test_edges_change_only_what_they_lead_to() -> None:
+    network, inputs = network_of("transformer_gnn"), ring(5)
+    found = edge_importance(network, inputs)
+    kept = torch.arange(10) != 7
+    cut = inputs._replace(edges=inputs.edges[:, kept], attributes=inputs.attributes[kept])
+    with torch.no_grad():
+        change = (network(inputs).mean - network(cut).mean)[:, 0].numpy()
+    assert np.flatnonzero(np.abs(change) > 1e-7).tolist() == [3]  # edge 7 leads from 2 to 3
+    assert found[7] == pytest.approx(change[3], abs=1e-7)
+
+
+def test_rollout_of_uniform_attention_is_in_closed_form() -> None:
+    """Queries of zero attend to every earlier token alike: row ``i`` is ``1 / (i + 1)``."""
+    for layers in (1, 2):
+        network = network_of("transformer_gnn", num_layers=layers)
+        for layer in network.layers:
+            torch.nn.init.zeros_(layer.attention.query.weight)
+            torch.nn.init.zeros_(layer.attention.query.bias)
+        uniform = np.tril(np.ones((4, 4))) / np.arange(1, 5)[:, None]
+        mixed = 0.5 * uniform + 0.5 * np.eye(4)
+        expected = np.linalg.matrix_power(mixed, layers)[-1]
+        found = attention_rollout(network, ring(3))
+        np.testing.assert_allclose(found, np.tile(expected, (3, 1)), atol=1e-6)
+
+
+def test_rollout_is_the_product_of_the_layers_weights() -> None:
+    """One layer by numpy: softmax of ``q k / sqrt(d)`` of the last token, the mean of heads."""
+    network, inputs = network_of("transformer_gnn", num_layers=1, num_heads=2), ring(3)
+    seen = {}
+    layer = network.layers[0]
+    layer.norm_attention.register_forward_hook(lambda _, __, out: seen.update(tokens=out.detach()))
+    found = attention_rollout(network, inputs)
+    tokens = seen["tokens"].numpy()
+
+    def linear(values: np.ndarray, part: torch.nn.Linear) -> np.ndarray:
+        return values @ part.weight.detach().numpy().T + part.bias.detach().numpy()
+
+    query = linear(tokens, layer.attention.query).reshape(3, 4, 2, 6)[:, -1]
+    key = linear(tokens, layer.attention.key_value)[..., :12].reshape(3, 4, 2, 6)
+    scores = np.exp(np.einsum("nhd,nlhd->nhl", query, key) / np.sqrt(6))
+    weights = (scores / scores.sum(-1, keepdims=True)).mean(axis=1)
+    expected = 0.5 * weights + 0.5 * np.eye(4)[-1]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    with pytest.raises(ModelError, match="no attention over time"):
+        attention_rollout(network_of("mlp"), inputs)
+
+
+@pytest.fixture(scope="module")
+def trees(planted_set: TrainingSet) -> LightGBMForecaster:
+    return LightGBMForecaster().fit(planted_set)
+
+
+def test_contributions_of_trees_sum_to_the_forecast(
+    trees: LightGBMForecaster, planted_test: pl.DataFrame
+) -> None:
+    """Local accuracy, property 1 of Lundberg et al. (2020)."""
+    found = tree_contributions(trees, planted_test)
+    total = found.group_by("universe", "symbol", "ts").agg(pl.col("contribution").sum())
+    both = trees.predict(planted_test).join(total, on=["universe", "symbol", "ts"])
+    assert both.height == planted_test.height
+    np.testing.assert_allclose(both["contribution"], both["forecast"], atol=1e-10)
+    assert found.filter(pl.col("feature") == BASELINE)["contribution"].n_unique() == 1
+    order = global_importance(found)
+    assert order["feature"].to_list() == ["signal", "noise"]
+    assert order["share"][0] > 0.7
+    assert order["share"].sum() == pytest.approx(1)
+
+
+def test_a_networks_date_is_explained_with_names(
+    planted_set: TrainingSet, planted_test: pl.DataFrame
+) -> None:
+    family = DEEP["transformer_gnn"].load()
+    spec = family.spec_type(
+        model_dim=12,
+        lookback_sessions=4,
+        epochs=8,
+        learning_rate=1e-2,
+        graph_window_sessions=40,
+        graph_neighbours=2,
+        horizon_sessions=1,
+    )
+    fitted = family(spec).fit(planted_set)
+    panel = planted_test.sort("ts").head(8 * 45)
+    last = panel["ts"].max()
+    forecast = fitted.predict(panel).filter(pl.col("ts") == last).sort("symbol")
+    found = explain(fitted, panel)
+    for frame in (found.contributions, found.sources):
+        if frame is found.sources:
+            base = found.contributions.filter(pl.col("feature") == BASELINE)
+            base = base.sort("symbol")["contribution"]
+        else:
+            base = 0.0
+        total = frame.group_by("symbol").agg(pl.col("contribution").sum()).sort("symbol")
+        np.testing.assert_allclose(
+            total["contribution"] + base,
+            forecast["forecast"],
+            atol=0.01 * forecast["forecast"].abs().max(),
+        )
+    assert found.contributions["ts"].unique().to_list() == [last]
+    order = global_importance(found.contributions)
+    assert order["feature"][0] == "signal"
+    now = found.sources.filter(
+        (pl.col("sessions_back") == 0) & (pl.col("source") == pl.col("symbol"))
+    )
+    assert now["contribution"].abs().sum() > 0.5 * found.sources["contribution"].abs().sum()
+    assert (found.edges["source"] != found.edges["symbol"]).all()
+    assert found.edges["change"].abs().max() > 0
+    shares = found.attention.group_by("symbol").agg(pl.col("share").sum())["share"]
+    np.testing.assert_allclose(shares, 1, atol=1e-6)
+
+
+def test_only_the_family_that_forecasts_is_missed(
+    planted_set: TrainingSet, planted_test: pl.DataFrame
+) -> None:
+    ridge = RidgeForecaster(RidgeSpec()).fit(planted_set)
+    found = permutation_importance(ridge, planted_test, FAMILIES, seed=1)
+    assert found["family"].to_list() == ["planted", "empty"]  # nobody reads the third
+    planted, empty = found["importance"]
+    whole = found["rank_ic"][0]
+    # Shuffled among 8 assets the signal says nothing: all of the correlation goes.
+    assert planted == pytest.approx(whole, abs=0.1)
+    assert abs(empty) < 0.05 < planted
+    assert found.equals(permutation_importance(ridge, planted_test, FAMILIES, seed=1))
+    with pytest.raises(ModelError, match="no family of"):
+        permutation_importance(ridge, planted_test, {"unread": ["other"]})
+
+
+def test_a_feature_without_a_weight_is_not_missed_at_all(
+    planted_set: TrainingSet, planted_test: pl.DataFrame
+) -> None:
+    class FirstOnly:
+        provenance = RidgeForecaster(RidgeSpec()).fit(planted_set).provenance
+
+        def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
+            return panel.select("universe", "symbol", "ts", forecast="signal")
+
+    found = permutation_importance(FirstOnly(), planted_test, {"empty": ["noise"]}, repeats=2)
+    assert found["importance"].to_list() == [0.0]
+    assert found["standard_error"].to_list() == [0.0]
+
+
+def test_what_cannot_be_explained_is_refused(
+    planted_set: TrainingSet, planted_test: pl.DataFrame, trees: LightGBMForecaster
+) -> None:
+    with pytest.raises(ModelError, match="ridge is explained by importances"):
+        explain(RidgeForecaster(RidgeSpec()).fit(planted_set), planted_test)
+    with pytest.raises(ModelError, match="no decision"):
+        explain(trees, planted_test.with_columns(is_decision=False))
