@@ -92,7 +92,7 @@ def said(what: str, taken: np.ndarray) -> float:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=size(2_000, 300))
+    parser.add_argument("--rounds", type=int, default=size(1_000, 300))
     given = parser.parse_args()
     import torch
 
@@ -104,7 +104,7 @@ def main() -> None:
         losses = write_served(quick, folder, small, precisions=("fp16", "int8"), bound=0.0)
         for n_assets in ASSETS:
             panel = panel_of(n_assets, history)
-            rounds = given.rounds if n_assets <= 50 else given.rounds // 4
+            rounds = given.rounds if n_assets <= 50 else given.rounds // 10
             taken = timed(OnnxForecaster.load(folder), panel, rounds)
             record(
                 "inference_time" if n_assets == 20 else f"inference_time_{n_assets}",
@@ -121,7 +121,7 @@ def main() -> None:
             )
         full, folder = forecaster_of("full"), Path(made) / "full"
         write_served(full, folder, small)
-        taken = timed(OnnxForecaster.load(folder), small, given.rounds // 4)
+        taken = timed(OnnxForecaster.load(folder), small, given.rounds // 10)
         record("inference_time_full", said("256/8/6, 20 assets", taken), assets=20)
 
 

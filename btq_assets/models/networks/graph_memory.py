@@ -76,8 +76,8 @@ class GraphMemory(nn.Module):
         """
         between = edges[0] != edges[1]
         edges, attributes = edges[:, between], attributes[between]
-        memory = windows.new_zeros(len(windows), self.dim)
-        span = windows.new_zeros(len(windows))
+        memory = windows.new_zeros(windows.shape[0], self.dim)
+        span = windows.new_zeros(windows.shape[0])
         for features, here in zip(windows.unbind(1), observed.unbind(1), strict=True):
             span = span + 1
             heard = self._heard(memory, features, span, here, edges, attributes)
@@ -101,7 +101,7 @@ class GraphMemory(nn.Module):
         message = functional.relu(self.message(torch.cat([*parts, attributes], dim=-1)))
         counts = here[source].to(memory.dtype)
         total = torch.zeros_like(memory).index_add(0, target, message * counts[:, None])
-        number = memory.new_zeros(len(memory)).index_add(0, target, counts)
+        number = memory.new_zeros(memory.shape[0]).index_add(0, target, counts)
         return total / number.clamp(min=1.0)[:, None]
 
 

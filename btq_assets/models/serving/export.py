@@ -122,6 +122,7 @@ def write_onnx(network: nn.Module, example: Inputs, file: Path) -> tuple[str, ..
     finally:
         network.train(training)
     assert program is not None
+    _require_any_size(program.model, type(network).__name__)
     program.save(str(file), external_data=False)
     return fields
 
@@ -130,6 +131,17 @@ def _sizes(fields: tuple[str, ...]) -> tuple[dict[int, Any], ...]:
     nodes, edges = torch.export.Dim("n_nodes", min=2), torch.export.Dim("n_edges", min=2)
     by_field = {"edges": {1: edges}, "attributes": {0: edges}}
     return tuple(by_field.get(field, {0: nodes}) for field in fields)
+
+
+def _require_any_size(model: Any, name: str) -> None:
+    """Refuse a file that takes only as many nodes or edges as it was traced with."""
+    for given in model.graph.inputs:
+        (axis,) = _sizes((given.name,))[0]
+        if isinstance(given.shape[axis], int):
+            raise ModelError(
+                f"{name} cannot be served: written as ONNX it takes {given.shape[axis]} rows of "
+                f"{given.name} and no other number; take sizes from shape[0] in it, not from len()"
+            )
 
 
 @contextmanager

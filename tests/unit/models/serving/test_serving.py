@@ -27,9 +27,10 @@ from btq_assets.models.serving import precision as precisions  # noqa: E402
 from btq_assets.models.serving.export import fields_read, write_onnx  # noqa: E402
 from btq_assets.models.serving.forecaster import OnnxForecaster, write_served  # noqa: E402
 from btq_assets.models.serving.network import OnnxNetwork, session_of  # noqa: E402
+from btq_assets.models.windows.inputs import Outputs  # noqa: E402
 
-#: Tracing a recurrence token by token takes seconds.
-_SLOW = ("gat", "lstm", "xlstm")
+#: Tracing takes seconds; the others are traced by the slow tests.
+_FAST = ("transformer_gnn", "mlp")
 
 
 def graph_of(nodes: int, n_edges: int, seed: int):
@@ -44,7 +45,7 @@ def graph_of(nodes: int, n_edges: int, seed: int):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow if n in _SLOW else ()) for n in DEEP],
+    [pytest.param(n, marks=() if n in _FAST else pytest.mark.slow) for n in DEEP],
 )
 def test_the_file_gives_what_torch_gives(name: str, tmp_path: Path) -> None:
     """Traced with 3 nodes and 5 edges; other numbers of both go through the same file."""
@@ -179,6 +180,14 @@ def test_what_cannot_be_served_is_refused(
         def forward(self, inputs):
             return inputs.windows[:, -1, :1] * inputs.asset[:, None]
 
+    class OfOneSize(torch.nn.Module):
+        def forward(self, inputs):
+            return Outputs(
+                inputs.windows.new_ones(len(inputs.windows), 1) * inputs.windows[:, 0, :1]
+            )
+
+    with pytest.raises(ModelError, match="it takes 3 rows of windows and no other number"):
+        write_onnx(OfOneSize(), graph_of(3, 2, 0), tmp_path / "network.onnx")
     with pytest.raises(ModelError, match="remembers assets from date to date"):
         write_onnx(Remembers(), graph_of(3, 2, 0), tmp_path / "network.onnx")
     with pytest.raises(ModelError, match=r"no number format \['fp8'\]"):
