@@ -222,25 +222,36 @@ def test_the_score_is_the_rank_ic_of_judged_blocks(config, data) -> None:
     assert judged.returns.height == len(ics)
 
 
+@pytest.fixture(scope="module")
+def whole(config, data):
+    """Seven trials without an interruption."""
+    question = question_of(config, data, ["signal"], n_folds=1, epochs=1)
+    return Search(question, space=SMALL, seed=3).run(7)
+
+
 @pytest.mark.parametrize("ending", ["journal", "db"])
 def test_a_search_goes_on_as_if_it_had_never_been_interrupted(
-    config, data, tmp_path, ending, monkeypatch
+    config, data, tmp_path, ending, whole
 ) -> None:
     question = question_of(config, data, ["signal"], n_folds=1, epochs=1)
-    whole = Search(question, space=SMALL, seed=3).run(8)
+    # No two proposals are alike, and another seed proposes others.
+    rates = whole.table["learning_rate"].to_list()
+    assert len(set(rates)) == 7
+    other = Search(question, space=SMALL, seed=4).run(1)
+    assert other.table["learning_rate"][0] not in rates
     file = tmp_path / f"search.{ending}"
     Search(question, space=SMALL, seed=3, storage=file).run(3)
     told = []
     again = Search(question, space=SMALL, seed=3, storage=file, recorder=told.append)
     assert len(told) == 3
-    found = again.run(8)
+    found = again.run(7)
     assert found.table.drop("number").equals(whole.table.drop("number"))
     assert found.parameters == whole.parameters
     for one, other in zip(found.records, whole.records, strict=True):
         assert one.returns.equals(other.returns)
-    assert len(told) == 8
+    assert len(told) == 7
     # Asked for no more trials than there are, it makes none.
-    assert Search(question, space=SMALL, seed=3, storage=file).run(8).n_trials == 8
+    assert Search(question, space=SMALL, seed=3, storage=file).run(7).n_trials == 7
 
 
 _KILLED = """
