@@ -86,6 +86,7 @@ bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_live.py
 	$(BIN)/python tests/performance/bench_engine.py
 	$(BIN)/python tests/performance/bench_sweeps.py
+	$(BIN)/python tests/performance/bench_training.py
 	$(BIN)/python tests/performance/bench_overfitting.py
 	$(BIN)/python tests/performance/bench_orders.py
 	$(BIN)/python tests/performance/bench_live_loop.py
