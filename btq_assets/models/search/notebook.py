@@ -42,6 +42,7 @@ def question_of(
         Gives what is not searched, horizon, seed and costs.
     data
         polars or pandas frame of several assets; labels as in `trainer.train_transformer_model`.
+        Every session is a decision, unless the frame marks them (``is_decision``).
     feature_columns
         Features to read; those without a value in the first training segment are left out.
     test_start
@@ -58,14 +59,16 @@ def question_of(
     panel = tidy_panel(data)
     require_columns(panel, names, "searching")
     require_numeric(panel, names)
-    if test_start is not None:
-        # Labels are made before the cut, and those filled after it taken away.
-        test_start = _as_utc(test_start)
     labelled = labelled_panel(panel, config.models.horizon_sessions, "the frame of a search")
+    made = {
+        "is_decision": pl.lit(True),
+        "label_raw": pl.col("label"),
+        "label_start_ts": pl.col("ts"),
+    }
     rows = labelled.with_columns(
-        is_decision=pl.lit(True), label_raw=pl.col("label"), label_start_ts=pl.col("ts")
+        value.alias(name) for name, value in made.items() if name not in labelled.columns
     )
-    known = before_test(rows, test_start).select(
+    known = before_test(rows, None if test_start is None else _as_utc(test_start)).select(
         "universe", "symbol", "ts", "is_decision", "session_return", "label", "label_raw",
         "label_start_ts", "label_end_ts", *names,
     )  # fmt: skip

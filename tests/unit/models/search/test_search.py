@@ -126,6 +126,10 @@ def test_nested_folds_are_purged_and_nothing_that_judges_stopped_the_training(co
     assert all(one[1] < other[0] for one, other in itertools.pairwise(blocks))
     # 97 labelled dates in 6 blocks: the judged ones are the last three.
     assert blocks[0][0] == known["ts"].unique().sort()[97 * 3 // 6]
+    # Only marked decisions are trained on and judged.
+    marked = data.with_columns(is_decision=pl.col("ts").dt.day() % 2 == 0)
+    fold = question_of(config, marked, ["signal"], n_folds=1).folds[0]
+    assert all(fold[name].day % 2 == 0 for name in ("train_start", "test_start", "test_end"))
     with pytest.raises(ModelError, match="too few"):
         nested_folds(question.known, 15)
     with pytest.raises(ModelError, match="at least one"):
