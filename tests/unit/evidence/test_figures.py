@@ -213,7 +213,7 @@ def test_every_command_writes_the_figure_it_is_named_for():
             continue
         text = (benches / Path(promise.command.split()[1]).name).read_text()
         # "record("name"", f-strings with holes, or a name kept in a variable before.
-        written = re.findall(r'(?:record\(\s*|named = )f?"([a-z0-9_{}]+)"', text)
+        written = re.findall(r'(?:record\(\s*|named = | else )f?"([a-z0-9_{}]+)"', text)
         written += re.findall(r'else "([a-z0-9_]+)"\n', text)
         patterns = [re.sub(r"\{[a-z_]+\}", "[a-z0-9_]+", name) for name in written]
         assert any(re.fullmatch(pattern, promise.figure) for pattern in patterns), promise.figure
