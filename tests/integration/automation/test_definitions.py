@@ -80,7 +80,9 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
     assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys - apart
     own = {"controls": {"evidence/controls", "backtest/sensitivity"}}
     own["controls_deep"] = {"evidence/controls_deep"}
-    own["networks"] = {f"models/forecasts_{name}" for name in ("gat", "lstm", "mlp", "tgn", "xlstm")}
+    own["networks"] = {
+        f"models/forecasts_{name}" for name in ("gat", "lstm", "mlp", "tgn", "xlstm")
+    }
     for name, tables in own.items():
         made = definitions.resolve_job_def(name).asset_layer.executable_asset_keys - {PUBLISHED_KEY}
         assert {key.to_user_string() for key in made} == tables
