@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 
@@ -48,10 +50,14 @@ __all__ = [
     "Status",
     "TimeInForce",
     "TradeTick",
+    "compiled_rules",
     "execute",
 ]
 
 NAN = float("nan")
+
+#: What is read of a table for each fill.
+_READ_HERE = ("participation", "lot", "min_shares", "multiplier", "per_share", "minimum")
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,16 @@ class FillTerms:
     instrument: Instruments = field(default_factory=Instruments)
     limit_fills: str = "touch"
     table: np.ndarray = field(init=False, repr=False)
+    #: The only row of `table`, by name.
+    row: dict[str, float] = field(init=False, repr=False)
     tiers: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.limit_fills not in ("touch", "through"):
             raise EngineError(f"limit_fills = {self.limit_fills!r}: touch or through")
         object.__setattr__(self, "table", asset_table(1, self.costs, self.instrument))
+        row = {name: float(self.table[0][name]) for name in _READ_HERE}
+        object.__setattr__(self, "row", row)
         object.__setattr__(self, "tiers", self.costs.tier_table())
 
 
@@ -98,6 +108,14 @@ class OrderFill:
     def cost(self) -> float:
         """All costs, an unknown impact counted as none."""
         return self.commission + self.spread + self.slippage + _known(self.impact)
+
+
+@cache
+def compiled_rules() -> ModuleType:
+    """The compiled rules; looked up once, since an import statement costs as much as a rule."""
+    from btq_assets.engine import fill_kernel
+
+    return fill_kernel
 
 
 def _known(impact: float) -> float:
@@ -168,17 +186,16 @@ def execute(
     EngineError
         The order has ended, or a quote is crossed.
     """
-    from btq_assets.engine import fill_kernel as compiled
-
+    compiled = compiled_rules()
     if not order.is_open:
         raise EngineError(f"the order has ended: {order.status.name}")
     kind, start, first, second, low, close, flags, for_buys, for_sells = _flat(event)
     volume = for_buys if order.side > 0 else for_sells
-    row = terms.table[0]
+    row = terms.row
     if available is None:
-        available = compiled.room(kind, volume, float(row["participation"]))
+        available = compiled.room(kind, volume, row["participation"])
     level = order.stop
-    if order.kind == OrderKind.TRAILING_STOP and np.isnan(level) and event.time > order.active_at:
+    if order.kind == OrderKind.TRAILING_STOP and math.isnan(level) and event.time > order.active_at:
         seen = second if kind == EventKind.QUOTE and order.side > 0 else first
         level = compiled.trailing_level(
             order.side, NAN, seen, order.trail_amount, order.trail_fraction
@@ -206,8 +223,8 @@ def execute(
         flags,
         event.session,
         available,
-        float(row["lot"]),
-        float(row["min_shares"]),
+        row["lot"],
+        row["min_shares"],
         terms.limit_fills == "through",
         allow_fill_on_deciding_bar_DANGER,
     )
@@ -230,7 +247,7 @@ def execute(
     if quantity <= 0.0:
         return None
     daily = event.daily_volume
-    if np.isnan(daily) and isinstance(event, Bar):
+    if math.isnan(daily) and isinstance(event, Bar):
         daily = event.volume
     spread, slippage, impact, permanent = compiled.charge(
         terms.table,
@@ -268,18 +285,17 @@ def _book(
     month_value: float,
 ) -> OrderFill:
     """Commission, the order's progress, and the record."""
-    from btq_assets.engine import fill_kernel as compiled
-
+    compiled = compiled_rules()
     spread, slippage, impact, permanent = charged
     liquidity, moment, ends = how
-    row = terms.table[0]
-    multiplier = float(row["multiplier"])
+    row = terms.row
+    multiplier = row["multiplier"]
     adverse = spread + slippage + _known(impact)
     executed = quantity * price * multiplier + order.side * adverse
     due, order.commission_accrued = compiled.commission_due(
         compiled.commission_rate(terms.table, terms.tiers, 0, liquidity, month_value),
-        float(row["per_share"]),
-        float(row["minimum"]),
+        row["per_share"],
+        row["minimum"],
         executed,
         quantity,
         order.commission_accrued,

@@ -6,6 +6,7 @@ Belongs here: a bar, a quote, a trade, an order with its progress. Does not belo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +121,7 @@ class LiveOrder:
     reason: Reason = Reason.NONE
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.quantity) or self.quantity == 0:
+        if not math.isfinite(self.quantity) or self.quantity == 0:
             raise EngineError(f"quantity = {self.quantity!r}: signed shares, not zero")
         check_prices(
             self.kind, self.force, self.limit, self.stop, self.trail_amount, self.trail_fraction
@@ -146,6 +147,8 @@ def check_prices(
     kind: int, force: int, limit: float, stop: float, trail_amount: float, trail_fraction: float
 ) -> None:
     """Refuse an order whose prices do not fit its kind."""
+    if kind == OrderKind.MARKET:
+        return
     if kind in (
         OrderKind.LIMIT,
         OrderKind.STOP_LIMIT,

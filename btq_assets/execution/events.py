@@ -11,11 +11,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 from btq_assets.engine.codes import NEVER, OrderKind, TimeInForce
 from btq_assets.engine.fills import LiveOrder, OrderFill
+from btq_assets.engine.live_orders import check_prices
 
 
 class OrderError(ValueError):
@@ -126,7 +126,14 @@ class OrderTerms:
         if self.active_at is not None and self.active_at < self.decided_at:
             raise OrderError(f"{self.symbol}: active_at lies before decided_at")
         try:
-            self.live()  # refuses prices that do not fit the kind
+            check_prices(
+                self.kind,
+                self.force,
+                _nan(self.limit),
+                _nan(self.stop),
+                _nan(self.trail_amount),
+                _nan(self.trail_fraction),
+            )
         except ValueError as error:
             raise OrderError(f"{self.symbol}: {error}") from error
 
@@ -277,7 +284,8 @@ NAMES = {kind: name for name, kind in EVENTS.items()}
 
 def to_record(event: Event) -> dict[str, Any]:
     """An event as plain values for a line of JSON, with its name under ``event``."""
-    record = {"event": NAMES[type(event)], **plain(event)}
+    # the fields, in order: a frozen dataclass keeps nothing else there
+    record = {"event": NAMES[type(event)], **vars(event)}
     if isinstance(event, Submitted):
         record["terms"] = plain(event.terms)
     return record
@@ -312,10 +320,9 @@ def terms_from(record: Mapping[str, Any]) -> OrderTerms:
     return OrderTerms(**terms)
 
 
-def plain(value: Any) -> dict[str, Any]:
-    """The fields of terms or an event as plain values."""
-    # the fields, in order: a frozen dataclass keeps nothing else there
-    return {name: v.name if isinstance(v, IntEnum) else v for name, v in vars(value).items()}
+def plain(terms: OrderTerms) -> dict[str, Any]:
+    """The fields of terms as plain values, in order."""
+    return {**vars(terms), "kind": terms.kind.name, "force": terms.force.name}
 
 
 def _nan(value: float | None) -> float:

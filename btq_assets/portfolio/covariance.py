@@ -35,13 +35,15 @@ def shrunk_covariance(returns: np.ndarray) -> np.ndarray:
     PortfolioError
         Fewer than two returns, a missing one, or no variance at all.
     """
+    from sklearn import config_context
     from sklearn.covariance import ledoit_wolf
 
     if returns.ndim != 2 or returns.shape[0] < 2 or returns.shape[1] < 1:
         raise PortfolioError(f"covariance of returns of shape {returns.shape}: need T >= 2, N >= 1")
     if not np.isfinite(returns).all():
         raise PortfolioError("covariance of returns with a gap; leave those assets out first")
-    covariance, _ = ledoit_wolf(returns)
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # looked at above
+        covariance, _ = ledoit_wolf(returns)
     if not np.diag(covariance).max() > 0:
         raise PortfolioError(
             f"returns of {returns.shape[1]} asset(s) over {returns.shape[0]} sessions do not vary; "

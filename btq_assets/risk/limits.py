@@ -7,7 +7,9 @@ to trade (the execution room), the messages of a gate (`portfolio.gates`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -279,12 +281,12 @@ def order_breaches(
     found: list[Breach] = []
 
     def note(limit: str, value: float, allowed: float, detail: str = order.symbol) -> None:
-        if np.isnan(value) or exceeds(value, allowed):
+        if math.isnan(value) or exceeds(value, allowed):
             found.append(Breach(strategy, limit, value, allowed, detail))
 
-    n_sent = 1 + sum(1 for sent in state.sent_at if sent > now - MINUTE_NS)
+    n_sent = 1 + len(_recent(state.sent_at, now))
     note("max_orders_per_minute", n_sent, limits.max_orders_per_minute, "orders in 60 seconds")
-    if not (order.price > 0 and order.reference_price > 0 and np.isfinite(order.quantity)):
+    if not (order.price > 0 and order.reference_price > 0 and math.isfinite(order.quantity)):
         return [*found, Breach(strategy, "price_collar", np.nan, limits.price_collar,
                                f"{order.symbol}: no price to compare with")]  # fmt: skip
     note("price_collar", abs(order.price / order.reference_price - 1), limits.price_collar)
@@ -297,7 +299,7 @@ def order_breaches(
         return [*found, Breach(strategy, "max_drawdown", drawdown_now(state.equity, state.peak_equity),
                                limits.max_drawdown, "equity is not positive")]  # fmt: skip
     equity = state.equity
-    gross = sum(abs(held) for held in state.holdings.values()) - abs(before) + abs(after)
+    gross = sum(map(abs, state.holdings.values())) - abs(before) + abs(after)
     net = sum(state.holdings.values()) + value
     note("max_position", abs(after) / equity, limits.max_position)
     note("max_gross", gross / equity, limits.max_gross)
@@ -335,5 +337,6 @@ def admit(
     return answers
 
 
-def _recent(times: Iterable[int], now: int) -> list[int]:
-    return [time for time in times if time > now - MINUTE_NS]
+def _recent(times: Sequence[int], now: int) -> Sequence[int]:
+    """Those of ascending times that lie in the last minute."""
+    return times[bisect_right(times, now - MINUTE_NS) :]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from btq_assets.engine.fills import (
     OrderFill,
     Quote,
     TradeTick,
+    compiled_rules,
     execute,
 )
 from btq_assets.engine.terms import Account, Instruments
@@ -213,7 +213,7 @@ class PaperBroker:
             dict(self.books.marks),
             self.books.initial_margin,
         )
-        live = {name: copy(order) for name, order in self._live.items()}
+        live = {name: _twin(order) for name, order in self._live.items()}
         waiting = [(name, self.orders[name].terms, order) for name, order in live.items()]
         for events in turns:
             if waiting:
@@ -271,23 +271,20 @@ class PaperBroker:
         room: dict[tuple[str, str, int], float],
     ) -> list[Event]:
         """One order against one event, as far as volume and cash go."""
-        from btq_assets.engine import fill_kernel
-
         kind, shares = offered(bar, order.side)
         # a quote offers to buyers and sellers apart, a bar or a trade to both together
         symbol, venue = terms.symbol, terms.venue
         place = symbol, venue, order.side if kind == EventKind.QUOTE else 0
         if place not in room:
-            row = self._terms.table[0]
-            room[place] = fill_kernel.room(int(kind), shares, float(row["participation"]))
-        before = copy(order)
+            room[place] = compiled_rules().room(int(kind), shares, self._terms.row["participation"])
+        before = dict(vars(order))
         costs, probe = self._costs_at(venue)
         fill = execute(order, bar, costs, available=room[place])
         short = False
         if fill is not None and not books.covers(symbol, fill.quantity, fill.price, fill.cost):
             short = True
-            most = self._affordable(before, bar, books, symbol, fill, probe) if self._cuts else 0.0
-            _restore(order, before)
+            vars(order).update(before)
+            most = self._affordable(order, bar, books, symbol, fill, probe) if self._cuts else 0.0
             fill = execute(order, bar, probe, available=most) if most > 0.0 else None
         events: list[Event] = []
         if fill is not None:
@@ -328,12 +325,12 @@ class PaperBroker:
             middle = 0.5 * (low + high)
             if middle in (low, high):  # no number lies between them
                 break
-            tried = execute(copy(order), bar, probe, available=middle)
+            tried = execute(_twin(order), bar, probe, available=middle)
             if tried is not None and books.covers(symbol, tried.quantity, tried.price, tried.cost):
                 low = middle
             else:
                 high = middle
-        lot, smallest = (float(self._terms.table[0][name]) for name in ("lot", "min_shares"))
+        lot, smallest = (self._terms.row[name] for name in ("lot", "min_shares"))
         if lot > 0.0:
             low = math.floor(low / lot * (1.0 + 1e-12)) * lot
         return low if low >= max(smallest, 1e-12 * most) else 0.0
@@ -363,9 +360,11 @@ class PaperBroker:
                     order_now.status = Status.PARTIAL
 
 
-def _restore(order: LiveOrder, before: LiveOrder) -> None:
-    for name in (*_PROGRESS, "status", "reason", "stop"):
-        setattr(order, name, getattr(before, name))
+def _twin(order: LiveOrder) -> LiveOrder:
+    """What `copy.copy` gives, in a fraction of its time."""
+    twin = object.__new__(LiveOrder)
+    vars(twin).update(vars(order))
+    return twin
 
 
 def _refuse_unknown(terms: FillTerms, account: Account) -> None:
