@@ -17,14 +17,19 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Profile, Section
+from btq_assets.config.compute import GpuSection, TrainingSection
+from btq_assets.config.combining import EnsemblesSection, IntervalsSection, SearchSection
 from btq_assets.config.explain import explain
 from btq_assets.config.feature_families import check_families
+from btq_assets.config.fitted import ExplanationSection, ReproductionSection
 from btq_assets.config.labelling import FractionalSection, LabelsSection
 from btq_assets.config.networks import (
     GATSection,
+    HeterogeneousSection,
     LSTMSection,
     NetworkSection,
     PerceptronSection,
+    TextSection,
     TGNSection,
     TransformerSection,
     XLSTMSection,
@@ -91,8 +96,10 @@ __all__ = [
     "Device",
     "DocumentsSection",
     "EdgarSourceSection",
+    "EnsemblesSection",
     "ExecutionSection",
     "Executor",
+    "ExplanationSection",
     "FeaturesSection",
     "FolderSourceSection",
     "FractionalSection",
@@ -100,6 +107,9 @@ __all__ = [
     "GATSection",
     "GarchSection",
     "GdeltSourceSection",
+    "GpuSection",
+    "IntervalsSection",
+    "HeterogeneousSection",
     "LSTMSection",
     "LabelsSection",
     "LightGBMSection",
@@ -115,14 +125,18 @@ __all__ = [
     "RegimesSection",
     "ReportsSourceSection",
     "RidgeSection",
+    "ReproductionSection",
     "RiskSection",
     "RssSourceSection",
     "SampleSourceSection",
+    "SearchSection",
     "Section",
     "SourcesSection",
     "TGNSection",
+    "TextSection",
     "TradingConfig",
     "TradingSection",
+    "TrainingSection",
     "TransformerSection",
     "UniverseSection",
     "WalkForwardSection",

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from btq_assets.config.base import Device, Executor, Section
+from btq_assets.config.compute import GpuSection, TrainingSection
 from btq_assets.config.feature_families import DEFAULT_FAMILIES
+from btq_assets.config.fitted import ExplanationSection, ReproductionSection
+from btq_assets.config.combining import EnsemblesSection, IntervalsSection, SearchSection
 from btq_assets.config.labelling import FractionalSection, LabelsSection
+from btq_assets.config.comparison import ComparisonSection
 from btq_assets.config.networks import (
+    FTTransformerSection,
     GATSection,
+    HeterogeneousSection,
     LSTMSection,
     PerceptronSection,
+    TextSection,
     TGNSection,
     TransformerSection,
     XLSTMSection,
@@ -178,17 +185,41 @@ class ModelsSection(Section):
     """What is fitted, on which folds."""
 
     horizon_sessions: int = Field(5, ge=1, le=63)
+    horizons_sessions: tuple[int, ...] = Field(
+        (),
+        max_length=8,
+        description="All horizons that are learnt and forecast, ascending, `horizon_sessions`, which "
+        "strategies read, among them; empty for that one alone. Folds are purged by the longest.",
+    )
+    label: Literal["forward_return", "volatility_scaled", "triple_barrier", "trend_scanning"] = (
+        Field(
+            "forward_return",
+            description="What is learnt, less its mean over the universe: the fill-to-fill return, "
+            "the same over the volatility known at the decision, or a label of `features.labels`.",
+        )
+    )
+    sample_weights: Literal["none", "uniqueness"] = Field(
+        "none", description="What weighs rows in a fit: `average_uniqueness` of `features.labels`."
+    )
+    pretraining: Literal["none", "masked", "next_return"] = Field(
+        "none",
+        description="What windows of a training segment teach a network with an encoder before labels do.",
+    )
     decision_every: Literal["week", "month"] = "week"
     seeds: tuple[int, ...] = Field((7, 11), min_length=1)
     walk_forward: WalkForwardSection = WalkForwardSection()
     ridge: RidgeSection = RidgeSection()
     lightgbm: LightGBMSection = LightGBMSection()
     transformer: TransformerSection = TransformerSection()
+    text: TextSection = TextSection()
     gat: GATSection = GATSection()
     tgn: TGNSection = TGNSection()
+    hetero_gnn: HeterogeneousSection = HeterogeneousSection()
     xlstm: XLSTMSection = XLSTMSection()
     lstm: LSTMSection = LSTMSection()
     mlp: PerceptronSection = PerceptronSection()
+    ft_transformer: FTTransformerSection = FTTransformerSection()
+    training: TrainingSection = TrainingSection()
     rl: RLSection = RLSection()
     feature_families: tuple[str, ...] = Field(
         DEFAULT_FAMILIES,
@@ -199,6 +230,36 @@ class ModelsSection(Section):
     ablations: tuple[str, ...] = Field(
         (), description="Families whose worth is measured by fitting without them."
     )
+    comparison: ComparisonSection = ComparisonSection()
+    explanation: ExplanationSection = ExplanationSection()
+    reproduction: ReproductionSection = ReproductionSection()
+    ensembles: EnsemblesSection = EnsemblesSection()
+    intervals: IntervalsSection = IntervalsSection()
+    search: SearchSection = SearchSection()
+
+    @model_validator(mode="after")
+    def _horizons_are_possible(self) -> ModelsSection:
+        horizons = self.horizons_sessions
+        if horizons and (
+            list(horizons) != sorted(set(horizons))
+            or not all(1 <= one <= 252 for one in horizons)
+            or self.horizon_sessions not in horizons
+        ):
+            raise ValueError(
+                f"models.horizons_sessions = {list(horizons)}: ascending, without repeats, 1 to 252, "
+                f"horizon_sessions = {self.horizon_sessions} among them"
+            )
+        if len(horizons) > 1 and self.label in ("triple_barrier", "trend_scanning"):
+            raise ValueError(
+                f"models.label {self.label} has a path of its own (features.labels) and no second "
+                "horizon; leave models.horizons_sessions empty"
+            )
+        return self
+
+    @property
+    def further_horizons(self) -> tuple[int, ...]:
+        """Horizons that are forecast beside `horizon_sessions`."""
+        return tuple(one for one in self.horizons_sessions if one != self.horizon_sessions)
 
 
 class AgentsSection(Section):
@@ -321,6 +382,7 @@ class ExecutionSection(Section):
 
     executor: Executor = "in_process"
     max_concurrent: int = Field(2, ge=1, le=256)
+    gpu: GpuSection = GpuSection()
     paper_folder: str = Field(
         "",
         description="Folder of paper accounts, one folder each, in the data folder; empty: their tables are absent.",

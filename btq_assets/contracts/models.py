@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -69,8 +70,23 @@ def feature_columns(families: Iterable[TableContract]) -> FeatureColumns:
     )
 
 
-def training_set_contract(families: Iterable[TableContract]) -> TableContract:
-    """Contract of ``models.training_set`` made of `families`, the tables of feature families."""
+def training_set_contract(
+    families: Iterable[TableContract],
+    *,
+    further_horizons: Iterable[int] = (),
+    weighted: bool = False,
+) -> TableContract:
+    """Contract of ``models.training_set`` made of `families`, the tables of feature families.
+
+    Parameters
+    ----------
+    families
+        Contracts of the tables.
+    further_horizons
+        Sessions of horizons that are learnt beside the one strategies read.
+    weighted
+        Whether rows carry weights.
+    """
     asset, market = _by_reach(families)
     return TableContract(
         layer="models",
@@ -81,6 +97,11 @@ def training_set_contract(families: Iterable[TableContract]) -> TableContract:
             SYMBOL,
             TS,
             flag("is_decision", "Whether the strategies decide on this session."),
+            text(
+                "sector",
+                "Sector of the asset in the session by its membership of then, where known; relates assets, is no feature.",
+                nullable=True,
+            ),
             number("session_return", "Simple return since the universe's previous session."),
             number(
                 "label",
@@ -92,9 +113,29 @@ def training_set_contract(families: Iterable[TableContract]) -> TableContract:
             *asset,
             *market,
             *_REGIME_COLUMNS,
+            *_label_columns(tuple(further_horizons), weighted=weighted),
         ),
         key=("universe", "symbol", "ts"),
     )
+
+
+def _label_columns(horizons: tuple[int, ...], *, weighted: bool) -> tuple[Column, ...]:
+    """Columns of further horizons and of weights."""
+    found = [
+        column
+        for h in horizons
+        for column in (
+            number(f"label_{h}", f"As label, over {h} sessions."),
+            number(f"label_raw_{h}", f"As label_raw, over {h} sessions."),
+        )
+    ]
+    if weighted:
+        names = ("sample_weight", *(f"sample_weight_{h}" for h in horizons))
+        found += [
+            number(name, "Average uniqueness of the label (features.labels).", minimum=0)
+            for name in names
+        ]
+    return tuple(found)
 
 
 def _by_reach(families: Iterable[TableContract]) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
@@ -140,6 +181,29 @@ SPLITS = TableContract(
 )
 
 
+#: Probability of each quantile a network with such heads forecasts, by its column.
+QUANTILE_COLUMNS = {
+    "quantile_05": 0.05,
+    "quantile_25": 0.25,
+    "quantile_50": 0.5,
+    "quantile_75": 0.75,
+    "quantile_95": 0.95,
+}
+
+#: What surrounds a forecast; null where the model has no such head.
+DISTRIBUTION = (
+    number(
+        "variance",
+        "Variance the model expects around its forecast, squared label units; null without such a head.",
+        minimum=0,
+    ),
+    *(
+        number(name, f"Quantile {share:g} of the label, label units; null without such heads.")
+        for name, share in QUANTILE_COLUMNS.items()
+    ),
+)
+
+
 def forecasts_contract(model: str, description: str) -> TableContract:
     """Contract of ``models.forecasts_<model>``: out-of-sample forecasts of every fold."""
     return TableContract(
@@ -164,8 +228,18 @@ def forecasts_contract(model: str, description: str) -> TableContract:
                 nullable=False,
             ),
             text("model_id", "Registry row of the fitted model."),
+            *DISTRIBUTION,
         ),
         key=("universe", "symbol", "ts", "horizon_sessions", "variant", "seed"),
+        rules=(
+            RowRule(
+                "quantiles_cross",
+                pl.any_horizontal(
+                    pl.col(lower) > pl.col(upper)
+                    for lower, upper in itertools.pairwise(QUANTILE_COLUMNS)
+                ),
+            ),
+        ),
         kinds=("duckdb", "polars", "python"),
     )
 
@@ -188,6 +262,10 @@ FORECASTS_GAT = forecasts_contract(
 FORECASTS_TGN = forecasts_contract(
     "tgn",
     "Out-of-sample forecasts of a temporal graph network (Rossi et al. 2020): a memory per asset, written session by session along a trailing relation graph.",
+)
+FORECASTS_HETERO_GNN = forecasts_contract(
+    "hetero_gnn",
+    "Out-of-sample forecasts of graph attention (Brody et al. 2022) over a graph of assets, sectors, documents and macro series.",
 )
 FORECASTS_XLSTM = forecasts_contract(
     "xlstm",
@@ -300,5 +378,113 @@ STAGES = TableContract(
         text("reason", "What the evidence said."),
     ),
     key=("model_id", "strategy", "changed_at"),
+    writer="ledger",
+)
+
+
+def explanations_contract(name: str, which: str) -> TableContract:
+    """Contract of ``models.<name>``: why the newest fits forecast what they did."""
+    return TableContract(
+        layer="models",
+        name=name,
+        description=f"Why the newest fits of {which} forecast what they did at their last decisions: what each feature, source asset and session adds, and what an edge is worth. It says what a model leans on, not what is true of the market.",
+        columns=(
+            UNIVERSE,
+            SYMBOL,
+            TS,
+            text("model", "Model family."),
+            text("variant", "Feature set: base or macro.", allowed=("base", "macro")),
+            count("seed", "Seed of the fit; 0 for deterministic models."),
+            count("fold", "Walk-forward fold, the last one."),
+            text("model_id", "Registry row of the fitted model."),
+            text(
+                "part",
+                "total: the stored forecast and the baseline. feature, source, session: each sums with the baseline to the forecast (source: by whose window; session: by sessions back). edge: the forecast with the edge from that asset less without. attention: share of a session (by sessions back) in the token the forecast is made from.",
+                allowed=("total", "feature", "source", "session", "edge", "attention"),
+            ),
+            text("name", "forecast, baseline, feature, asset, or sessions back."),
+            number("value", "In label units; of attention a share.", nullable=False),
+        ),
+        key=("universe", "symbol", "ts", "model", "variant", "seed", "part", "name"),
+    )
+
+
+EXPLANATIONS = explanations_contract("explanations", "ridge, LightGBM and the Transformer-GNN")
+EXPLANATIONS_NETWORKS = explanations_contract(
+    "explanations_networks", "the networks of the job `networks`"
+)
+
+
+def importance_contract(name: str, which: str) -> TableContract:
+    """Contract of ``models.<name>``: what the newest fits lean on over many decisions."""
+    return TableContract(
+        layer="models",
+        name=name,
+        description=f"What the newest fits of {which} lean on out of sample, over their last decisions with labels. Coefficients of ridge and gain of LightGBM over their training segments are in models.importances_ridge and models.importances_lightgbm.",
+        columns=(
+            UNIVERSE,
+            text("model", "Model family."),
+            text("variant", "Feature set: base or macro.", allowed=("base", "macro")),
+            count("seed", "Seed of the fit; 0 for deterministic models."),
+            count("fold", "Walk-forward fold, the last one."),
+            text("model_id", "Registry row of the fitted model."),
+            text(
+                "subject",
+                "feature, session, feature by session: mean absolute contribution to a forecast, in label units (terms of ridge, TreeSHAP of LightGBM, integrated gradients of networks). family: mean rank correlation lost when its columns are shuffled among the assets of a date. edge: mean absolute change of the forecast without it, 0 on decisions without it.",
+                allowed=("feature", "session", "feature by session", "family", "edge"),
+            ),
+            text("name", "Feature, sessions back, family, or asset the edge comes from."),
+            text("beside", "Sessions back of a feature, asset the edge leads to; else empty."),
+            number("value", "See subject.", nullable=False),
+            number("standard_error", "Of a family, over shuffles; null for others.", minimum=0),
+            count("n_decisions", "Decisions looked at.", minimum=1),
+        ),
+        key=("universe", "model", "variant", "seed", "subject", "name", "beside"),
+    )
+
+
+IMPORTANCE = importance_contract("importance", "ridge, LightGBM and the Transformer-GNN")
+IMPORTANCE_NETWORKS = importance_contract(
+    "importance_networks", "the networks of the job `networks`"
+)
+
+REPRODUCTIONS = TableContract(
+    layer="models",
+    name="reproductions",
+    description="Every attempt to fit a registered model again from what the registry says of it, and whether it came out the same.",
+    columns=(
+        text("model_id", "Registered model."),
+        text("run_id", "Run that fitted it again."),
+        stamp("at", "When, UTC."),
+        text(
+            "verdict",
+            "identical: the same bytes. within tolerance: other bytes under other libraries or another device, figures within models.reproduction. differs: neither. altered: the stored artefact is not the registered one. data changed, code changed: not fitted again.",
+            allowed=(
+                "identical",
+                "within tolerance",
+                "differs",
+                "altered",
+                "data changed",
+                "code changed",
+            ),
+        ),
+        flag(
+            "identical_bytes",
+            "Whether the folder fitted again hashes to the registered one; null where none was fitted.",
+            nullable=True,
+        ),
+        flag("same_versions", "Whether libraries and device are those of the registry."),
+        number(
+            "largest_forecast_difference",
+            "Largest difference to the forecasts stored of it, as a share of their standard deviation; null where none are stored or none was fitted.",
+            minimum=0,
+        ),
+        number(
+            "rank_ic_difference",
+            "Mean rank correlation of the test segment, fitted again less registered; null where either has none.",
+        ),
+        text("reason", "What was found."),
+    ),
+    key=("model_id", "run_id"),
     writer="ledger",
 )

@@ -5,13 +5,14 @@ Belongs here: laying rows out as arrays and back. Does not belong here: anything
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from btq_assets.models.forecaster import ModelError, require_columns
+from btq_assets.models.forecaster import ModelError, require_columns, require_distinct
+from btq_assets.models.text.documents import COLUMN, PanelDocuments
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class PanelArrays:
         ``(T, N)`` whether that row is a decision.
     sectors
         ``(T, N)`` number of the sector in the panel's column ``sector``, negative where it says
-        none; ``None`` where there is no such column. Equal numbers mean equal sectors, no more.
+        none; ``None`` where there is no such column.
+    sector_names
+        Names of the sectors of the panel: number ``k`` is the ``k``-th, 1 first.
+    documents
+        What the panel's column ``documents`` holds; ``None`` where there is no such column.
     """
 
     universe: str
@@ -47,6 +52,8 @@ class PanelArrays:
     present: np.ndarray
     decides: np.ndarray
     sectors: np.ndarray | None = None
+    sector_names: tuple[str, ...] = ()
+    documents: PanelDocuments | None = None
 
     @classmethod
     def from_panel(cls, panel: pl.DataFrame, features: Sequence[str]) -> PanelArrays:
@@ -55,7 +62,7 @@ class PanelArrays:
         Raises
         ------
         ModelError
-            `panel` has no row, or rows of several universes.
+            `panel` has no row, rows of several universes, or two rows of an asset at a time.
         MissingFeatureError
             A feature column, or ``session_return``, is missing.
         """
@@ -78,13 +85,22 @@ class PanelArrays:
         values[~np.isfinite(values)] = np.nan
         present = np.zeros(shape, dtype=bool)
         present[row, column] = True
+        if int(present.sum()) != panel.height:
+            require_distinct(panel, "laying out a panel")
         decides = np.zeros(shape, dtype=bool)
         decides[row, column] = panel["is_decision"].fill_null(False).to_numpy()
-        sectors = None
+        sectors, names_of_sectors = None, pl.Series(dtype=pl.String)
         if "sector" in panel.columns:
+            said = panel["sector"].cast(pl.String)
+            names_of_sectors = said.drop_nulls().unique().sort()
             sectors = np.full(shape, -1, dtype=np.int64)
-            number = panel["sector"].cast(pl.String).rank("dense").cast(pl.Int64)
-            sectors[row, column] = number.fill_null(-1).to_numpy()
+            known = said.is_not_null().to_numpy()
+            sectors[row[known], column[known]] = (
+                names_of_sectors.search_sorted(said.drop_nulls()).to_numpy() + 1
+            )
+        documents = None
+        if COLUMN in panel.columns:
+            documents = PanelDocuments.from_rows(panel[COLUMN], row, column, shape)
         return cls(
             universe=universes[0],
             ts=ts,
@@ -94,6 +110,8 @@ class PanelArrays:
             present=present,
             decides=decides,
             sectors=sectors,
+            sector_names=tuple(names_of_sectors),
+            documents=documents,
         )
 
     def place(self, rows: pl.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -106,17 +124,29 @@ class PanelArrays:
         ] = values
         return placed
 
-    def tidy(self, values: np.ndarray, where: np.ndarray) -> pl.DataFrame:
-        """Rows ``universe, symbol, ts, forecast`` of a ``(T, N)`` array where `where` is true."""
+    def tidy(
+        self,
+        values: np.ndarray,
+        where: np.ndarray,
+        others: Mapping[str, np.ndarray] | None = None,
+    ) -> pl.DataFrame:
+        """Rows ``universe, symbol, ts, forecast`` of a ``(T, N)`` array where `where` is true.
+
+        `others` are further columns, by name, of the same shape.
+        """
         row, column = np.nonzero(where)
+        found = {"forecast": values, **(others or {})}
         return (
             pl.DataFrame(
                 {
                     "symbol": pl.Series(self.symbols, dtype=pl.String).gather(column),
                     "ts": self.ts.gather(row),
-                    "forecast": pl.Series(values[row, column], dtype=pl.Float64),
+                    **{
+                        name: pl.Series(array[row, column], dtype=pl.Float64)
+                        for name, array in found.items()
+                    },
                 }
             )
-            .select(pl.lit(self.universe).alias("universe"), "symbol", "ts", "forecast")
+            .select(pl.lit(self.universe).alias("universe"), "symbol", "ts", *found)
             .sort("universe", "symbol", "ts")
         )

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import core, evidence, models, regimes
+from btq_assets.contracts import core, evidence, features, models, raw, regimes
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckOutcome, in_step_check
 from btq_assets.models import fit_gates, gates
 from btq_assets.models.chosen import chosen_tables, training_set_table
+from btq_assets.models.labels import reads_table
 from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ SHARED_CODE = (
             "folds",
             "forecaster",
             "gates",
+            "labels",
             "plans",
             "registry",
             "scores",
@@ -48,6 +50,9 @@ SHARED_CODE = (
 
 FOLD_CONFIG = (
     "models.horizon_sessions",
+    "models.horizons_sessions",
+    "models.label",
+    "models.sample_weights",
     "models.decision_every",
     "models.walk_forward",
     "features.truncation_dates",
@@ -74,10 +79,18 @@ def training_set_asset(config: TradingConfig) -> TableAsset:
     return TableAsset(
         compute=_training_set,
         outputs=(table, models.SPLITS),
-        inputs={"bars": core.BARS_1D, **chosen_tables(config), "regimes": regimes.STATES},
-        config=(*FOLD_CONFIG, *FAMILIES_CONFIG),
+        inputs={
+            "bars": core.BARS_1D,
+            **chosen_tables(config),
+            "regimes": regimes.STATES,
+            "membership": raw.UNIVERSE_MEMBERSHIP,
+            **({"labels": features.LABELS} if reads_table(config) else {}),
+        },
+        config=(*FOLD_CONFIG, *FAMILIES_CONFIG, "features.labels"),
         code=(
+            "btq_assets.features.labels",
             "btq_assets.models.chosen",
+            "btq_assets.models.labels",
             "btq_assets.models.training_set",
             "btq_assets.models.folds",
             "btq_assets.models.gates",
@@ -106,14 +119,19 @@ def configured(asset: TableAsset, config: TradingConfig) -> TableAsset:
 
 
 def _training_set(
-    step: Step, bars: pl.DataFrame, regimes: pl.DataFrame, **families: pl.DataFrame
+    step: Step,
+    bars: pl.DataFrame,
+    regimes: pl.DataFrame,
+    membership: pl.DataFrame,
+    labels: pl.DataFrame | None = None,
+    **families: pl.DataFrame,
 ) -> TableOutput:
     """Features known at each session, relative labels, and purged walk-forward folds."""
     from btq_assets import plots
     from btq_assets.models import training_set as room
     from btq_assets.models.folds import splits
 
-    frame = room.build(bars, families, regimes, step.config)
+    frame = room.build(bars, families, regimes, step.config, membership, labels)
     folds = splits(frame, step.config)
     decisions = frame.filter("is_decision")
     dispersion = decisions.group_by("ts").agg(pl.col("label").std()).drop_nulls().sort("ts")
@@ -124,6 +142,7 @@ def _training_set(
         metadata={
             "n_decisions": decisions["ts"].n_unique(),
             "n_symbols": frame["symbol"].n_unique(),
+            "n_sectors": frame["sector"].drop_nulls().n_unique(),
             "n_labelled_decision_rows": decisions["label"].count(),
             "n_folds": folds.height,
             "feature_families": ", ".join(step.config.models.feature_families),
@@ -312,6 +331,8 @@ def fits_output(
     forecasts = walk_forward.forecasts_table(fits, contract, step.config.models.horizon_sessions)
     scores = summary.scores_by_fold(fits)
     step.log(summary.one_line(fits))
+    for note in summary.notes(fits):
+        step.log(note)
     pictures = {
         "Rank IC by fold": plots.bars(
             [summary.fit_label(fit) for fit in fits],
@@ -345,6 +366,7 @@ def fits_output(
             "validation_scores": scores,
             "features": ", ".join(fits[-1].forecaster.provenance.feature_names),
             "left_out_features": ", ".join(summary.left_out(fits)) or "none",
+            **({"notes": "; ".join(notes)} if (notes := summary.notes(fits)) else {}),
             **({"training_curves": pl.DataFrame({**curves, **steps})} if steps else {}),
         },
         plots=pictures,

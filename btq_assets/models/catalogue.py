@@ -6,7 +6,9 @@ nothing until it is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any
 
@@ -93,6 +95,14 @@ FAMILIES = {
             networks=("graph_attention", "graph_memory", "learned_relation"),
         ),
         ModelFamily(
+            "hetero_gnn",
+            "deep.heterogeneous",
+            "HeterogeneousForecaster",
+            "attention over a graph of assets, sectors, documents and macro series",
+            section="hetero_gnn",
+            networks=("attention", "heterogeneous", "learned_relation"),
+        ),
+        ModelFamily(
             "xlstm",
             "deep.recurrent",
             "XLSTMForecaster",
@@ -129,8 +139,36 @@ def family_named(name: str) -> ModelFamily:
     Raises
     ------
     ModelError
-        There is none of that name; the error names the known ones.
+        There is none of that name; the error names the nearest and the known ones.
     """
     if name not in FAMILIES:
-        raise ModelError(f"there is no model family {name!r}; known are {', '.join(FAMILIES)}")
+        raise ModelError(
+            f"there is no model family {name!r}{nearest(name, FAMILIES)}; known are "
+            f"{', '.join(FAMILIES)}"
+        )
     return FAMILIES[name]
+
+
+def spec_of(name: str, **parameters: Any) -> Any:
+    """Specification of a family with some of its hyper-parameters set.
+
+    Raises
+    ------
+    ModelError
+        No such family, or a hyper-parameter it has not; the error names the nearest one.
+    """
+    spec_type = family_named(name).load().spec_type
+    known = [field.name for field in fields(spec_type)]
+    for parameter in parameters:
+        if parameter not in known:
+            raise ModelError(
+                f"{name} has no hyper-parameter {parameter!r}{nearest(parameter, known)}; it has "
+                f"{', '.join(sorted(known))}"
+            )
+    return spec_type(**parameters)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` where a known name is near, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -47,7 +47,11 @@ def chosen_columns(config: TradingConfig) -> tables.FeatureColumns:
 
 def training_set_table(config: TradingConfig) -> TableContract:
     """Contract of ``models.training_set`` under a configuration."""
-    return tables.training_set_contract(chosen_tables(config).values())
+    return tables.training_set_contract(
+        chosen_tables(config).values(),
+        further_horizons=config.models.further_horizons,
+        weighted=config.models.sample_weights != "none",
+    )
 
 
 def columns_of_family(config: TradingConfig, name: str) -> tuple[str, ...]:

@@ -23,6 +23,14 @@ NO_DISPERSION = (
     "check the prices behind them, or take a longer segment"
 )
 
+ONE_ASSET = (
+    "{symbol} is the only labelled asset of the training segment, so there is nobody to rank it "
+    "against; take a universe of two or more, or ModelTrainer, which learns the return of one"
+)
+
+#: Column of a panel that weighs its rows; without it all weigh the same.
+WEIGHT = "sample_weight"
+
 _BY = ("universe", "ts")
 
 
@@ -31,7 +39,7 @@ def cross_sectional_ranks(panel: pl.DataFrame, columns: Sequence[str]) -> pl.Dat
 
     The rank of the asset among the ``n`` with a value is ``2 r / (n + 1) - 1`` (average ranks on
     ties), so that it needs nothing fitted, no other date moves it, and one asset alone has 0.
-    Missing stays missing.
+    Missing stays missing; a value that is not finite counts as missing.
 
     Parameters
     ----------
@@ -40,19 +48,26 @@ def cross_sectional_ranks(panel: pl.DataFrame, columns: Sequence[str]) -> pl.Dat
     columns
         Columns to rank.
     """
+
+    def known(name: str) -> pl.Expr:
+        value = pl.col(name)
+        return pl.when(value.is_finite()).then(value)
+
     return panel.with_columns(
         (
-            2 * pl.col(name).rank("average").over(*_BY) / (pl.col(name).count().over(*_BY) + 1) - 1
+            2 * known(name).rank("average").over(*_BY) / (known(name).count().over(*_BY) + 1) - 1
         ).alias(name)
         for name in columns
     )
 
 
 def ranks_of_date(values: np.ndarray) -> np.ndarray:
-    """`cross_sectional_ranks` of one date, ``(assets, columns)``; NaN is missing."""
+    """`cross_sectional_ranks` of one date, ``(assets, columns)``; what is not finite is missing."""
     n = values.shape[0]
     if not n:
         return values
+    if np.isinf(values).any():
+        values = np.where(np.isinf(values), np.nan, values)
     order = np.argsort(values, axis=0, kind="stable")
     ordered = np.take_along_axis(values, order, axis=0)
     place = np.broadcast_to(np.arange(n)[:, None], values.shape)
@@ -100,6 +115,28 @@ def relative_target(rows: pl.DataFrame, *, limit: float = 3.0) -> np.ndarray:
     return rows.select(scaled.clip(-limit, limit).cast(pl.Float64)).to_series().to_numpy()
 
 
+def sample_weights(rows: pl.DataFrame) -> np.ndarray | None:
+    """Weights of labelled rows, with mean one; ``None`` where the panel has no column of them.
+
+    Only their ratios are of the table: the scale is that of the rows a fit is made on.
+
+    Raises
+    ------
+    ModelError
+        A weight is missing, negative or not finite, or all are 0.
+    """
+    if WEIGHT not in rows.columns:
+        return None
+    found = rows[WEIGHT].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    wrong = int((~np.isfinite(found) | (found < 0)).sum())
+    if wrong or not found.sum() > 0:
+        raise ModelError(
+            f"{wrong or len(found)} of {len(found)} sample weights are missing, negative or all 0; a "
+            "labelled row needs a weight, see models.sample_weights"
+        )
+    return np.asarray(found / found.mean())
+
+
 def dispersion(rows: pl.DataFrame) -> float:
     """Median over dates of the cross-sectional standard deviation of the label.
 
@@ -108,8 +145,10 @@ def dispersion(rows: pl.DataFrame) -> float:
     Raises
     ------
     ModelError
-        On no date do the labels differ.
+        There is a single asset, or on no date do the labels differ.
     """
+    if rows.select("universe", "symbol").n_unique() < MIN_CROSS_SECTION and rows.height:
+        raise ModelError(ONE_ASSET.format(symbol=rows["symbol"][0]))
     spreads = rows.group_by(*_BY).agg(pl.col("label").std())["label"].drop_nulls()
     value = spreads.filter(spreads > 0).median()
     if value is None:
@@ -146,10 +185,11 @@ class Standardiser:
 
 
 def matrix(panel: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Columns as ``(rows, columns)`` float64, null as NaN."""
+    """Columns as ``(rows, columns)`` float64; null, and what is not finite, as NaN."""
     if not columns:
         return np.empty((panel.height, 0))
-    return panel.select(pl.col(list(columns)).cast(pl.Float64)).fill_null(np.nan).to_numpy()
+    found = panel.select(pl.col(list(columns)).cast(pl.Float64)).fill_null(np.nan).to_numpy()
+    return np.where(np.isinf(found), np.nan, found) if np.isinf(found).any() else found
 
 
 def interactions(asset: np.ndarray, market: np.ndarray) -> np.ndarray:

@@ -65,7 +65,13 @@ def truncation_outcome(
         if plan is not None:
             same_fold = folds.splits(known, config).filter(pl.col("fold") == fit.fold)
             again = fit_fold(
-                known, same_fold.row(0, named=True), plan, fit.variant, fit.seed, data_hash=""
+                known,
+                same_fold.row(0, named=True),
+                plan,
+                fit.variant,
+                fit.seed,
+                data_hash="",
+                horizon=fit.horizon,
             ).forecasts
         else:
             forecaster = (loaded or {}).get(fit.model_id, fit.forecaster)

@@ -15,7 +15,7 @@ import polars as pl
 
 from btq_assets import timeline
 from btq_assets.contracts import models as tables
-from btq_assets.models.forecaster import ModelError
+from btq_assets.models.forecaster import ModelError, require_distinct
 
 if TYPE_CHECKING:
     from btq_assets.config import TradingConfig
@@ -88,8 +88,18 @@ def truncate(training_set: pl.DataFrame, until: datetime) -> pl.DataFrame:
     unfilled = pl.col("label_end_ts") > until
     return training_set.filter(pl.col("ts") <= until).with_columns(
         pl.when(unfilled.fill_null(True)).then(None).otherwise(pl.col(name)).alias(name)
-        for name in ("label", "label_raw")
+        for name in label_values(training_set)
     )
+
+
+def label_values(training_set: pl.DataFrame) -> list[str]:
+    """Columns that are unknown until a label is filled: those of all horizons, and weights."""
+    when = ("label_start_ts", "label_end_ts")
+    return [
+        name
+        for name in training_set.columns
+        if name.startswith(("label", "sample_weight")) and name not in when
+    ]
 
 
 def null_columns(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
@@ -123,6 +133,10 @@ class TrainingSet:
     train: tuple[datetime, datetime]
     validation: tuple[datetime, datetime]
     cutoff: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse a panel in which an asset has two rows at the same time."""
+        require_distinct(self.panel, "a training set")
 
     def train_rows(self) -> pl.DataFrame:
         """Labelled decisions of the training segment; raises `PurgeError` on an overlap."""
@@ -225,5 +239,5 @@ def panel_between(
     return (
         training_set.filter(pl.col("ts").is_between(sessions[first], end))
         .with_columns(is_decision=pl.col("is_decision") & (pl.col("ts") >= start))
-        .drop("label", "label_raw", "label_start_ts", "label_end_ts")
+        .drop(*label_values(training_set), "label_start_ts", "label_end_ts")
     )

@@ -209,6 +209,26 @@ def require_columns(
         )
 
 
+def require_features(names: Sequence[str], model: str) -> None:
+    """Raise `ModelError` where no feature is left to read."""
+    if not names:
+        raise ModelError(
+            f"{model} needs at least one feature column with a value in the training segment"
+        )
+
+
+def require_distinct(panel: pl.DataFrame, purpose: str) -> None:
+    """Raise `ModelError` where an asset has two rows at the same time, naming the first."""
+    key = [name for name in ("universe", "symbol", "ts") if name in panel.columns]
+    twice = panel.select(key).is_duplicated()
+    if twice.any():
+        first = panel.filter(twice).sort(key).row(0, named=True)
+        raise ModelError(
+            f"{purpose}: {int(twice.sum())} rows share their key with another, first "
+            f"{first['symbol']} at {first['ts']}; keep one row per asset and time"
+        )
+
+
 def write_model(
     folder: Path, provenance: Provenance, spec: Any, extra: Mapping[str, Any] | None = None
 ) -> None:

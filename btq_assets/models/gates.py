@@ -7,6 +7,7 @@ Does not belong here: gates that need a fitted model (`fit_gates`), and who runs
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from btq_assets.contracts import models as tables
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
 from btq_assets.evidence.truncation import truncation_check, truncation_dates
-from btq_assets.models import folds, scores, training_set
+from btq_assets.models import folds, labels, scores, training_set
 from btq_assets.models.chosen import chosen_tables
 
 #: A mean rank IC of weekly, honest forecasts is 0.00 to 0.05; above this something leaks.
@@ -24,22 +25,30 @@ IMPLAUSIBLE_IC = 0.15
 MIN_DATES_FOR_IC = 100
 
 #: Inputs of the training set that are no feature families.
-_NO_FAMILIES = ("bars", "regimes")
+_NO_FAMILIES = ("bars", "regimes", "membership", "labels")
 
-_LABELS = ("label", "label_raw", "label_start_ts", "label_end_ts")
+_LABELS = ("label", "label_", "sample_weight")
 _KEY = ["universe", "symbol", "ts"]
 
 
 def build_from_inputs(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
     """`training_set.build` from the named inputs of the asset."""
     families = {name: frame for name, frame in inputs.items() if name not in _NO_FAMILIES}
-    return training_set.build(inputs["bars"], families, inputs["regimes"], config)
+    return training_set.build(
+        inputs["bars"],
+        families,
+        inputs["regimes"],
+        config,
+        inputs.get("membership"),
+        inputs.get("labels"),
+    )
 
 
 def training_set_truncation(contract: TableContract) -> CheckGroup:
     """Features and decision flags of the training set, rebuilt from inputs cut at seeded dates."""
+    of_labels = tuple(name for name in contract.column_names if name.startswith(_LABELS))
     return truncation_check(
-        contract, build_from_inputs, history_sessions=30, last_sessions=10, ignore=_LABELS
+        contract, build_from_inputs, history_sessions=30, last_sessions=10, ignore=of_labels
     )
 
 
@@ -71,29 +80,41 @@ def _label_horizon(context: CheckContext) -> CheckOutcome:
     bars = context.inputs["bars"].filter(pl.col("universe") == context.config.universe.main)
     n_compared = 0
     for cut in truncation_dates(stored, context.config.features.truncation_dates, name):
-        fresh = training_set.relative_labels(
-            bars.filter(pl.col("known_at") <= cut), context.config.models.horizon_sessions
-        )
-        both = fresh.select(*_KEY, pl.col("label").alias("again")).join(
-            stored.select(*_KEY, "label", "label_end_ts"), on=_KEY, how="inner"
-        )
-        filled = pl.col("label_end_ts") <= cut
-        wrong = both.filter(
-            pl.when(filled.fill_null(False))
-            .then(~(pl.col("label") - pl.col("again")).abs().le(1e-12).fill_null(False))
-            .otherwise(pl.col("again").is_not_null())
-            & ~(pl.col("label").is_null() & pl.col("again").is_null())
-        )
-        if wrong.height:
-            row = wrong.row(0, named=True)
-            return CheckOutcome(
-                name,
-                False,
-                f"{wrong.height} label(s) differ from those of data known at {cut}: {row['symbol']} "
-                f"at {row['ts']} is {row['label']}, was {row['again']}",
+        fresh = _labels_known_at(bars, cut, context.config)
+        for column in labels.value_columns(context.config):
+            both = fresh.select(*_KEY, pl.col(column).alias("again")).join(
+                stored.select(*_KEY, pl.col(column).alias("stored"), "label_end_ts"),
+                on=_KEY,
+                how="inner",
             )
-        n_compared += both.height
+            filled = pl.col("label_end_ts") <= cut
+            wrong = both.filter(
+                pl.when(filled.fill_null(False))
+                .then(~(pl.col("stored") - pl.col("again")).abs().le(1e-12).fill_null(False))
+                .otherwise(pl.col("again").is_not_null())
+                & ~(pl.col("stored").is_null() & pl.col("again").is_null())
+            )
+            if wrong.height:
+                row = wrong.row(0, named=True)
+                return CheckOutcome(
+                    name,
+                    False,
+                    f"{wrong.height} {column}(s) differ from those of data known at {cut}: "
+                    f"{row['symbol']} at {row['ts']} is {row['stored']}, was {row['again']}",
+                )
+            n_compared += both.height
     return CheckOutcome(name, True, f"{n_compared:,} labels unchanged", {"compared": n_compared})
+
+
+def _labels_known_at(bars: pl.DataFrame, cut: datetime, config: TradingConfig) -> pl.DataFrame:
+    """Labels computed again, from the bars on, of what was known at a time."""
+    known = bars.filter(pl.col("known_at") <= cut)
+    table = None
+    if labels.reads_table(config):
+        from btq_assets.features.labels.table import labels as label
+
+        table = label(known, config)
+    return labels.labels_of(known, config, table)
 
 
 label_horizon: CheckGroup = frame_check(
@@ -161,14 +182,14 @@ def out_of_sample(contract: TableContract) -> CheckGroup:
             )
             for fold in splits.iter_rows(named=True)
         )
-        for (variant, seed), rows in forecasts.group_by("variant", "seed"):
+        for (variant, seed, h), rows in forecasts.group_by("variant", "seed", "horizon_sessions"):
             lacking = wanted.join(rows, on=_KEY, how="anti")
             if lacking.height:
                 row = lacking.row(0, named=True)
                 return CheckOutcome(
                     name,
                     False,
-                    f"{variant}, seed {seed}: {lacking.height} decision(s) have no forecast, first "
+                    f"{variant}, seed {seed}, {h} sessions: {lacking.height} decision(s) have no forecast, first "
                     f"{row['symbol']} at {row['ts']}",
                 )
         return CheckOutcome(
@@ -188,13 +209,16 @@ def plausible_ic(contract: TableContract) -> CheckGroup:
     def run(context: CheckContext) -> CheckOutcome:
         name = "plausible_ic"
         found = {}
-        for (variant, seed), rows in context.frames[contract.table].group_by(
-            "variant", "seed", maintain_order=True
+        own = context.config.models.horizon_sessions
+        for (variant, seed, h), rows in context.frames[contract.table].group_by(
+            "variant", "seed", "horizon_sessions", maintain_order=True
         ):
-            by_date = scores.rank_ic_by_date(rows, context.inputs["training_set"])
-            ics = by_date["rank_ic"].drop_nulls()
+            further = None if h == own else int(h)  # type: ignore[call-overload]
+            table = labels.for_horizon(context.inputs["training_set"], further)
+            ics = scores.rank_ic_by_date(rows, table)["rank_ic"].drop_nulls()
             if ics.len() >= MIN_DATES_FOR_IC:
-                found[f"{variant}, seed {seed}"] = round(float(ics.mean()), 4)  # type: ignore[arg-type]
+                which = f"{variant}, seed {seed}" + (f", {h} sessions" if further else "")
+                found[which] = round(float(ics.mean()), 4)  # type: ignore[arg-type]
         high = {which: ic for which, ic in found.items() if abs(ic) > IMPLAUSIBLE_IC}
         return CheckOutcome(
             name,

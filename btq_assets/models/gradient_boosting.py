@@ -23,6 +23,8 @@ from btq_assets.models.forecaster import (
     library_versions,
     read_model,
     require_columns,
+    require_distinct,
+    require_features,
     seal,
     write_model,
 )
@@ -62,6 +64,7 @@ class LightGBMForecaster:
     """
 
     family = "lightgbm"
+    spec_type = LightGBMSpec
     history_sessions = 0
 
     def __init__(
@@ -102,12 +105,29 @@ class LightGBMForecaster:
         train = training_set.train_rows()
         validation = training_set.validation_rows()
         names = [*self._asset, *self._market]
+        require_features(names, "lightgbm")
+        self._unit = design.dispersion(train)
+        if train.height < 2 * self.spec.min_child_samples:
+            raise ModelError(
+                f"{train.height} row(s) of the training segment are too few for two leaves of at "
+                f"least {self.spec.min_child_samples}: take a longer segment, or lower "
+                "models.lightgbm.min_child_samples"
+            )
         data = []
         for rows in (train, validation):
             y = design.relative_target(rows)
             known = np.isfinite(y)
             x = self._design(training_set.panel, rows)[known]
-            data.append(lightgbm.Dataset(x, y[known], feature_name=names, free_raw_data=True))
+            weights = design.sample_weights(rows)
+            data.append(
+                lightgbm.Dataset(
+                    x,
+                    y[known],
+                    weight=None if weights is None else weights[known],
+                    feature_name=names,
+                    free_raw_data=True,
+                )
+            )
         errors: dict[str, Any] = {}
         callbacks: list[Any] = [
             lightgbm.early_stopping(self.spec.early_stopping_rounds, verbose=False),
@@ -127,7 +147,6 @@ class LightGBMForecaster:
         self._booster = lightgbm.Booster(
             model_str=booster.model_to_string(num_iteration=booster.best_iteration)
         )
-        self._unit = design.dispersion(train)
         forecast = self._booster.predict(
             self._design(training_set.panel, validation), num_threads=N_THREADS
         )
@@ -151,6 +170,7 @@ class LightGBMForecaster:
         """Forecast the decision rows of `panel`; see `Forecaster.predict`."""
         booster = self._fitted()
         require_columns(panel, (*self._asset, *self._market), "forecasting with lightgbm")
+        require_distinct(panel, "forecasting with lightgbm")
         rows = panel.filter(pl.col("is_decision")) if "is_decision" in panel.columns else panel
         rows = rows.sort("universe", "symbol", "ts")
         if rows.is_empty():

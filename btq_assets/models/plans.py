@@ -13,6 +13,7 @@ from btq_assets.models.deep.windowed import DEFAULT_FEATURES
 from btq_assets.models.forecaster import Forecaster
 from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster, RidgeSpec
+from btq_assets.models.text.spec import TextSpec
 from btq_assets.models.walk_forward import MakeForecaster, Plan
 from btq_assets.models.windows.modalities import groups_of
 
@@ -51,13 +52,17 @@ def deep_spec(
     """
     family = family_named(name)
     spec_type: type[WindowedSpec] = family.load().spec_type
+    section = getattr(config.models, family.section).model_dump()
+    if "text" in section.get("modalities", ()):
+        section["text"] = TextSpec(**config.models.text.model_dump())
     return spec_type(
         variant=variant,
         seed=seed,
         relative=relative,
         graph_window_sessions=config.features.correlation_window_sessions,
         horizon_sessions=config.models.horizon_sessions,
-        **getattr(config.models, family.section).model_dump(),
+        pretraining=config.models.pretraining,
+        **section,
     )
 
 
@@ -91,6 +96,7 @@ def deep_plan(name: str, config: TradingConfig, *, code_version: str, device: st
         seeds=config.models.seeds,
         asset_features=(*read, *(column for column in fused if column not in read)),
         market_features=(),
+        further_horizons=config.models.further_horizons,
     )
 
 
@@ -102,4 +108,5 @@ def _tabular(make: MakeForecaster, config: TradingConfig) -> Plan:
         seeds=(0,),
         asset_features=columns.asset,
         market_features=columns.market,
+        further_horizons=config.models.further_horizons,
     )

@@ -15,7 +15,7 @@ import polars as pl
 
 from btq_assets.contracts import models as tables
 from btq_assets.models.forecaster import ModelError
-from btq_assets.models.walk_forward import Fit
+from btq_assets.models.walk_forward import FURTHER_HORIZON, Fit
 
 
 def registry_rows(
@@ -46,7 +46,11 @@ def registry_rows(
                 "fitted_from": fit.fitted_from,
                 "fitted_until": fit.fitted_until,
                 "feature_hash": provenance.feature_hash,
-                "config_json": json.dumps(asdict(fit.forecaster.spec), sort_keys=True),
+                "config_json": json.dumps(
+                    asdict(fit.forecaster.spec)
+                    | ({} if fit.horizon is None else {FURTHER_HORIZON: fit.horizon}),
+                    sort_keys=True,
+                ),
                 "code_version": provenance.code_version,
                 "versions_json": json.dumps(dict(provenance.versions), sort_keys=True),
                 "metrics_json": json.dumps(
@@ -66,6 +70,8 @@ def model_at(
 ) -> dict[str, object]:
     """The newest model of a family whose every label was filled by `at`.
 
+    Fits of further horizons (``models.horizons_sessions``), which no strategy reads, are left out.
+
     Raises
     ------
     ModelError
@@ -76,6 +82,7 @@ def model_at(
         & (pl.col("variant") == variant)
         & (pl.col("seed") == seed)
         & (pl.col("fitted_until") <= at)
+        & ~pl.col("config_json").str.contains(FURTHER_HORIZON, literal=True)
     ).sort("fitted_until", "registered_at")
     if known.is_empty():
         raise ModelError(f"no {model} ({variant}, seed {seed}) was fitted on data known at {at}")

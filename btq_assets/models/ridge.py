@@ -24,6 +24,8 @@ from btq_assets.models.forecaster import (
     library_versions,
     read_model,
     require_columns,
+    require_distinct,
+    require_features,
     seal,
     write_model,
 )
@@ -69,6 +71,7 @@ class RidgeForecaster:
     """
 
     family = "ridge"
+    spec_type = RidgeSpec
     history_sessions = 0
 
     def __init__(self, spec: RidgeSpec | None = None, *, code_version: str = "unversioned") -> None:
@@ -108,12 +111,37 @@ class RidgeForecaster:
         n_asset = len(self._asset)
         totals = dict(zip(self._asset, size[:n_asset].tolist(), strict=True))
         totals |= dict.fromkeys(self._market, 0.0)
-        interacted = [name for name in INTERACTED if name in self._asset] if self._market else []
-        pairs = [(asset, market) for asset in interacted for market in self._market]
-        for (asset, market), value in zip(pairs, size[n_asset:].tolist(), strict=True):
+        for (asset, market), value in zip(self._pairs(), size[n_asset:].tolist(), strict=True):
             totals[asset] += value / 2
             totals[market] += value / 2
         return design.shares(totals)
+
+    def terms(self, panel: pl.DataFrame, rows: pl.DataFrame) -> dict[str, np.ndarray]:
+        """What each feature adds to the forecasts of `rows`, in label units; together they are them.
+
+        The term of an interaction is shared by its two features.
+
+        Parameters
+        ----------
+        panel
+            All assets of each date.
+        rows
+            Rows of `panel`.
+
+        Returns
+        -------
+        dict
+            Feature → ``(rows,)``.
+        """
+        _, scaler, coefficients = self._fitted()
+        values = scaler.apply(self._design(panel, rows)) * coefficients * self._unit
+        n_asset = len(self._asset)
+        found = dict(zip(self._asset, values[:, :n_asset].T, strict=True))
+        found |= {name: np.zeros(len(values)) for name in self._market}
+        for (asset, market), term in zip(self._pairs(), values[:, n_asset:].T, strict=True):
+            found[asset] = found[asset] + term / 2
+            found[market] = found[market] + term / 2
+        return found
 
     def fit(self, training_set: TrainingSet, progress: Progress | None = None) -> Self:
         """Choose the penalty on the validation segment, then fit on both segments."""
@@ -122,15 +150,18 @@ class RidgeForecaster:
         train = training_set.train_rows()
         validation = training_set.validation_rows()
         require_columns(training_set.panel, (*self._asset, *self._market), "fitting ridge")
+        require_features((*self._asset, *self._market), "ridge")
+        self._unit = design.dispersion(train)
         self._market_scaler = design.Standardiser.fit(design.matrix(train, self._market))
         ranked = self._design(training_set.panel, pl.concat([train, validation]))
         x_train, x_validation = ranked[: train.height], ranked[train.height :]
         self._scaler = design.Standardiser.fit(x_train)
         x_train, x_validation = self._scaler.apply(x_train), self._scaler.apply(x_validation)
         y_train, y_validation = design.relative_target(train), design.relative_target(validation)
+        weights = design.sample_weights(train)
         ics = []
         for number, alpha in enumerate(self.spec.alphas):
-            beta = _solve(x_train, y_train, alpha)
+            beta = _solve(x_train, y_train, alpha, weights)
             ics.append(scores.mean_rank_ic_of(validation, x_validation @ beta))
             if progress is not None:
                 progress(number + 1, len(self.spec.alphas), {"alpha": alpha, "rank_ic": ics[-1]})
@@ -138,9 +169,10 @@ class RidgeForecaster:
             range(len(ics)), key=lambda i: (np.nan_to_num(ics[i], nan=-2.0), self.spec.alphas[i])
         )
         x, y = np.vstack([x_train, x_validation]), np.concatenate([y_train, y_validation])
-        self._coefficients = _solve(x, y, self.spec.alphas[best])
+        weights = design.sample_weights(pl.concat([train, validation]))
+        self._coefficients = _solve(x, y, self.spec.alphas[best], weights)
         fitted = np.isfinite(y)
-        self._unit = design.dispersion(train)
+        weighted = x if weights is None else x * np.sqrt(weights)[:, None]
         self.scores = {
             "alpha": self.spec.alphas[best],
             "validation_rank_ic": ics[best],
@@ -148,7 +180,7 @@ class RidgeForecaster:
             "n_train": train.height,
             "n_validation": validation.height,
             "n_columns": int(x_train.shape[1]),
-            "n_parameters": effective_parameters(x[fitted], self.spec.alphas[best]),
+            "n_parameters": effective_parameters(weighted[fitted], self.spec.alphas[best]),
             "n_observations": int(fitted.sum()),
         }
         return self
@@ -157,6 +189,7 @@ class RidgeForecaster:
         """Forecast the decision rows of `panel`; see `Forecaster.predict`."""
         _, scaler, coefficients = self._fitted()
         require_columns(panel, (*self._asset, *self._market), "forecasting with ridge")
+        require_distinct(panel, "forecasting with ridge")
         rows = panel.filter(pl.col("is_decision")) if "is_decision" in panel.columns else panel
         rows = rows.sort("universe", "symbol", "ts")
         x = scaler.apply(self._design(panel, rows))
@@ -231,6 +264,11 @@ class RidgeForecaster:
         model._market_scaler = design.Standardiser(weights["market_mean"], weights["market_scale"])
         return model
 
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Features of each interaction, in the order of their columns."""
+        interacted = [name for name in INTERACTED if name in self._asset] if self._market else []
+        return [(asset, market) for asset in interacted for market in self._market]
+
     def _design(self, panel: pl.DataFrame, rows: pl.DataFrame) -> np.ndarray:
         """Columns before standardisation; ranks are taken among all assets of `panel`."""
         ordered = design.ranked_rows(panel, rows, self._asset, self._market)
@@ -262,9 +300,13 @@ def effective_parameters(x: np.ndarray, alpha: float) -> float:
     return float((squares / (squares + alpha)).sum())
 
 
-def _solve(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+def _solve(
+    x: np.ndarray, y: np.ndarray, alpha: float, weights: np.ndarray | None = None
+) -> np.ndarray:
     from sklearn.linear_model import Ridge
 
     known = np.isfinite(y)
-    fitted = Ridge(alpha=alpha, fit_intercept=False, solver="cholesky").fit(x[known], y[known])
+    fitted = Ridge(alpha=alpha, fit_intercept=False, solver="cholesky").fit(
+        x[known], y[known], sample_weight=None if weights is None else weights[known]
+    )
     return np.asarray(fitted.coef_, dtype=float)

@@ -16,7 +16,17 @@ from btq_assets.models.walk_forward import Fit
 def fit_label(fit: Fit) -> str:
     """Short name of a fit for an axis."""
     seed = f" s{fit.seed}" if fit.seed else ""
-    return f"{fit.variant}{seed} f{fit.fold}"
+    horizon = f" h{fit.horizon}" if fit.horizon else ""
+    return f"{fit.variant}{seed}{horizon} f{fit.fold}"
+
+
+def notes(fits: Sequence[Fit]) -> tuple[str, ...]:
+    """What fits had to do otherwise than they were told, such as halving a batch."""
+    return tuple(
+        f"{fit_label(fit)}: {note}"
+        for fit in fits
+        for note in fit.forecaster.scores.get("notes", ())
+    )
 
 
 def scores_by_fold(fits: Sequence[Fit]) -> pl.DataFrame:
@@ -29,6 +39,7 @@ def scores_by_fold(fits: Sequence[Fit]) -> pl.DataFrame:
                 "variant": fit.variant,
                 "seed": fit.seed,
                 "fold": fit.fold,
+                **({"horizon": fit.horizon or 0} if any(f.horizon for f in fits) else {}),
                 "validation_rank_ic": _round(found.get("validation_rank_ic")),
                 "test_rank_ic": _round(fit.test_rank_ic),
                 "chosen": _chosen(found),
@@ -48,9 +59,10 @@ def mean_rank_ic(fits: Sequence[Fit]) -> float | None:
 def one_line(fits: Sequence[Fit]) -> str:
     """Mean test rank IC by variant."""
     parts = []
-    for variant in dict.fromkeys(fit.variant for fit in fits):
-        ic = mean_rank_ic([fit for fit in fits if fit.variant == variant])
-        parts.append(f"{variant} {'undefined' if ic is None else f'{ic:+.4f}'}")
+    for variant, horizon in dict.fromkeys((fit.variant, fit.horizon) for fit in fits):
+        ic = mean_rank_ic([f for f in fits if (f.variant, f.horizon) == (variant, horizon)])
+        over = f" over {horizon} sessions" if horizon else ""
+        parts.append(f"{variant}{over} {'undefined' if ic is None else f'{ic:+.4f}'}")
     return f"mean rank IC out of sample: {', '.join(parts)}"
 
 

@@ -17,6 +17,7 @@ from btq_assets.contracts.features import columns_of
 from btq_assets.models.chosen import chosen_tables, training_set_table
 from btq_assets.models.folds import null_columns
 from btq_assets.models.forecaster import ModelError
+from btq_assets.models.labels import labels_of
 
 if TYPE_CHECKING:
     from btq_assets.config import TradingConfig
@@ -30,6 +31,8 @@ def build(
     features: Mapping[str, pl.DataFrame],
     regimes: pl.DataFrame,
     config: TradingConfig,
+    membership: pl.DataFrame | None = None,
+    labels: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Join the chosen feature families and the labels to the sessions of the main universe.
 
@@ -44,7 +47,11 @@ def build(
     regimes
         ``regimes.states``; may be empty.
     config
-        Gives the universe, the families, the horizon and the decision rhythm.
+        Gives the universe, the families, labels, horizons, weights and the decision rhythm.
+    membership
+        ``raw.universe_membership``, for the sector of each session; without it none is known.
+    labels
+        ``features.labels``, where labels or weights are taken from it (`labels.reads_table`).
 
     Returns
     -------
@@ -65,8 +72,9 @@ def build(
     frame = (
         mine.select(*_KEY)
         .with_columns(is_decision=pl.col("ts").is_in(decisions.implode()))
+        .join(sectors_by_session(mine, membership), on=_KEY, how="left")
         .join(session_returns(mine), on=_KEY, how="left")
-        .join(relative_labels(mine, config.models.horizon_sessions), on=_KEY, how="left")
+        .join(labels_of(mine, config, labels), on=_KEY, how="left")
     )
     for name, contract in chosen_tables(config).items():
         frame = _join(frame, features.get(name), contract)
@@ -75,6 +83,32 @@ def build(
         .select(training_set_table(config).column_names)
         .sort(_KEY)
     )
+
+
+def sectors_by_session(bars: pl.DataFrame, membership: pl.DataFrame | None) -> pl.DataFrame:
+    """Sector of each bar's asset in its session, as the membership of that session says.
+
+    An asset that changed sector has a membership for each; one without a membership in the session,
+    or whose membership says none, has none.
+
+    Parameters
+    ----------
+    bars
+        ``universe``, ``symbol``, ``ts`` and, where it is another day, ``session``.
+    membership
+        Rows of ``raw.universe_membership``; the first and the last session belong to it.
+    """
+    day = pl.col("session") if "session" in bars.columns else pl.col("ts").dt.date()
+    rows = bars.select(*_KEY, day=day).sort("day")
+    if membership is None:
+        return rows.select(*_KEY, pl.lit(None, pl.String).alias("sector"))
+    said = membership.select(
+        "universe", "symbol", "valid_from", "valid_to", pl.col("sector").cast(pl.String)
+    ).sort("valid_from")
+    over = pl.col("day") > pl.col("valid_to")
+    return rows.join_asof(
+        said, left_on="day", right_on="valid_from", by=["universe", "symbol"], check_sortedness=False
+    ).select(*_KEY, pl.when(~over.fill_null(False)).then("sector").alias("sector"))
 
 
 def session_returns(bars: pl.DataFrame) -> pl.DataFrame:

@@ -16,9 +16,13 @@ from btq_assets.contracts import models as tables
 from btq_assets.models import scores
 from btq_assets.models.folds import for_fold, panel_between
 from btq_assets.models.forecaster import Explained, Forecaster, Progress, model_id
+from btq_assets.models.labels import for_horizon
 
 #: Makes an unfitted forecaster from variant and seed.
 MakeForecaster = Callable[[str, int], Forecaster]
+
+#: What the registry calls the horizon of a fit that no strategy reads.
+FURTHER_HORIZON = "further_horizon_sessions"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Fit:
         Mean rank IC of the test segment.
     offered
         Columns it could have read; those without a value in its training segment it did not.
+    horizon
+        Sessions of the further horizon it forecasts; ``None`` for the one strategies read.
     """
 
     model_id: str
@@ -53,6 +59,7 @@ class Fit:
     fitted_until: datetime
     test_rank_ic: float
     offered: tables.FeatureColumns
+    horizon: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Plan:
         Seeds; ``(0,)`` for models without randomness.
     asset_features, market_features
         Columns on offer.
+    further_horizons
+        Horizons, in sessions, that are fitted beside the one strategies read, each by itself.
     """
 
     make: MakeForecaster
@@ -76,6 +85,7 @@ class Plan:
     seeds: tuple[int, ...]
     asset_features: tuple[str, ...] = tables.DEFAULT_COLUMNS.asset
     market_features: tuple[str, ...] = tables.DEFAULT_COLUMNS.market
+    further_horizons: tuple[int, ...] = ()
 
 
 def fit_fold(
@@ -87,6 +97,7 @@ def fit_fold(
     *,
     data_hash: str,
     progress: Progress | None = None,
+    horizon: int | None = None,
 ) -> Fit:
     """Fit one model on one fold and forecast its test segment.
 
@@ -102,7 +113,10 @@ def fit_fold(
         Version of the training set.
     progress
         Passed on to the model.
+    horizon
+        A further horizon to fit instead of the one strategies read.
     """
+    training_set = for_horizon(training_set, horizon)
     data = for_fold(
         training_set,
         fold,
@@ -123,7 +137,8 @@ def fit_fold(
         model_id=model_id(
             model=provenance.model,
             variant=variant,
-            config=asdict(forecaster.spec),
+            config=asdict(forecaster.spec)
+            | ({} if horizon is None else {FURTHER_HORIZON: horizon}),
             data_hash=data_hash,
             seed=seed,
             fold=int(fold["fold"]),
@@ -140,6 +155,7 @@ def fit_fold(
         offered=tables.FeatureColumns(
             plan.asset_features, plan.market_features if variant == "macro" else ()
         ),
+        horizon=horizon,
     )
 
 
@@ -156,14 +172,17 @@ def fit_all(
     `progress` is called after each fit with the number of fits done.
     """
     todo = [
-        (fold, variant, seed)
+        (fold, variant, seed, horizon)
+        for horizon in (None, *plan.further_horizons)
         for variant in plan.variants
         for seed in plan.seeds
         for fold in folds.iter_rows(named=True)
     ]
     fits: list[Fit] = []
-    for fold, variant, seed in todo:
-        fits.append(fit_fold(training_set, fold, plan, variant, seed, data_hash=data_hash))
+    for fold, variant, seed, horizon in todo:
+        fits.append(
+            fit_fold(training_set, fold, plan, variant, seed, data_hash=data_hash, horizon=horizon)
+        )
         if progress is not None:
             found = {
                 "fold": float(fold["fold"]),
@@ -180,11 +199,16 @@ def forecasts_table(
     """Forecasts of all fits as rows of ``models.forecasts_<model>``."""
     frames = [
         fit.forecasts.with_columns(
-            horizon_sessions=pl.lit(horizon_sessions, pl.Int64),
+            horizon_sessions=pl.lit(fit.horizon or horizon_sessions, pl.Int64),
             variant=pl.lit(fit.variant),
             seed=pl.lit(fit.seed, pl.Int64),
             fold=pl.lit(fit.fold, pl.Int64),
             model_id=pl.lit(fit.model_id),
+            **{
+                column.name: pl.lit(None, column.dtype)
+                for column in tables.DISTRIBUTION
+                if column.name not in fit.forecasts.columns
+            },
         )
         for fit in fits
     ]
@@ -192,7 +216,7 @@ def forecasts_table(
 
 
 def importances_table(fits: Sequence[Fit]) -> pl.DataFrame:
-    """Rows of ``models.importances_<model>``: one per fit and feature it was offered."""
+    """Rows of ``models.importances_<model>``: one per feature of each fit strategies read."""
     rows = [
         {
             "universe": fit.forecasts["universe"][0],
@@ -203,7 +227,7 @@ def importances_table(fits: Sequence[Fit]) -> pl.DataFrame:
             "importance": share,
         }
         for fit in fits
-        if isinstance(fit.forecaster, Explained) and fit.forecasts.height
+        if isinstance(fit.forecaster, Explained) and fit.forecasts.height and fit.horizon is None
         for feature, share in fit.forecaster.importances().items()
     ]
     contract = tables.IMPORTANCES_RIDGE

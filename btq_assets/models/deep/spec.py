@@ -13,6 +13,17 @@ from btq_assets.models.graph import DEFAULT_RELATIONS, RELATIONS, n_attributes
 from btq_assets.models.training.recipe import Recipe
 
 
+#: What a forward pass may be computed in.
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+#: What windows without labels may teach first; `config.ModelsSection.pretraining`.
+PRETRAINING = ("none", "masked", "next_return")
+
+#: Names of `training.losses.LOSSES`, which this module does not import: it would load torch.
+LOSSES = ("huber", "rank_ic", "gaussian", "quantile", "sharpe")
+
+
 @dataclass(frozen=True, kw_only=True)
 class WindowedSpec:
     """What every network's fit is configured by; each adds what its architecture needs.
@@ -25,8 +36,10 @@ class WindowedSpec:
         Sessions of the window behind a decision.
     dropout
         Dropout while training.
-    learning_rate, weight_decay, epochs, patience, batch_dates, loss
+    learning_rate, weight_decay, epochs, patience, batch_dates, loss, accumulate, compile, processes
         See `training.recipe.Recipe`.
+    precision
+        ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU, float32 elsewhere.
     graph_neighbours
         Largest number of contemporaneous neighbours of an asset.
     use_graph
@@ -44,6 +57,9 @@ class WindowedSpec:
         the panel; without one there are no such edges.
     typed_edges
         Whether edges say which relations made them.
+    pretraining
+        One of `PRETRAINING`: whether windows of the training segment teach the encoder before labels
+        do, by masked sessions alone or by the next return besides.
     """
 
     variant: str = "base"
@@ -55,6 +71,10 @@ class WindowedSpec:
     patience: int = 3
     batch_dates: int = 16
     loss: str = "huber"
+    accumulate: int = 1
+    precision: str = "auto"
+    compile: bool = False
+    processes: int = 1
     graph_neighbours: int = 5
     use_graph: bool = False
     graph_window_sessions: int = 126
@@ -63,9 +83,20 @@ class WindowedSpec:
     seed: int = 0
     relations: tuple[str, ...] = DEFAULT_RELATIONS
     typed_edges: bool = False
+    pretraining: str = "none"
 
     def __post_init__(self) -> None:
-        """Refuse a relation there is none of."""
+        """Refuse a relation or a precision there is none of."""
+        for value, known, what in (
+            (self.pretraining, PRETRAINING, "pre-training"),
+            (self.loss, LOSSES, "loss"),
+        ):
+            if value not in known:
+                raise ModelError(f"there is no {what} {value!r}; there are {', '.join(known)}")
+        if self.precision not in PRECISIONS:
+            raise ModelError(
+                f"there is no precision {self.precision!r}; there are {', '.join(PRECISIONS)}"
+            )
         unknown = sorted(set(self.relations) - set(RELATIONS))
         if unknown:
             raise ModelError(
@@ -87,8 +118,11 @@ class WindowedSpec:
         """Kind of head that the loss needs; see `networks.heads.ForecastHead`."""
         return {"gaussian": "variance", "quantile": "quantiles"}.get(self.loss, "mean")
 
-    def recipe(self) -> Recipe:
-        """How the network is trained."""
+    def recipe(self, device: str = "cpu") -> Recipe:
+        """How the network is trained on a device."""
+        half = self.precision == "bfloat16"
+        if self.precision == "auto":
+            half = device.startswith("cuda")
         return Recipe(
             epochs=self.epochs,
             patience=self.patience,
@@ -98,4 +132,8 @@ class WindowedSpec:
             relative=self.relative,
             seed=self.seed,
             loss=self.loss,
+            accumulate=self.accumulate,
+            mixed_precision=half,
+            compile=self.compile,
+            processes=self.processes,
         )
