@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from btq_assets.contracts.base import UTC_TIMESTAMP
 from btq_assets.features.definitions import ANCHOR, KEY, SYMBOL
 from btq_assets.features.trailing import Histories, Places, Trailing, histories, stamps
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,10 @@ def priced(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def as_stamp(since: datetime, bars: pl.DataFrame) -> int:
-    """`since` as `stamps` gives times."""
-    return int(pl.Series([since]).cast(bars.schema["ts"]).to_physical()[0])
+    """`since`, with its zone, as `stamps` gives times."""
+    if bars.schema["ts"] != UTC_TIMESTAMP:
+        return int(pl.Series([since]).cast(bars.schema["ts"]).to_physical()[0])
+    return (since - _EPOCH) // timedelta(microseconds=1)
 
 
 def _from(time: Places, held: Histories, first: int) -> Places:

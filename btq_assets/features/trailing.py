@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 #: Rows between two looks at the names.
-_STRIDE = 64
+_STRIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,29 @@ def histories(bars: pl.DataFrame) -> Histories | None:
     looked = np.arange(0, bars.height + _STRIDE - 1, _STRIDE)
     looked[-1] = bars.height - 1
     among = np.flatnonzero(_differ(names, looked[:-1], looked[1:]))
-    # Every row between two looks at which names differ.
-    rows = (looked[among][:, None] + np.arange(1, _STRIDE + 1)).ravel()
-    rows = rows[rows < bars.height]
-    starts = np.append(0, rows[_differ(names, rows - 1, rows)])
+    starts = np.append(0, _changes(names, looked[among], looked[among + 1]))
     heads = names[starts]
     said = list(heads.iter_rows())
     if any(left >= right for left, right in pairwise(said)):
         return None
     return Histories(heads, starts, np.append(starts[1:], bars.height))
+
+
+def _changes(names: pl.DataFrame, left: Places, right: Places) -> Places:
+    """Rows whose name is not that of the row before, between rows whose names differ."""
+    low, high = left, right
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        other = _differ(names, left, middle)
+        low, high = np.where(other, low, middle), np.where(other, middle, high)
+    several = _differ(names, high, right)
+    if not several.any():
+        return high
+    # a stretch with more than one change is looked at row by row
+    rows = np.concatenate(
+        [np.arange(a + 1, b + 1) for a, b in zip(left[several], right[several], strict=True)]
+    )
+    return np.sort(np.append(high[~several], rows[_differ(names, rows - 1, rows)]))
 
 
 def _differ(names: pl.DataFrame, left: Places, right: Places) -> NDArray[np.bool_]:
