@@ -19,11 +19,13 @@ from pydantic import ValidationError, model_validator
 from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Profile, Section
 from btq_assets.config.compute import GpuSection, TrainingSection
 from btq_assets.config.combining import EnsemblesSection, IntervalsSection, SearchSection
+from btq_assets.config.comparison import ComparisonSection
 from btq_assets.config.explain import explain
 from btq_assets.config.feature_families import check_families
 from btq_assets.config.fitted import ExplanationSection, ReproductionSection
 from btq_assets.config.labelling import FractionalSection, LabelsSection
 from btq_assets.config.networks import (
+    FTTransformerSection,
     GATSection,
     HeterogeneousSection,
     LSTMSection,
@@ -91,6 +93,7 @@ __all__ = [
     "AlternativeDataSection",
     "AutomationSection",
     "BacktestSection",
+    "ComparisonSection",
     "ConfigError",
     "CostEra",
     "Device",
@@ -100,6 +103,7 @@ __all__ = [
     "ExecutionSection",
     "Executor",
     "ExplanationSection",
+    "FTTransformerSection",
     "FeaturesSection",
     "FolderSourceSection",
     "FractionalSection",
@@ -174,6 +178,8 @@ PROFILES: dict[str, dict[str, Any]] = {
             },
             "lstm": {"model_dim": 128, "num_layers": 2, "lookback_sessions": 60, "epochs": 40},
             "mlp": {"model_dim": 256, "lookback_sessions": 60, "epochs": 40},
+            "ft_transformer": {"model_dim": 192, "num_heads": 8, "num_layers": 3, "epochs": 40},
+            "comparison": {"epochs": None, "ablation_seeds": 5, "resamples": 10_000},
             "lightgbm": {"n_estimators": 1_000},
             "rl": {"total_timesteps": 500_000},
             "ablations": ("quantum",),

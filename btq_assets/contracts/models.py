@@ -278,6 +278,11 @@ FORECASTS_MLP = forecasts_contract(
     "mlp", "Out-of-sample forecasts of fully connected layers over each asset's window."
 )
 
+FORECASTS_FT_TRANSFORMER = forecasts_contract(
+    "ft_transformer",
+    "Out-of-sample forecasts of a transformer over the features of the last session, one token each (Gorishniy et al. 2021).",
+)
+
 
 def importances_contract(model: str, measure: str) -> TableContract:
     """Contract of ``models.importances_<model>``: what each fit leaned on."""

@@ -19,6 +19,7 @@ from btq_assets.plots.cells import (
 )
 from btq_assets.plots.distributions import histogram, scatter
 from btq_assets.plots.over_time import MAX_POINTS, downsample, lines
+from btq_assets.plots.steps import network, waterfall
 
 __all__ = [
     "MAX_ANNOTATED_CELLS",
@@ -32,6 +33,8 @@ __all__ = [
     "lines",
     "monthly_heatmap",
     "monthly_returns",
+    "network",
     "scatter",
     "stacked_bars",
+    "waterfall",
 ]

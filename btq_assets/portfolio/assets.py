@@ -16,7 +16,7 @@ import polars as pl
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import core, models, regimes
 from btq_assets.contracts import portfolio as tables
-from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome
+from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
 from btq_assets.evidence.truncation import truncation_check
 from btq_assets.portfolio.gates import forecast_matters_check, limits_check, returns_matter_check
 from btq_assets.portfolio.regime_gates import parameters_matter_check, regime_limits_check
@@ -230,6 +230,79 @@ def targets_hrp(step: Step, bars: pl.DataFrame, splits: pl.DataFrame) -> TableOu
 def targets_baselines(step: Step, bars: pl.DataFrame, splits: pl.DataFrame) -> TableOutput:
     """1/N, buy and hold, 12-1 momentum, 60 % 1/N with 40 % cash, and equal risk contributions."""
     return _output(_baselines({"bars": bars, "splits": splits}, step.config))
+
+
+def _adds_up(context: CheckContext) -> CheckOutcome:
+    from btq_assets.portfolio.reasons import adds_up
+
+    return adds_up(context)
+
+
+@table_asset(
+    outputs=(tables.WEIGHT_REASONS, tables.WEIGHT_CONTRIBUTIONS),
+    inputs={
+        **FORECASTS,
+        "explanations": models.EXPLANATIONS,
+        "targets": tables.TARGETS_RANK,
+        "bars": core.BARS_1D,
+        "states": regimes.STATES,
+    },
+    config=(
+        "portfolio",
+        "trading.max_position_size",
+        "universe.main",
+        "models.horizon_sessions",
+        "regimes.enable",
+    ),
+    code=CODE,
+    checks=(
+        frame_check(
+            "adds_up",
+            "The steps from score to weight end at the stored target, and the parts of each score sum "
+            "to it.",
+            _adds_up,
+        ),
+    ),
+    group="portfolio",
+)
+def weight_reasons(
+    step: Step,
+    forecasts_ridge: pl.DataFrame,
+    forecasts_lightgbm: pl.DataFrame,
+    forecasts_transformer_gnn: pl.DataFrame,
+    explanations: pl.DataFrame,
+    targets: pl.DataFrame,
+    bars: pl.DataFrame,
+    states: pl.DataFrame,
+) -> TableOutput:
+    """Why each weight of the rank strategies is what it is today, from feature over rank to weight."""
+    from btq_assets.portfolio.pictures import pictures_of_reasons
+    from btq_assets.portfolio.reasons import weight_reasons as chain
+
+    inputs = {
+        "forecasts_ridge": forecasts_ridge,
+        "forecasts_lightgbm": forecasts_lightgbm,
+        "forecasts_transformer_gnn": forecasts_transformer_gnn,
+        "states": states,
+    }
+    reasons, contributions = chain(
+        _forecasts(inputs), explanations, targets, bars, _states(inputs, step.config), step.config
+    )
+    return TableOutput(
+        {
+            tables.WEIGHT_REASONS.table: reasons,
+            tables.WEIGHT_CONTRIBUTIONS.table: contributions,
+        },
+        metadata={
+            "decision": str(reasons["ts"].max()),
+            "n_strategies": reasons["strategy"].n_unique(),
+            "not_explained": ", ".join(
+                sorted(set(reasons["strategy"]) - set(contributions["strategy"]))
+            )
+            or "none",
+        },
+        plots=pictures_of_reasons(reasons, contributions),
+    )
 
 
 _BASES = {

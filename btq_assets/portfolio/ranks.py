@@ -7,6 +7,7 @@ belong here: how a forecast or a state is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -200,6 +201,59 @@ def strategy_scores(
     return rows, scores_by_strategy
 
 
+@dataclass(frozen=True)
+class WeightSteps:
+    """Investable assets of one decision on their way from score to weight, ``float64[n]`` each.
+
+    Parameters
+    ----------
+    score
+        NaN where there is no forecast.
+    rank
+        1 (worst) to the number of scored assets; NaN without a score.
+    ranked, capped, targeted, limited
+        Weights by rank, under the position limit, at the volatility aimed at, and within the limits
+        again.
+    weight
+        The last times the exposure factor.
+    """
+
+    score: np.ndarray
+    rank: np.ndarray
+    ranked: np.ndarray
+    capped: np.ndarray
+    targeted: np.ndarray
+    limited: np.ndarray
+    weight: np.ndarray
+
+
+def weight_steps(
+    score: np.ndarray, covariance: np.ndarray, scale: float, config: TradingConfig
+) -> WeightSteps:
+    """From the scores of one decision to weights: ranks, volatility target, limits, exposure.
+
+    Parameters
+    ----------
+    score
+        ``float64[n]``, of the investable assets; NaN for no forecast.
+    covariance
+        ``float64[n, n]``, daily.
+    scale
+        Exposure factor (see `turbulence_scale`).
+    """
+    settings, limit = config.portfolio, config.trading.max_position_size
+    scored = np.isfinite(score)
+    rank = np.full(score.shape, np.nan)
+    rank[scored] = average_ranks(score[scored])
+    ranked = rank_weights(score, settings.rank_tilt)
+    capped = cap_weights(ranked, limit)
+    targeted = volatility_target(
+        capped, covariance, settings.target_volatility_annual, settings.max_gross_exposure
+    )
+    limited = limit_weights(targeted, limit, settings.max_gross_exposure)
+    return WeightSteps(score, rank, ranked, capped, targeted, limited, scale * limited)
+
+
 def decision_weights(
     panel: PricePanel,
     rows: np.ndarray,
@@ -223,21 +277,14 @@ def decision_weights(
     dict of numpy.ndarray
         Strategy → ``float64[D, N]``.
     """
-    settings, limit = config.portfolio, config.trading.max_position_size
     weights = {name: np.zeros(matrix.shape) for name, matrix in scores.items()}
-    covariances = trailing_covariances(panel, rows, settings.covariance_window_sessions)
-    for decision, (investable, covariance) in enumerate(covariances):
+    window = config.portfolio.covariance_window_sessions
+    for decision, (investable, covariance) in enumerate(trailing_covariances(panel, rows, window)):
         for name, matrix in scores.items():
-            ranked = rank_weights(matrix[decision, investable], settings.rank_tilt)
-            scaled = volatility_target(
-                cap_weights(ranked, limit),
-                covariance,
-                settings.target_volatility_annual,
-                settings.max_gross_exposure,
+            steps = weight_steps(
+                matrix[decision, investable], covariance, float(scale[decision]), config
             )
-            weights[name][decision, investable] = scale[decision] * limit_weights(
-                scaled, limit, settings.max_gross_exposure
-            )
+            weights[name][decision, investable] = steps.weight
     return weights
 
 

@@ -25,7 +25,8 @@ from btq_assets.warehouse.paths import DataPaths
 
 #: Computing rooms in the order data flow.
 ROOMS = (
-    "features", "regimes", "models", "models.deep", "portfolio", "agents", "backtest", "risk",
+    "features", "regimes", "models", "models.deep", "models.explanation", "portfolio", "agents",
+    "backtest", "risk",
 )  # fmt: skip
 
 #: Networks of a job of their own: no table here reads them.
@@ -121,8 +122,16 @@ def compute(asset: TableAsset, tables: Tables, root: Path) -> Tables:
         for name, contract in asset.inputs.items()
     }
     versions = {name: str(inputs[name].hash_rows().sum()) for name in inputs}
-    here = Step(**{**vars(here), "data_versions": versions})
-    frames = asset.compute(here, **inputs).frames
+    registry = models.REGISTRY
+    known = {registry.table: tables.get(registry.table, registry.empty())}
+    read = {"read_ledger": lambda contract: known.get(contract.table, contract.empty())}
+    here = Step(**{**vars(here), "data_versions": versions, **read})
+    output = asset.compute(here, **inputs)
+    frames = output.frames
+    if registry in output.ledgers:
+        # Explanations look up where the weights of a fit lie.
+        rows = cast_to_contract(output.ledgers[registry], registry)
+        tables[registry.table] = pl.concat([known[registry.table], rows]).unique("model_id")
     if isinstance(frames, pl.DataFrame):
         frames = {asset.outputs[0].table: frames}
     return {

@@ -34,16 +34,22 @@ class Attribution:
         ``(explained, nodes, L, F)``: the share of each source node, session and feature.
     forecast, baseline
         ``(explained,)``: the forecast, and that of a window in which every feature is at its mean.
+    modalities
+        ``(explained, nodes, M)``: the share of each column that is fused at the decision.
+    n_points
+        Points at which the gradient was taken.
     """
 
     values: np.ndarray
     forecast: np.ndarray
     baseline: np.ndarray
+    modalities: np.ndarray
+    n_points: int
 
     @property
     def gap(self) -> float:
         """Largest breach of completeness: sum of attributions less ``forecast - baseline``."""
-        total = self.values.sum(axis=(1, 2, 3))
+        total = self.values.sum(axis=(1, 2, 3)) + self.modalities.sum(axis=(1, 2))
         return float(np.abs(total - (self.forecast - self.baseline)).max(initial=0.0))
 
 
@@ -57,9 +63,9 @@ def integrated_gradients(
 ) -> Attribution:
     """Attribute forecasts to the windows they were made from, equation 1 of the paper.
 
-    The baseline is a window of zeros: every standardised feature at its mean. Relations and whatever
-    else the network reads stay as they are. The number of points is doubled until the attributions
-    sum to what they explain.
+    The baseline is a window of zeros, and modalities of zeros: every standardised feature at its
+    mean. Relations, documents and whatever else the network reads stay as they are. The number of
+    points is doubled until the attributions sum to what they explain.
 
     Parameters
     ----------
@@ -84,15 +90,19 @@ def integrated_gradients(
     network.eval()
     try:
         forecast, baseline = (
-            _at(network, inputs, windows, horizon)[wanted]
-            for windows in (inputs.windows, torch.zeros_like(inputs.windows))
+            _at(network, _scaled(inputs, share), horizon)[wanted] for share in (1.0, 0.0)
         )
         allowed = tolerance * float(np.abs(forecast - baseline).max(initial=0.0)) + 1e-6
         n_points, most = N_POINTS
         while n_points <= most:
-            gradient = _mean_gradient(network, inputs, wanted, n_points, horizon)
-            values = (gradient * inputs.windows.double()).numpy()
-            found = Attribution(values, forecast, baseline)
+            windows, fused = _mean_gradients(network, inputs, wanted, n_points, horizon)
+            found = Attribution(
+                (windows * inputs.windows.double()).numpy(),
+                forecast,
+                baseline,
+                (fused * inputs.modalities.double()).numpy(),
+                n_points,
+            )
             if found.gap <= allowed:
                 return found
             n_points *= 2
@@ -104,22 +114,35 @@ def integrated_gradients(
     )
 
 
-def _mean_gradient(
+def _mean_gradients(
     network: nn.Module, inputs: Inputs, wanted: Sequence[int], n_points: int, horizon: int
-) -> Tensor:
-    """Gradient of each wanted forecast, averaged along the line from the baseline."""
+) -> tuple[Tensor, Tensor]:
+    """Gradients of each wanted forecast, averaged along the line from the baseline."""
     abscissae, weights = np.polynomial.legendre.leggauss(n_points)
-    total = torch.zeros(len(wanted), *inputs.windows.shape, dtype=torch.float64)
+    totals = [
+        torch.zeros(len(wanted), *part.shape, dtype=torch.float64)
+        for part in (inputs.windows, inputs.modalities)
+    ]
     for abscissa, weight in zip((abscissae + 1) / 2, weights / 2, strict=True):
-        windows = (inputs.windows * float(abscissa)).requires_grad_(True)
-        found = network(inputs._replace(windows=windows)).mean[:, horizon]
+        moved = _scaled(inputs, float(abscissa))
+        parts = [part.requires_grad_(True) for part in (moved.windows, moved.modalities)]
+        found = network(moved).mean[:, horizon]
         for place, node in enumerate(wanted):
-            (gradient,) = torch.autograd.grad(found[node], windows, retain_graph=True)
-            total[place] += float(weight) * gradient.double()
-    return total
+            gradients = torch.autograd.grad(
+                found[node], parts, retain_graph=True, allow_unused=True
+            )
+            for total, gradient in zip(totals, gradients, strict=True):
+                if gradient is not None:
+                    total[place] += float(weight) * gradient.double()
+    return totals[0], totals[1]
 
 
-def _at(network: nn.Module, inputs: Inputs, windows: Tensor, horizon: int) -> np.ndarray:
+def _scaled(inputs: Inputs, share: float) -> Inputs:
+    """The point at `share` of the way from the baseline."""
+    return inputs._replace(windows=inputs.windows * share, modalities=inputs.modalities * share)
+
+
+def _at(network: nn.Module, inputs: Inputs, horizon: int) -> np.ndarray:
     with torch.no_grad():
-        found = network(inputs._replace(windows=windows)).mean[:, horizon]
+        found = network(inputs).mean[:, horizon]
     return found.double().numpy()

@@ -16,7 +16,12 @@ from btq_assets.models.explanation.integrated_gradients import integrated_gradie
 from btq_assets.models.explanation.permutation import permutation_importance  # noqa: E402
 from btq_assets.models.explanation.rollout import attention_rollout  # noqa: E402
 from btq_assets.models.explanation.trees import BASELINE, tree_contributions  # noqa: E402
-from btq_assets.models.explanation.why import explain, global_importance  # noqa: E402
+from btq_assets.models.explanation.why import (  # noqa: E402
+    NotExplainedError,
+    explain,
+    explain_each,
+    global_importance,
+)
 from btq_assets.models.folds import TrainingSet  # noqa: E402
 from btq_assets.models.forecaster import ModelError  # noqa: E402
 from btq_assets.models.gradient_boosting import LightGBMForecaster  # noqa: E402
@@ -163,6 +168,85 @@ def test_contributions_of_trees_sum_to_the_forecast(
     assert order["share"].sum() == pytest.approx(1)
 
 
+def test_terms_of_ridge_are_coefficients_times_columns(
+    planted_set: TrainingSet, planted_test: pl.DataFrame
+) -> None:
+    """By hand: rank among the assets of the date, standardised, times coefficient and unit."""
+    ridge = RidgeForecaster(RidgeSpec()).fit(planted_set)
+    found = explain(ridge, planted_test).contributions
+    last = planted_test.filter(pl.col("ts") == planted_test["ts"].max()).sort("symbol")
+    forecast = ridge.predict(last)["forecast"].to_numpy()
+    total = np.zeros(8)
+    for place, name in enumerate(("signal", "noise")):
+        rank = 2 * (last[name].to_numpy().argsort().argsort() + 1) / 9 - 1
+        scaled = (rank - ridge._scaler.mean[place]) / ridge._scaler.scale[place]
+        expected = scaled * ridge.coefficients[place] * ridge._unit
+        own = found.filter(pl.col("feature") == name).sort("symbol")["contribution"].to_numpy()
+        np.testing.assert_allclose(own, expected, atol=1e-12)
+        total += expected
+    np.testing.assert_allclose(total, forecast, atol=1e-12)
+
+
+def test_a_product_counts_half_for_each_of_its_features(panel_of, training_set_of) -> None:
+    """The integrated gradient of ``a b`` from zero is ``a b / 2`` for each: both get the same."""
+    random = np.random.default_rng(2)
+    beta, market = random.normal(size=(200, 6)), np.repeat(random.normal(size=(200, 1)), 6, axis=1)
+    returns = 0.01 * random.normal(size=(200, 6))
+    returns[2:] += 0.01 * (beta * market)[:-2]
+    panel = panel_of(returns, {"universe_beta": beta, "vix": market})
+    data = training_set_of(panel, ("universe_beta",), 120, 40, market=("vix",))
+    ridge = RidgeForecaster(RidgeSpec(variant="macro", alphas=(1.0,))).fit(data)
+    later = panel.filter(pl.col("ts") >= panel["ts"].unique().sort()[160])
+    (found,) = explain_each(ridge, later)
+    wide = found.contributions.pivot(
+        on="feature", index=["universe", "symbol", "ts"], values="contribution"
+    )
+    both = wide.join(ridge.predict(later), on=["universe", "symbol", "ts"])
+    np.testing.assert_allclose(both["universe_beta"] + both["vix"], both["forecast"], atol=1e-12)
+    # The beta's own term is what is left of its share.
+    own = ridge.terms(later, later.sort("universe", "symbol", "ts"))
+    assert np.abs(own["vix"]).mean() > 0.3 * np.abs(both["forecast"]).mean()
+    np.testing.assert_allclose(own["vix"], both["vix"], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["transformer_gnn", "gat", "lstm"])
+def test_integrated_gradients_are_captums(name: str) -> None:
+    """The peer: captum's, at as many points of Gauss and Legendre."""
+    captum = pytest.importorskip("captum.attr")
+    network, inputs = network_of(name), ring(4)
+    found = integrated_gradients(network, inputs, [3])
+
+    def forward(windows):
+        # captum stacks its points along the first axis: each is a graph of its own.
+        return torch.stack(
+            [network(inputs._replace(windows=part)).mean[:, 0] for part in windows]
+        )
+
+    expected = captum.IntegratedGradients(forward).attribute(
+        inputs.windows[None], target=3, n_steps=found.n_points, method="gausslegendre"
+    )
+    largest = float(expected.abs().max())
+    assert largest > 1e-3
+    np.testing.assert_allclose(found.values[0], expected[0].detach(), atol=1e-4 * largest)
+
+
+def test_what_is_fused_is_attributed_with_the_windows() -> None:
+    """A linear network over windows and fused columns: each term is its own attribution."""
+
+    class Fused(torch.nn.Module):
+        def forward(self, inputs):
+            return Outputs(
+                inputs.windows[:, -1, :1] + inputs.modalities @ torch.tensor([[3.0], [-2.0]])
+            )
+
+    inputs = ring(4)._replace(modalities=torch.randn(4, 2))
+    found = integrated_gradients(Fused(), inputs, [1])
+    expected = np.zeros((4, 2))
+    expected[1] = inputs.modalities[1].numpy() * [3.0, -2.0]
+    np.testing.assert_allclose(found.modalities[0], expected, atol=1e-6)
+    assert found.gap < 1e-6
+
+
 def test_a_networks_date_is_explained_with_names(
     planted_set: TrainingSet, planted_test: pl.DataFrame
 ) -> None:
@@ -194,6 +278,10 @@ def test_a_networks_date_is_explained_with_names(
             atol=0.01 * forecast["forecast"].abs().max(),
         )
     assert found.contributions["ts"].unique().to_list() == [last]
+    cells = found.cells.group_by("symbol", "feature").agg(pl.col("contribution").sum())
+    both = cells.join(found.contributions, on=["symbol", "feature"], suffix="_whole")
+    assert both.height == 16
+    np.testing.assert_allclose(both["contribution"], both["contribution_whole"], atol=1e-12)
     order = global_importance(found.contributions)
     assert order["feature"][0] == "signal"
     now = found.sources.filter(
@@ -237,9 +325,12 @@ def test_a_feature_without_a_weight_is_not_missed_at_all(
 
 
 def test_what_cannot_be_explained_is_refused(
-    planted_set: TrainingSet, planted_test: pl.DataFrame, trees: LightGBMForecaster
+    planted_test: pl.DataFrame, trees: LightGBMForecaster
 ) -> None:
-    with pytest.raises(ModelError, match="ridge is explained by importances"):
-        explain(RidgeForecaster(RidgeSpec()).fit(planted_set), planted_test)
+    class Other:
+        provenance = trees.provenance
+
+    with pytest.raises(NotExplainedError, match="has no explanation here"):
+        explain(Other(), planted_test)
     with pytest.raises(ModelError, match="no decision"):
         explain(trees, planted_test.with_columns(is_decision=False))
