@@ -14,6 +14,7 @@ from torch import nn
 from btq_assets.models.forecaster import TrainingDivergedError
 from btq_assets.models.training import finite
 from btq_assets.models.training.losses import Loss
+from btq_assets.models.training.peers import Peers
 from btq_assets.models.windows.batches import WindowSource, in_order
 from btq_assets.models.windows.samples import DateSamples
 
@@ -26,12 +27,19 @@ def evaluate(
     *,
     relative: bool,
     size: int = 64,
+    peers: Peers | None = None,
 ) -> float:
-    """Mean loss over labelled nodes, without dropout, `size` dates at a time."""
+    """Mean loss over labelled nodes, without dropout, `size` dates at a time.
+
+    With `peers` each computes some of the batches, and all know the same mean.
+    """
     network.eval()
-    total, weight = 0.0, 0
+    rank, n_ranks = (0, 1) if peers is None else (peers.rank, peers.size)
+    numbers = range(rank, -(-len(samples) // size), n_ranks)
+    own = [sample for n in numbers for sample in samples[n * size : (n + 1) * size]]
+    found = torch.zeros(-(-len(samples) // size), 2, dtype=torch.float64)
     with torch.no_grad():
-        for number, batch in enumerate(in_order(source, samples, size)):
+        for number, batch in zip(numbers, in_order(source, own, size), strict=True):
             n_known = int(torch.isfinite(batch.target).sum())
             if n_known == 0:
                 continue
@@ -43,5 +51,10 @@ def evaluate(
                     f"{number * size + 1} on: "
                     + (f"not finite are {bad}" if bad else "inputs are finite, forecasts are not")
                 )
-            total, weight = total + loss.item() * n_known, weight + n_known
+            found[number] = torch.tensor([loss.item() * n_known, n_known], dtype=torch.float64)
+    if peers is not None:
+        found = peers.summed(found)
+    total, weight = 0.0, 0.0
+    for part, n_known in found.tolist():
+        total, weight = total + part, weight + n_known
     return total / max(weight, 1)

@@ -40,6 +40,10 @@ class Recipe:
     mixed_precision
         ``True`` computes the forward pass in bfloat16 where torch deems it safe; weights, losses and
         the optimiser stay in float32.
+    compile
+        ``True`` has torch compile the network for the length of the training.
+    processes
+        Processes that share each batch; results are those of one but for rounding.
     """
 
     epochs: int
@@ -54,3 +58,5 @@ class Recipe:
     max_gradient_norm: float = 1.0
     accumulate: int = 1
     mixed_precision: bool = False
+    compile: bool = False
+    processes: int = 1

@@ -22,6 +22,7 @@ from btq_assets.models.forecaster import ModelError, TrainingDivergedError
 from btq_assets.models.training import finite
 from btq_assets.models.training.evaluation import evaluate
 from btq_assets.models.training.losses import Loss, loss_named
+from btq_assets.models.training.peers import Peers
 from btq_assets.models.training.recipe import Recipe
 from btq_assets.models.training.schedule import warm_up_cosine
 from btq_assets.models.training.state import (
@@ -50,6 +51,7 @@ class Run:
         recipe: Recipe,
         loss_of: Loss | None,
         log: Callable[[str], None] | None,
+        peers: Peers | None = None,
     ) -> None:
         if not training:
             raise ModelError("there is no date to train on")
@@ -69,7 +71,10 @@ class Run:
         self.shuffle = np.random.default_rng(recipe.seed)
         self.device = trained[0].device
         self.log = log or (lambda _: None)
-        self.gradients = Gradients(network, source, self.loss_of, recipe, self.device, self.log)
+        self.peers = peers
+        self.gradients = Gradients(
+            network, source, self.loss_of, recipe, self.device, self.log, peers
+        )
         #: Epochs that are over, and batches of the one that is not.
         self.epoch = self.batch = self.steps = 0
         self.order = np.zeros(0, dtype=np.int64)
@@ -94,12 +99,11 @@ class Run:
         if self.batch == 0:
             self.order = self.shuffle.permutation(len(self.training))
             self.losses, self.norms = [], []
-        size = self.recipe.batch_dates
-        chosen = self.order[self.batch * size : (self.batch + 1) * size]
-        samples = [self.training[i] for i in chosen]
+        samples = self._samples_of(self.batch)
+        following = self._samples_of(self.batch + 1) or None
         where = f"epoch {self.epoch + 1}, training batch {self.batch + 1} of {self.n_batches}"
         self.network.train()
-        loss = self.gradients.of(samples, where).item()
+        loss = self.gradients.of(samples, where, following).item()
         if not math.isfinite(loss):
             raise TrainingDivergedError(self._why(loss, samples, where))
         norm = nn.utils.clip_grad_norm_(self.trained, self.recipe.max_gradient_norm).item()
@@ -173,7 +177,6 @@ class Run:
             setattr(self, name, copy.deepcopy(numbers[name]))
         self.best = math.inf if numbers["best"] is None else numbers["best"]
         self.gradients.part_dates = numbers["part_dates"]
-        self.log(f"going on after {self.steps} steps, in epoch {self.epoch + 1}")
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a state to be one of this training."""
@@ -196,6 +199,11 @@ class Run:
                 + "; keep it elsewhere, or remove it to start from the beginning"
             )
 
+    def _samples_of(self, batch: int) -> list[DateSamples]:
+        """Dates of a batch of the epoch; none after the last."""
+        size = self.recipe.batch_dates
+        return [self.training[i] for i in self.order[batch * size : (batch + 1) * size]]
+
     def _validation_loss(self) -> float:
         size, random = 64, random_state(self.device)
         while True:
@@ -207,9 +215,10 @@ class Run:
                     self.loss_of,
                     relative=self.recipe.relative,
                     size=size,
+                    peers=self.peers,
                 )
             except OUT_OF_MEMORY:
-                if size == 1:
+                if size == 1 or self.peers is not None:
                     raise
             size //= 2
             restore_random_state(random, self.device)

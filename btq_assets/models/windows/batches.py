@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from btq_assets.models.windows.inputs import Inputs
-from btq_assets.models.windows.samples import DateSamples
+from btq_assets.models.windows.samples import DateSamples, sector_nodes
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,15 @@ class Batch:
             Inputs(*(part.to(device, non_blocking=non_blocking) for part in self.inputs)),
             self.target.to(device, non_blocking=non_blocking),
             self.weight.to(device, non_blocking=non_blocking),
+            self.n_dates,
+        )
+
+    def pinned(self) -> Batch:
+        """The batch in memory that a GPU copies from without the processor."""
+        return Batch(
+            Inputs(*(part.pin_memory() for part in self.inputs)),
+            self.target.pin_memory(),
+            self.weight.pin_memory(),
             self.n_dates,
         )
 
@@ -107,6 +116,7 @@ class Windows(ABC):
             offset += n
         session, asset = np.concatenate(sessions), np.concatenate(assets)
         read = self._read(session, asset)
+        sectors, members = sector_nodes(samples)
         weights = [
             np.ones(len(sample.assets)) if sample.weight is None else sample.weight
             for sample in samples
@@ -122,6 +132,8 @@ class Windows(ABC):
                 asset=tensor(asset, self.device),
                 modalities=read.modalities,
                 available=read.available,
+                sectors=tensor(sectors, self.device),
+                members=tensor(members, self.device),
             ),
             target=tensor(_float32([sample.target for sample in samples]), self.device),
             weight=tensor(_float32(weights), self.device),
@@ -192,7 +204,16 @@ def in_order(
 ) -> Iterator[Batch]:
     """Dates in order, `size` at a time."""
     for start in range(0, len(samples), size):
-        yield source.collate(samples[start : start + size])
+        batch = source.collate(samples[start : start + size])
+        announce(source, samples[start + size : start + 2 * size])
+        yield batch
+
+
+def announce(source: WindowSource, samples: Sequence[DateSamples] | None) -> None:
+    """Tell a source that lays batches out ahead (`prefetch`) which one comes next."""
+    prepare = getattr(source, "prepare", None)
+    if prepare is not None and samples:
+        prepare(samples)
 
 
 def _trailing(values: np.ndarray, lookback: int, device: str) -> Tensor:
