@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from btq_assets.config.base import Section
 
@@ -56,10 +56,11 @@ class TransformerSection(GraphNetworkSection):
         False,
         description="Whether tokens know gap, weekday and place in the month of their session.",
     )
-    modalities: tuple[Literal["sentiment", "macro", "options", "onchain"], ...] = Field(
+    modalities: tuple[Literal["sentiment", "macro", "options", "onchain", "text"], ...] = Field(
         (),
         description="What is fused by attention at the decision, of the columns that "
-        "`models.feature_families` brings; a missing one is masked.",
+        "`models.feature_families` brings; a missing one is masked. `text`: real documents, read as "
+        "`models.text` says.",
     )
 
 
@@ -79,6 +80,45 @@ class TGNSection(GraphNetworkSection):
 
 class XLSTMSection(NetworkSection):
     """xLSTM: residual blocks of mLSTM and sLSTM."""
+
+class TextSection(Section):
+    """How documents are read, where `models.transformer.modalities` names `text`."""
+
+    how: Literal["frozen", "lora", "full"] = Field(
+        "full",
+        description="What of the encoder learns: nothing, adapters beside its maps, or all of it.",
+    )
+    weights: str = Field(
+        "",
+        description="Local folder of an encoder, from `models.text.sentiment` or of the transformers "
+        "library with safetensors; empty: one of our own, from nothing. Nothing is downloaded.",
+    )
+    max_tokens: int = Field(48, ge=1, le=8_192, description="Tokens of a document that are read.")
+    window_days: float = Field(
+        30.0, gt=0, le=3_650, description="Documents known longer ago are not read."
+    )
+    documents: int = Field(4, ge=1, le=256, description="Newest documents of an asset.")
+    vocabulary: int = Field(4_000, ge=1, le=1_000_000, description="Words of our own encoder.")
+    dim: int = Field(32, ge=4, le=2_048, description="Width of our own encoder.")
+    heads: int = Field(4, ge=1, le=64, description="Its heads, of which the width is a multiple.")
+    layers: int = Field(1, ge=1, le=24, description="Its layers.")
+    pooling: Literal["mean", "first"] = Field(
+        "mean", description="A document is the mean of its tokens, or the first one."
+    )
+    lora_rank: int = Field(8, ge=1, le=1_024, description="Rank of the adapters.")
+    lora_alpha: float = Field(16.0, gt=0, description="Scale of the adapters, over their rank.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> TextSection:
+        if self.how != "full" and not self.weights:
+            raise ValueError(
+                f"text.how = {self.how} keeps weights, but text.weights names no folder; name one, or "
+                "train from nothing with how: full"
+            )
+        if self.dim % self.heads:
+            raise ValueError(f"text.dim = {self.dim} is no multiple of text.heads = {self.heads}")
+        return self
+
 
     model_dim: int = Field(32, ge=8, le=1024)
     num_heads: int = Field(4, ge=1, le=32)

@@ -168,6 +168,7 @@ class WindowedForecaster(Generic[Spec]):
         arrays = PanelArrays.from_panel(training_set.panel, self._features)
         with reproducible(self.spec.seed), ExitStack() as stack:
             self._network = self.new_network(len(self._features)).to(self.device)
+        self._prepare(training_set)
             source = stack.enter_context(self._training_source(arrays, self._scaler))
             training, validation = (self._samples(arrays, part) for part in rows)
             taught = self._pretrained(arrays, source, training_set, notes.append)
@@ -198,6 +199,7 @@ class WindowedForecaster(Generic[Spec]):
             **taught,
             **({"notes": notes} if notes else {}),
         }
+            **self._told(),
         return self
 
     def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
@@ -327,6 +329,13 @@ class WindowedForecaster(Generic[Spec]):
 
     def _kept(self) -> dict[str, Any]:
         """What a fit has learned beside weights, for ``model.json``."""
+    def _prepare(self, training_set: TrainingSet) -> None:
+        """Fit what must be there before the network is made."""
+
+    def _told(self) -> dict[str, Any]:
+        """Scores of its own."""
+        return {}
+
         return {}
 
     def _restore(self, extra: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What else is known of an asset on a date, heard by attention: news, macro, options, chains.
+"""What else is known of an asset on a date, heard by attention: news, macro, options, chains, texts.
 
 Belongs here: the torch module. Does not belong here: which columns are of which modality
 (`windows.modalities`). Imports torch at the top; import this module inside functions only.
@@ -15,7 +15,9 @@ from torch.nn import functional
 
 
 class ModalityFusion(nn.Module):
-    """Cross-attention of a node's state to one token per modality; a missing one is masked.
+    """Cross-attention of a node's state to one token per modality, and to tokens that are given.
+
+    What is missing is masked.
 
     Scaled dot-product attention (Vaswani et al. 2017, eq. 1), the state as the query. What a
     missing modality is filled with is never read, and a node without any stays exactly as it is.
@@ -25,7 +27,8 @@ class ModalityFusion(nn.Module):
     dim, heads
         Width of a state and number of heads; heads have ``ceil(dim / heads)`` channels.
     widths
-        Columns of each modality, in the order they lie side by side.
+        Columns of each modality, in the order they lie side by side; may be empty where tokens are
+        given.
     dropout
         Dropout of what is added, while training.
     """
@@ -44,8 +47,15 @@ class ModalityFusion(nn.Module):
         self.out = nn.Linear(inner, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, nodes: Tensor, modalities: Tensor, available: Tensor) -> Tensor:
-        """States with what their modalities say added.
+    def forward(
+        self,
+        nodes: Tensor,
+        modalities: Tensor,
+        available: Tensor,
+        given: Tensor | None = None,
+        there: Tensor | None = None,
+    ) -> Tensor:
+        """States with what their modalities and the given tokens say added.
 
         Parameters
         ----------
@@ -55,13 +65,21 @@ class ModalityFusion(nn.Module):
             ``(nodes, sum(widths))``.
         available
             ``(nodes, K)`` bool.
+        given
+            ``(nodes, D, dim)`` more tokens, such as those of `DocumentTokens`.
+        there
+            ``(nodes, D)`` bool, which of them are there.
         """
-        parts = modalities.split(self.widths, dim=-1)
+        parts = modalities.split(self.widths, dim=-1) if self.widths else ()
         tokens = [
             # Filled in, so that what stands there cannot even reach a gradient.
             embed(torch.where(available[:, [place]], part, torch.zeros_like(part)))
             for place, (embed, part) in enumerate(zip(self.embed, parts, strict=True))
         ]
+        if given is not None and there is not None:
+            kept = torch.where(there[..., None], given, torch.zeros_like(given))
+            tokens += kept.unbind(1)
+            available = torch.cat([available, there], dim=-1)
         key, value = (
             self._split(part)
             for part in self.key_value(self.norm_tokens(torch.stack(tokens, dim=1))).chunk(2, -1)

@@ -17,6 +17,7 @@ from btq_assets.models.networks.attention import EncoderLayer, sinusoidal_positi
 from btq_assets.models.networks.fusion import ModalityFusion
 from btq_assets.models.networks.heads import ForecastHead
 from btq_assets.models.networks.learned_relation import LearnedRelation
+from btq_assets.models.networks.text_encoder import DocumentTokens
 from btq_assets.models.windows.inputs import Inputs, Outputs
 
 
@@ -50,6 +51,10 @@ class TransformerGNN(nn.Module):
         Columns of each modality fused with the encoded window (`ModalityFusion`).
     head
         Kind of `ForecastHead`.
+    temporal_attention
+        ``False`` averages sessions in place of attention (`CausalMean`).
+    text
+        Tokens of the documents of a node, fused beside the modalities; ``None`` for none.
     """
 
     def __init__(
@@ -68,6 +73,8 @@ class TransformerGNN(nn.Module):
         n_calendar: int = 0,
         modality_widths: Sequence[int] = (),
         head: str = "mean",
+        temporal_attention: bool = True,
+        text: DocumentTokens | None = None,
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, dim)
@@ -94,9 +101,10 @@ class TransformerGNN(nn.Module):
             self.learned = LearnedRelation(dim, learned_neighbours)
         self.calendar = nn.Linear(n_calendar, dim) if n_calendar else None
         self.fusion: ModalityFusion | None = None
-        if modality_widths:
+        if modality_widths or text is not None:
             self.fusion = ModalityFusion(dim, heads, modality_widths, dropout)
 
+        self.text = text
     def encode(self, windows: Tensor, calendar: Tensor | None = None) -> Tensor:
         """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``.
 
@@ -115,7 +123,8 @@ class TransformerGNN(nn.Module):
         # Only the last token goes on, so the last layer computes no other.
         nodes = self.norm(self.layers[-1](tokens, last_only=True)[:, 0])
         if self.fusion is not None:
-            nodes = self.fusion(nodes, inputs.modalities, inputs.available)
+            documents = (None, None) if self.text is None else self.text(inputs)
+            nodes = self.fusion(nodes, inputs.modalities, inputs.available, *documents)
         if self.graph is not None:
             known = self.graph(nodes, inputs.edges, inputs.attributes)
             nodes = nodes + self.mix(functional.elu(known))

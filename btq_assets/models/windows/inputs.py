@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+#: What has no sectors.
+NO_SECTORS = torch.zeros(0, dtype=torch.int64)
+NO_MEMBERS = torch.zeros(2, 0, dtype=torch.int64)
+
+#: What has no documents.
+NO_DOCUMENTS = torch.zeros(0, 0)
 
 
 class Inputs(NamedTuple):
@@ -38,6 +46,18 @@ class Inputs(NamedTuple):
         ``M`` may be 0.
     available
         ``(nodes, K)`` bool: whether modality ``k`` has any value for the node.
+    documents
+        ``(U, L)`` int64 token numbers of the different documents of the batch, 0 after the last token,
+        or ``(U, E)`` float, encoded already. The first row stands for no document.
+    document
+        ``(nodes, D)`` int64: rows of `documents` that are known of the node, newest first; 0 for none.
+    document_age
+        ``(nodes, D)`` float: days since each was known; 0 where there is none.
+    sectors
+        ``(S,)`` int64: number of the sector of each sector node, 1 first; a node for each sector of
+        each date.
+    members
+        ``(2, M)`` int64: node of an asset, node of its sector.
     """
 
     windows: Tensor
@@ -49,6 +69,11 @@ class Inputs(NamedTuple):
     asset: Tensor
     modalities: Tensor
     available: Tensor
+    documents: Tensor = NO_DOCUMENTS
+    document: Tensor = NO_DOCUMENTS
+    document_age: Tensor = NO_DOCUMENTS
+    sectors: Tensor = NO_SECTORS
+    members: Tensor = NO_MEMBERS
 
 
 class Outputs(NamedTuple):

@@ -13,12 +13,13 @@ import numpy as np
 from btq_assets.contracts import features
 from btq_assets.models.forecaster import ModelError
 
-#: Feature families of each modality.
-MODALITIES = {
+#: Feature families of each modality; texts are no columns of features (`models.text`).
+MODALITIES: dict[str, tuple[str, ...]] = {
     "sentiment": ("sentiment", "sentiment_flow"),
     "macro": ("macro", "macro_curve"),
     "options": ("options_flow",),
     "onchain": ("onchain",),
+    "text": (),
 }
 
 
