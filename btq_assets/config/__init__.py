@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Profile, Section
-from btq_assets.config.compute import GpuSection, TrainingSection
 from btq_assets.config.combining import EnsemblesSection, IntervalsSection, SearchSection
 from btq_assets.config.comparison import ComparisonSection
+from btq_assets.config.compute import GpuSection, TrainingSection
 from btq_assets.config.explain import explain
 from btq_assets.config.feature_families import check_families
 from btq_assets.config.fitted import ExplanationSection, ReproductionSection
@@ -112,8 +112,8 @@ __all__ = [
     "GarchSection",
     "GdeltSourceSection",
     "GpuSection",
-    "IntervalsSection",
     "HeterogeneousSection",
+    "IntervalsSection",
     "LSTMSection",
     "LabelsSection",
     "LightGBMSection",
@@ -128,8 +128,8 @@ __all__ = [
     "RedditSourceSection",
     "RegimesSection",
     "ReportsSourceSection",
-    "RidgeSection",
     "ReproductionSection",
+    "RidgeSection",
     "RiskSection",
     "RssSourceSection",
     "SampleSourceSection",

@@ -28,6 +28,21 @@ class NetworkSection(Section):
         description="What training makes small; gaussian adds a head for the variance, quantile heads "
         "for five quantiles.",
     )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=4_096,
+        description="Parts a batch is computed in, one after the other, in less memory.",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="What the forward pass is computed in; auto: bfloat16 on a GPU alone."
+    )
+    compile: bool = Field(
+        False, description="Whether torch compiles the network before it is trained (a C++ compiler)."
+    )
+    processes: int = Field(
+        1, ge=1, le=64, description="Processes that share each batch of a fit (not on a GPU)."
+    )
 
 
 class GraphNetworkSection(NetworkSection):
@@ -38,9 +53,8 @@ class GraphNetworkSection(NetworkSection):
     use_graph: bool = True
     relations: tuple[Literal["correlation", "lead_lag", "sector", "learned"], ...] = Field(
         ("correlation", "lead_lag"),
-        description="What relates two assets. `sector` reads a column `sector` of the panel, which "
-        "the training set of the warehouse does not have; `learned` lets each asset choose "
-        "`graph_neighbours` sources by attention.",
+        description="What relates two assets. `sector` relates those of one sector in the session; "
+        "`learned` lets each asset choose `graph_neighbours` sources by attention.",
     )
     typed_edges: bool = Field(False, description="Whether an edge says which relations made it.")
 
@@ -52,6 +66,9 @@ class TransformerSection(GraphNetworkSection):
     num_heads: int = Field(4, ge=1, le=32)
     num_layers: int = Field(1, ge=1, le=24)
     positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
+    temporal_attention: bool = Field(
+        True, description="Whether sessions are weighed by attention; if not, all alike."
+    )
     calendar: bool = Field(
         False,
         description="Whether tokens know gap, weekday and place in the month of their session.",
@@ -63,23 +80,6 @@ class TransformerSection(GraphNetworkSection):
         "`models.text` says.",
     )
 
-
-class GATSection(GraphNetworkSection):
-    """Graph attention alone."""
-
-    model_dim: int = Field(32, ge=8, le=1024)
-    num_layers: int = Field(2, ge=1, le=24)
-
-
-class TGNSection(GraphNetworkSection):
-    """Temporal graph network."""
-
-    model_dim: int = Field(32, ge=8, le=1024)
-    time_dim: int = Field(8, ge=1, le=256, description="Width of the encoding of time spans.")
-
-
-class XLSTMSection(NetworkSection):
-    """xLSTM: residual blocks of mLSTM and sLSTM."""
 
 class TextSection(Section):
     """How documents are read, where `models.transformer.modalities` names `text`."""
@@ -120,6 +120,37 @@ class TextSection(Section):
         return self
 
 
+class GATSection(GraphNetworkSection):
+    """Graph attention alone."""
+
+    model_dim: int = Field(32, ge=8, le=1024)
+    num_layers: int = Field(2, ge=1, le=24)
+
+
+class TGNSection(GraphNetworkSection):
+    """Temporal graph network."""
+
+    model_dim: int = Field(32, ge=8, le=1024)
+    time_dim: int = Field(8, ge=1, le=256, description="Width of the encoding of time spans.")
+
+
+class HeterogeneousSection(GraphNetworkSection):
+    """Graph of assets, sectors, documents and macro series."""
+
+    model_dim: int = Field(32, ge=8, le=1024)
+    num_heads: int = Field(4, ge=1, le=32)
+    num_layers: int = Field(1, ge=1, le=24)
+    graph_layers: int = Field(2, ge=1, le=24, description="Rounds over the graph.")
+    node_types: tuple[Literal["sector", "document", "macro"], ...] = Field(
+        ("sector", "document", "macro"),
+        description="Kinds of nodes beside assets. Documents and macro series are the columns of "
+        "sentiment and macro that `models.feature_families` brings; a kind without data is left out.",
+    )
+
+
+class XLSTMSection(NetworkSection):
+    """xLSTM: residual blocks of mLSTM and sLSTM."""
+
     model_dim: int = Field(32, ge=8, le=1024)
     num_heads: int = Field(4, ge=1, le=32)
     num_layers: int = Field(2, ge=1, le=24)
@@ -136,6 +167,15 @@ class LSTMSection(NetworkSection):
 
     model_dim: int = Field(32, ge=8, le=1024)
     num_layers: int = Field(1, ge=1, le=24)
+
+
+class FTTransformerSection(NetworkSection):
+    """FT-Transformer: attention among the features of the last session."""
+
+    lookback_sessions: Literal[1] = Field(1, description="It reads the last session alone.")
+    model_dim: int = Field(32, ge=8, le=1024, description="Width of a feature's token.")
+    num_heads: int = Field(4, ge=1, le=32)
+    num_layers: int = Field(2, ge=1, le=24)
 
 
 class PerceptronSection(NetworkSection):

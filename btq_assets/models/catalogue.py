@@ -126,6 +126,14 @@ FAMILIES = {
             section="mlp",
             networks=("baselines",),
         ),
+        ModelFamily(
+            "ft_transformer",
+            "deep.ft_transformer",
+            "FTTransformerForecaster",
+            "a transformer over the features of the last session, one token each",
+            section="ft_transformer",
+            networks=("ft_transformer",),
+        ),
     )
 }
 

@@ -18,6 +18,7 @@ from btq_assets.reports import formatting as fmt
 from btq_assets.reports.caveats import banner, caveats
 from btq_assets.reports.frames import REFERENCE, ReportContext, ReportFrames, label
 from btq_assets.reports.parts import (
+    comparison,
     costs,
     data,
     evidence,
@@ -72,6 +73,7 @@ def assemble(frames: ReportFrames, context: ReportContext) -> ReportView:
         costs.section(frames, context),
         risk.section(frames, context),
         forecasts.section(frames, context),
+        comparison.section(frames, context),
         regimes.section(frames, context),
         features.section(frames, context),
         data.section(frames, context),

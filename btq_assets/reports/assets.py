@@ -10,6 +10,7 @@ import polars as pl
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import (
     backtest,
+    comparison,
     controls,
     core,
     evidence,
@@ -96,6 +97,17 @@ _INPUTS = {
 }
 
 
+#: Made by jobs of their own, so they may be absent; the page then says so.
+_OF_OTHER_JOBS = {
+    "sensitivity": controls.SENSITIVITY,
+    "comparison": comparison.COMPARISON,
+    "comparison_seeds": comparison.SEEDS,
+    "comparison_decay": comparison.DECAY,
+    "comparison_pairs": comparison.PAIRS,
+    "comparison_ablations": comparison.ABLATIONS,
+}
+
+
 def _library_versions(_: TradingConfig) -> str:
     from btq_assets.warehouse import library_versions
 
@@ -130,8 +142,7 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
     frames = ReportFrames(
         {
             **{name: frame for name, frame in tables.items() if name in CONTRACTS},
-            # Made by a job of its own, so it may be absent; the page then says so.
-            "sensitivity": step.read_ledger(controls.SENSITIVITY),
+            **{name: step.read_ledger(table) for name, table in _OF_OTHER_JOBS.items()},
             "trials": step.read_ledger(evidence.TRIALS),
             "gates": step.read_ledger(evidence.GATES),
             "quarantine": step.read_ledger(quarantine.ROWS),
@@ -140,7 +151,8 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
         {name: tables[name] for name in _FORECASTS},
     )
     versions = {_INPUTS[name].table: version for name, version in step.data_versions.items()}
-    versions |= _version_of(frames["provenance"], controls.SENSITIVITY.table)
+    for table in _OF_OTHER_JOBS.values():
+        versions |= _version_of(frames["provenance"], table.table)
     judged = verdict(
         frames["comparisons"],
         frames["deflated_sharpe"],
@@ -225,6 +237,7 @@ risk_report = TableAsset(
         "btq_assets.plots",
         "btq_assets.evidence.verdict",
         "btq_assets.models.stages",
+        "btq_assets.models.comparison.conclusion",
         "btq_assets.regimes.panel",
         "btq_assets.execution.cost_analysis",
         "btq_assets.backtest.sensitivity",
@@ -237,7 +250,7 @@ risk_report = TableAsset(
     # The house's books are read too, but say nothing that the versions of the inputs do not. The
     # ledger of stages is written here: counting it would have the page made again after itself.
     ledgers=(
-        controls.SENSITIVITY,
+        *_OF_OTHER_JOBS.values(),
         evidence.TRIALS,
         evidence.GATES,
         models.REGISTRY,

@@ -17,6 +17,7 @@ import polars as pl
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import (
     backtest,
+    comparison,
     controls,
     core,
     evidence,
@@ -69,6 +70,11 @@ CONTRACTS: dict[str, TableContract] = {
     "drawdowns": risk.DRAWDOWNS,
     "stress": risk.STRESS,
     "simulations": risk.SIMULATIONS,
+    "comparison": comparison.COMPARISON,
+    "comparison_seeds": comparison.SEEDS,
+    "comparison_decay": comparison.DECAY,
+    "comparison_pairs": comparison.PAIRS,
+    "comparison_ablations": comparison.ABLATIONS,
     "splits": models.SPLITS,
     "training_set": models.TRAINING_SET,
     "states": regimes.STATES,

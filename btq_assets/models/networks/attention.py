@@ -101,13 +101,41 @@ class CausalSelfAttention(nn.Module):
         return values.view(batch, length, self.heads, self.head_dim).transpose(1, 2)
 
 
-class EncoderLayer(nn.Module):
-    """Pre-norm transformer layer (Xiong et al. 2020): attention, then a two-layer network."""
+class CausalMean(nn.Module):
+    """What attention with equal weights gives: the mean over a token and all before it.
 
-    def __init__(self, dim: int, heads: int, dropout: float, *, rotary: bool = False) -> None:
+    Nothing chooses among sessions; projections of values and output are those of attention. It stands
+    in for attention where one wants to know what choosing is worth.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor, *, last_only: bool = False) -> Tensor:
+        """Average ``(B, L, dim)``; with `last_only` return the last token, ``(B, 1, dim)``."""
+        values = self.value(tokens)
+        if last_only:
+            return self.out(values.mean(1, keepdim=True))
+        count = torch.arange(1, tokens.shape[1] + 1, device=tokens.device, dtype=tokens.dtype)
+        return self.out(values.cumsum(1) / count[:, None])
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm transformer layer (Xiong et al. 2020): attention, then a two-layer network.
+
+    With ``attends=False`` tokens are averaged in place of attention (`CausalMean`).
+    """
+
+    def __init__(
+        self, dim: int, heads: int, dropout: float, *, rotary: bool = False, attends: bool = True
+    ) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(dim)
-        self.attention = CausalSelfAttention(dim, heads, dropout, rotary=rotary)
+        self.attention: CausalSelfAttention | CausalMean = (
+            CausalSelfAttention(dim, heads, dropout, rotary=rotary) if attends else CausalMean(dim)
+        )
         self.norm_network = nn.LayerNorm(dim)
         self.network = nn.Sequential(
             nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim)

@@ -80,7 +80,8 @@ class TransformerGNN(nn.Module):
         self.embed = nn.Linear(n_features, dim)
         self.rotary = rotary
         self.layers = nn.ModuleList(
-            EncoderLayer(dim, heads, dropout, rotary=rotary) for _ in range(layers)
+            EncoderLayer(dim, heads, dropout, rotary=rotary, attends=temporal_attention)
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(dim)
         self.graph: GATv2Conv | None = None
@@ -103,8 +104,8 @@ class TransformerGNN(nn.Module):
         self.fusion: ModalityFusion | None = None
         if modality_widths or text is not None:
             self.fusion = ModalityFusion(dim, heads, modality_widths, dropout)
-
         self.text = text
+
     def encode(self, windows: Tensor, calendar: Tensor | None = None) -> Tensor:
         """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``.
 
