@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from btq_assets.config import ConfigError, GpuSection, TradingConfig
+from btq_assets.warehouse import TableAsset
 
 #: Executor → (module, attribute, package, extra that installs it).
 _REMOTE = {
@@ -75,6 +77,14 @@ def gpu_tags(config: TradingConfig) -> dict[str, str]:
     if settings.gpus_per_step and "ray" in used:
         tags["dagster-ray/config"] = {"num_gpus": settings.gpus_per_step}
     return {name: json.dumps(value) for name, value in tags.items()}
+
+
+def with_gpu(asset: TableAsset, config: TradingConfig) -> TableAsset:
+    """The asset with the tags of `gpu_tags`, if it trains."""
+    tags = gpu_tags(config)
+    if asset.pool != GPU_POOL or not tags:
+        return asset
+    return replace(asset, tags={**asset.tags, **tags})
 
 
 def _multiprocess(max_concurrent: int) -> dg.ExecutorDefinition:

@@ -54,7 +54,11 @@ def registry_rows(
                 "code_version": provenance.code_version,
                 "versions_json": json.dumps(dict(provenance.versions), sort_keys=True),
                 "metrics_json": json.dumps(
-                    {**fit.forecaster.scores, "test_rank_ic": _number(fit.test_rank_ic)},
+                    {
+                        **fit.forecaster.scores,
+                        "test_rank_ic": _number(fit.test_rank_ic),
+                        **_memory(fit),
+                    },
                     sort_keys=True,
                 ),
                 "artifact_path": path,
@@ -87,6 +91,17 @@ def model_at(
     if known.is_empty():
         raise ModelError(f"no {model} ({variant}, seed {seed}) was fitted on data known at {at}")
     return known.row(-1, named=True)
+
+
+def _memory(fit: Fit) -> dict[str, object]:
+    """What the fit took; beside the scores, since it differs from run to run."""
+    if fit.peak is None:
+        return {}
+    return {
+        "device": fit.device,
+        "peak_memory_mib": round(fit.peak.mebibytes, 1),
+        "peak_memory_of": fit.peak.of,
+    }
 
 
 def _number(value: float) -> float | None:

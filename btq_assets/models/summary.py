@@ -98,6 +98,15 @@ def left_out(fits: Sequence[Fit]) -> tuple[str, ...]:
     return tuple(sorted(lacking))
 
 
+def peak_memory(fits: Sequence[Fit]) -> dict[str, object]:
+    """Most memory that any fit took, MiB, and of what: the GPU, or the whole process."""
+    peaks = [fit.peak for fit in fits if fit.peak is not None]
+    if not peaks:
+        return {}
+    most = max(peaks, key=lambda peak: peak.mebibytes)
+    return {"peak_memory_mib": round(most.mebibytes, 1), "peak_memory_of": most.of}
+
+
 def _chosen(found: dict[str, object]) -> str:
     for name in ("alpha", "n_trees", "best_epoch"):
         if name in found:

@@ -5,10 +5,12 @@ Belongs here: the loop over folds. Does not belong here: what a model is, and wh
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,9 +19,16 @@ from btq_assets.models import scores
 from btq_assets.models.folds import for_fold, panel_between
 from btq_assets.models.forecaster import Explained, Forecaster, Progress, model_id
 from btq_assets.models.labels import for_horizon
+from btq_assets.models.training import memory
+
+if TYPE_CHECKING:
+    from btq_assets.models.workers import Workers
 
 #: Makes an unfitted forecaster from variant and seed.
 MakeForecaster = Callable[[str, int], Forecaster]
+
+#: Name of a saved state in the folder of its fit.
+STATE_FILE = "state.safetensors"
 
 #: What the registry calls the horizon of a fit that no strategy reads.
 FURTHER_HORIZON = "further_horizon_sessions"
@@ -47,6 +56,10 @@ class Fit:
         Columns it could have read; those without a value in its training segment it did not.
     horizon
         Sessions of the further horizon it forecasts; ``None`` for the one strategies read.
+    peak
+        Memory the fit took at most, and ``device`` where it ran.
+    resumed
+        Whether it went on from a saved state.
     """
 
     model_id: str
@@ -59,6 +72,19 @@ class Fit:
     fitted_until: datetime
     test_rank_ic: float
     offered: tables.FeatureColumns
+    horizon: int | None = None
+    peak: memory.PeakMemory | None = None
+    device: str = "cpu"
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit of a plan: a row of ``models.splits``, variant, seed and further horizon."""
+
+    fold: Mapping[str, Any]
+    variant: str
+    seed: int
     horizon: int | None = None
 
 
@@ -78,6 +104,10 @@ class Plan:
         Columns on offer.
     further_horizons
         Horizons, in sessions, that are fitted beside the one strategies read, each by itself.
+    load
+        Reads a saved model of the plan; without it fits stay in this process.
+    save_every_steps
+        Steps between two saved states of a fit; ``None`` where models keep no state.
     """
 
     make: MakeForecaster
@@ -86,6 +116,8 @@ class Plan:
     asset_features: tuple[str, ...] = tables.DEFAULT_COLUMNS.asset
     market_features: tuple[str, ...] = tables.DEFAULT_COLUMNS.market
     further_horizons: tuple[int, ...] = ()
+    load: Callable[[Path], Forecaster] | None = None
+    save_every_steps: int | None = None
 
 
 def fit_fold(
@@ -98,6 +130,7 @@ def fit_fold(
     data_hash: str,
     progress: Progress | None = None,
     horizon: int | None = None,
+    checkpoints: Path | None = None,
 ) -> Fit:
     """Fit one model on one fold and forecast its test segment.
 
@@ -115,6 +148,9 @@ def fit_fold(
         Passed on to the model.
     horizon
         A further horizon to fit instead of the one strategies read.
+    checkpoints
+        Folder of saved states, one folder a fit, from which a fit that was killed goes on; ``None``
+        keeps none.
     """
     training_set = for_horizon(training_set, horizon)
     data = for_fold(
@@ -124,7 +160,33 @@ def fit_fold(
         asset_features=plan.asset_features,
         market_features=plan.market_features,
     )
-    forecaster = plan.make(variant, seed).fit(data, progress)
+    forecaster: Any = plan.make(variant, seed)
+    device = getattr(forecaster, "device", "cpu")
+
+    def identity(model: str, code_version: str) -> str:
+        return model_id(
+            model=model,
+            variant=variant,
+            config=asdict(forecaster.spec)
+            | ({} if horizon is None else {FURTHER_HORIZON: horizon}),
+            data_hash=data_hash,
+            seed=seed,
+            fold=int(fold["fold"]),
+            code_version=code_version,
+        )
+
+    memory.begin(device)
+    resumed = False
+    if checkpoints is not None and plan.save_every_steps is not None:
+        from btq_assets.models.training.checkpoint_files import FileCheckpoints
+
+        own = checkpoints / identity(forecaster.family, forecaster.code_version)
+        states = FileCheckpoints(own / STATE_FILE, plan.save_every_steps)
+        resumed = states.path.exists()
+        forecaster = forecaster.fit(data, progress, checkpoints=states)
+    else:
+        forecaster = forecaster.fit(data, progress)
+    peak = memory.peak(device)
     panel = panel_between(
         training_set.filter(pl.col("universe") == fold["universe"]),
         fold["test_start"],
@@ -134,16 +196,7 @@ def fit_fold(
     forecasts = forecaster.predict(panel)
     provenance = forecaster.provenance
     return Fit(
-        model_id=model_id(
-            model=provenance.model,
-            variant=variant,
-            config=asdict(forecaster.spec)
-            | ({} if horizon is None else {FURTHER_HORIZON: horizon}),
-            data_hash=data_hash,
-            seed=seed,
-            fold=int(fold["fold"]),
-            code_version=provenance.code_version,
-        ),
+        model_id=identity(provenance.model, provenance.code_version),
         variant=variant,
         seed=seed,
         fold=int(fold["fold"]),
@@ -156,6 +209,9 @@ def fit_fold(
             plan.asset_features, plan.market_features if variant == "macro" else ()
         ),
         horizon=horizon,
+        peak=peak,
+        device=device,
+        resumed=resumed,
     )
 
 
@@ -166,31 +222,64 @@ def fit_all(
     *,
     data_hash: str,
     progress: Progress | None = None,
+    workers: Workers | None = None,
+    checkpoints: Path | None = None,
 ) -> list[Fit]:
     """Fit every variant and seed on every fold.
 
-    `progress` is called after each fit with the number of fits done.
+    `progress` is called after each fit with the number of fits done. On `workers` fits are made
+    beside one another and are the same to the last bit, in the same order. For `checkpoints` see
+    `fit_fold`.
     """
     todo = [
-        (fold, variant, seed, horizon)
+        Task(fold, variant, seed, horizon)
         for horizon in (None, *plan.further_horizons)
         for variant in plan.variants
         for seed in plan.seeds
         for fold in folds.iter_rows(named=True)
     ]
-    fits: list[Fit] = []
-    for fold, variant, seed, horizon in todo:
-        fits.append(
-            fit_fold(training_set, fold, plan, variant, seed, data_hash=data_hash, horizon=horizon)
-        )
+    done = 0
+
+    def came(fit: Fit) -> None:
+        nonlocal done
+        done += 1
         if progress is not None:
             found = {
-                "fold": float(fold["fold"]),
-                "seed": float(seed),
-                "validation_rank_ic": float(fits[-1].forecaster.scores["validation_rank_ic"]),
+                "fold": float(fit.fold),
+                "seed": float(fit.seed),
+                "validation_rank_ic": float(fit.forecaster.scores["validation_rank_ic"]),
             }
-            progress(len(fits), len(todo), found)
+            progress(done, len(todo), found)
+
+    if workers is not None:
+        from btq_assets.models.fit_workers import Work, fit_on
+
+        return fit_on(workers, Work(training_set, plan, data_hash, checkpoints), todo, came)
+    fits: list[Fit] = []
+    for task in todo:
+        fits.append(
+            fit_fold(
+                training_set,
+                task.fold,
+                plan,
+                task.variant,
+                task.seed,
+                data_hash=data_hash,
+                horizon=task.horizon,
+                checkpoints=checkpoints,
+            )
+        )
+        came(fits[-1])
     return fits
+
+
+def forget_states(fits: Sequence[Fit], checkpoints: Path, before: datetime) -> None:
+    """Remove the saved states of `fits`, and those nobody has touched since `before`."""
+    for fit in fits:
+        shutil.rmtree(checkpoints / fit.model_id, ignore_errors=True)
+    for state in checkpoints.glob(f"*/{STATE_FILE}"):
+        if state.stat().st_mtime < before.timestamp():
+            shutil.rmtree(state.parent, ignore_errors=True)
 
 
 def forecasts_table(

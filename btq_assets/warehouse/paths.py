@@ -57,6 +57,11 @@ class DataPaths:
         return self.root / "artifacts"
 
     @property
+    def checkpoints(self) -> Path:
+        """States of fits that have not ended, one folder each."""
+        return self.root / "checkpoints"
+
+    @property
     def reports(self) -> Path:
         """HTML reports."""
         return self.root / "reports"
