@@ -3,7 +3,8 @@
 Order of reading: `settings`, `journal` (what survives), `feed`, `ticks`, `public_feed` and `intake`
 (which bars and ticks count), `market` and `targets` (bars, features, forecast, weights), `account`,
 `rounds` and `broker`, `safety` (what stops trading), `venues`, `pretrade` and `decisions` (limits,
-orders), `recovery` (what a restart does), `loop`, `engine`, `tables`, `assets`, `sensors`.
+orders), `recovery` (what a restart does), `loop`, `engine`, `tables`,
+`trials`, `assets`, `sensors`.
 
 No order ever leaves this house: there is no connection to a broker here.
 """

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -26,7 +26,11 @@ from btq_assets.execution.live.recovery import check_same_start, reconcile, reme
 from btq_assets.execution.live.settings import LiveError, LiveSettings, RealTradingError
 from btq_assets.execution.live.tables import journal_tables
 from btq_assets.execution.live.targets import ModelTargets, Targets, load_forecaster
+from btq_assets.execution.live.trials import trial_of
 from btq_assets.execution.live.venues import venue_costs
+
+if TYPE_CHECKING:
+    from btq_assets.backtest.recording import Recorder
 
 JOURNAL, BROKER = "engine.journal", "broker.journal"
 
@@ -62,6 +66,11 @@ class LiveTradingEngine:
         Passed to the paper broker.
     open_journal
         Opens the two files; for tests.
+    record
+        Whether a replay counts as a trial of this process, as a backtest does. What a live feed
+        brings is new data, and no trial.
+    recorder
+        Told of that trial, to write it into a ledger.
 
     Raises
     ------
@@ -95,6 +104,8 @@ class LiveTradingEngine:
         writer: Callable[[dict[str, pl.DataFrame]], None] | None = None,
         refuses: Callable[[OrderTerms], str | None] | None = None,
         open_journal: Callable[[Path], Journal] = Journal,
+        record: bool = True,
+        recorder: Recorder | None = None,
     ) -> None:
         if paper_trading is not True:
             raise RealTradingError(
@@ -121,6 +132,7 @@ class LiveTradingEngine:
         self._clock: Callable[[], datetime] = now
         self._timer = timer
         self._open = open_journal
+        self._record, self._recorder = record, recorder
 
     def start(self, *, resume: bool = False, most_bars: int | None = None) -> LiveSummary:
         """Go on where the journal ends, until the feed does.
@@ -151,9 +163,25 @@ class LiveTradingEngine:
                 if most_bars is not None and loop.n_bars >= most_bars:
                     break
             summary = loop.summary()
+            # counted before anybody sees it
+            self._count()
             if self._writer is not None:
                 self._writer(journal_tables(self.folder / JOURNAL, self.config.universe.main))
         return summary
+
+    def _count(self) -> None:
+        """A replay is a trial."""
+        if not getattr(self._feed, "replays", False):
+            return
+        from btq_assets.backtest import recording
+
+        trial = trial_of(self.folder / JOURNAL, self.config.universe.main)
+        if trial is None:
+            return
+        if self._record:
+            recording.SESSION.record(trial)
+        if self._recorder is not None:
+            self._recorder(trial)
 
     def _loop(self, journal: Journal, kept: Journal, resume: bool) -> Loop:
         """Everything as it was when the journal ended."""

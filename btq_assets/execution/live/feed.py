@@ -52,7 +52,10 @@ class BarBatch:
 
 
 class Feed(Protocol):
-    """Bars as they come, and those that came before."""
+    """Bars as they come, and those that came before.
+
+    A feed of stored data has an attribute ``replays``, true: what trades on it is a trial.
+    """
 
     def history(self, until: datetime | None) -> pl.DataFrame:
         """Bars at or before `until`; before the first batch where it is ``None``."""
@@ -109,6 +112,8 @@ class ReplayFeed:
     look_up_s
         Longest wait in one piece.
     """
+
+    replays = True
 
     def __init__(
         self,

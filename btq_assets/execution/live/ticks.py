@@ -172,6 +172,8 @@ class ReplayTickFeed:
         As in `feed.ReplayFeed`.
     """
 
+    replays = True
+
     def __init__(
         self,
         trades: pl.DataFrame | Callable[[], pl.DataFrame] | None,
