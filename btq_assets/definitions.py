@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Collection
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import dagster as dg
 
-from btq_assets.automation import executors, jobs, partitions, schedules, sensors
+from btq_assets.automation import executors, jobs, partitions, reproduction, schedules, sensors
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import all_contracts, core_ticks
 from btq_assets.contracts.base import TableContract
@@ -20,6 +21,8 @@ from btq_assets.execution.live.sensors import paper_sensor
 from btq_assets.features.assets import configured as with_custom
 from btq_assets.features.assets import custom_assets
 from btq_assets.models.assets import configured as with_chosen_families
+from btq_assets.models.deep.assets import configured as with_documents
+from btq_assets.models.ensembles.assets import configured as with_members
 from btq_assets.sources.market.sensors import file_drop_sensor
 from btq_assets.sources.stream.inbox import inbox_folder
 from btq_assets.sources.stream.sensors import stream_sensor
@@ -44,6 +47,8 @@ ASSET_MODULES = (
     "btq_assets.regimes.assets",
     "btq_assets.models.assets",
     "btq_assets.models.deep.assets",
+    "btq_assets.models.ensembles.assets",
+    "btq_assets.models.search.assets",
     "btq_assets.models.explanation.assets",
     "btq_assets.models.comparison.assets",
     "btq_assets.portfolio.assets",
@@ -75,9 +80,10 @@ def declared_assets() -> list[TableAsset]:
 
 
 def configured_assets(config: TradingConfig) -> list[TableAsset]:
-    """Every `TableAsset` as a configuration has it: the user's features, the models' families."""
+    """Every `TableAsset` as a configuration has it: own features, families of models, documents."""
     assets = (*declared_assets(), *custom_assets(config))
-    return [with_chosen_families(with_custom(asset, config), config) for asset in assets]
+    ways = (with_custom, with_chosen_families, with_members, with_documents, executors.with_gpu)
+    return [reduce(lambda made, way: way(made, config), ways, asset) for asset in assets]
 
 
 def dbt_layers(
@@ -170,7 +176,13 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
     keys = [key for table in tables for key in table.keys if key not in elsewhere]
     research, *staged = jobs.local_jobs(sorted(elsewhere))
     ingest = next(job for job in staged if job.name == "ingest")
-    all_jobs = [research, *staged]
+    trained = [key for table in tables if _trains(table) for key in table.keys]
+    all_jobs: list[Any] = [
+        research,
+        *staged,
+        jobs.train_gpu_job(trained, executors.gpu_executor_for(config)),
+        reproduction.reproduce_job(_code_of_models()),
+    ]
     all_schedules: list[Any] = [schedules.weekly_retrain(config, research)]
     all_sensors = [
         file_drop_sensor(config, ingest),
@@ -204,6 +216,23 @@ def build_definitions(config: TradingConfig | None = None, **overrides: Any) -> 
         },
         executor=overrides.get("executor") or executors.executor_for(config),
     )
+
+
+def _trains(table: dg.AssetsDefinition) -> bool:
+    """Whether it is the forecasts of a network."""
+    op = table.op
+    in_pool = isinstance(op, dg.OpDefinition) and op.pool == executors.GPU_POOL
+    return in_pool and all(key.path[-1].startswith("forecasts_") for key in table.keys)
+
+
+def _code_of_models() -> dict[str, tuple[str, ...]]:
+    """Model family → the code its fits depend on, as the asset of its forecasts says."""
+    prefix = "models.forecasts_"
+    return {
+        asset.outputs[0].table.removeprefix(prefix): asset.code
+        for asset in declared_assets()
+        if asset.outputs[0].table.startswith(prefix)
+    }
 
 
 def _ledgers() -> list[TableContract]:

@@ -290,6 +290,18 @@ def broken_seals(folder: Path, content: Mapping[str, Any]) -> list[str]:
 Spec = TypeVar("Spec")
 
 
+def spec_from(spec_type: type[Spec], content: Mapping[str, Any]) -> Spec:
+    """A specification out of what JSON keeps of it; names it does not know are passed over."""
+    known = {field.name for field in fields(spec_type)}  # type: ignore[arg-type]
+    return spec_type(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in content.items()
+            if name in known
+        }
+    )
+
+
 def read_model(
     folder: Path,
     model: str,
@@ -326,14 +338,7 @@ def read_model(
         feature_hash = stored.pop("feature_hash")
         stored["feature_names"] = tuple(stored["feature_names"])
         provenance = Provenance(**stored)
-        known = {field.name for field in fields(spec_type)}  # type: ignore[arg-type]
-        spec = spec_type(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in content["spec"].items()
-                if name in known
-            }
-        )
+        spec = spec_from(spec_type, content["spec"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MismatchError(f"{file} is damaged or of another format: {error!r}") from error
     problems = broken_seals(folder, content)

@@ -89,6 +89,8 @@ class WindowedForecaster(Generic[Spec]):
 
     family: ClassVar[str]
     spec_type: ClassVar[type[WindowedSpec]]
+    #: Whether it reads the compact set of features; else all asset columns on offer.
+    compact: ClassVar[bool] = True
     #: Libraries whose versions the provenance names.
     libraries: ClassVar[tuple[str, ...]] = ("torch", "numpy")
 
@@ -117,6 +119,11 @@ class WindowedForecaster(Generic[Spec]):
         raise NotImplementedError
 
     @property
+    def reads_documents(self) -> bool:
+        """Whether its forecasts also stand on texts, which are no features."""
+        return False
+
+    @property
     def history_sessions(self) -> int:
         """Sessions before a decision that windows and graphs reach back."""
         graph = self.spec.graph_window_sessions if self.spec.use_graph else 1
@@ -124,14 +131,16 @@ class WindowedForecaster(Generic[Spec]):
 
     @property
     def provenance(self) -> Provenance:
-        """Features, code and libraries of the fit; raises `ModelError` before `fit`."""
+        """Features, code, libraries and device of the fit; raises `ModelError` before `fit`."""
+        from btq_assets.models.training.reproducible import device_name
+
         self._fitted()
         return Provenance(
             model=self.family,
             feature_names=self._features,
             code_version=self.code_version,
             seed=self.spec.seed,
-            versions=library_versions(*self.libraries),
+            versions={**library_versions(*self.libraries), "device": device_name(self.device)},
         )
 
     def fit(
@@ -166,9 +175,9 @@ class WindowedForecaster(Generic[Spec]):
         self._scaler = design.Standardiser.fit(design.matrix(segment, self._features))
         self._unit = design.dispersion(rows[0]) if self.spec.relative else _deviation(rows[0])
         arrays = PanelArrays.from_panel(training_set.panel, self._features)
+        self._prepare(training_set)
         with reproducible(self.spec.seed), ExitStack() as stack:
             self._network = self.new_network(len(self._features)).to(self.device)
-        self._prepare(training_set)
             source = stack.enter_context(self._training_source(arrays, self._scaler))
             training, validation = (self._samples(arrays, part) for part in rows)
             taught = self._pretrained(arrays, source, training_set, notes.append)
@@ -197,9 +206,9 @@ class WindowedForecaster(Generic[Spec]):
             "n_observations": int(np.isfinite(design.relative_target(rows[0])).sum()),
             **curves,
             **taught,
+            **self._told(),
             **({"notes": notes} if notes else {}),
         }
-            **self._told(),
         return self
 
     def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
@@ -327,8 +336,6 @@ class WindowedForecaster(Generic[Spec]):
         """Number of each asset's sector, for a network with nodes for sectors."""
         return None
 
-    def _kept(self) -> dict[str, Any]:
-        """What a fit has learned beside weights, for ``model.json``."""
     def _prepare(self, training_set: TrainingSet) -> None:
         """Fit what must be there before the network is made."""
 
@@ -336,6 +343,8 @@ class WindowedForecaster(Generic[Spec]):
         """Scores of its own."""
         return {}
 
+    def _kept(self) -> dict[str, Any]:
+        """What a fit has learned beside weights, for ``model.json``."""
         return {}
 
     def _restore(self, extra: Mapping[str, Any]) -> None:

@@ -98,6 +98,10 @@ def explain_each(forecaster: Forecaster, panel: pl.DataFrame) -> Iterator[Explan
     elif isinstance(forecaster, LightGBMForecaster):
         yield Explanation(tree_contributions(forecaster, panel))
     elif isinstance(forecaster, WindowedForecaster):
+        if forecaster.reads_documents:
+            raise NotExplainedError(
+                f"{forecaster.family} also reads documents, and no feature is the name of a word"
+            )
         from btq_assets.models.training.reproducible import reproducible
 
         with reproducible(forecaster.spec.seed):

@@ -31,3 +31,12 @@ def reproducible(seed: int) -> Iterator[None]:
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+def device_name(device: str) -> str:
+    """What arithmetic is done on: other instructions or another card may round otherwise."""
+    if device.startswith("cuda") and torch.cuda.is_available():
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    if device == "cpu":
+        return f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    return device
