@@ -18,19 +18,26 @@ JOB_GROUPS: dict[str, tuple[str, ...]] = {
     "controls": ("controls",),
     "controls_deep": ("controls_deep",),
     "networks": ("networks",),
+    "ensembles": ("ensembles",),
+    "search": ("search",),
+    "comparison": ("comparison",),
 }
 
 #: Groups that take too long for every run; they have jobs of their own.
-APART = ("controls", "controls_deep", "networks")
+APART = ("controls", "controls_deep", "networks", "ensembles", "search", "comparison")
 
 DESCRIPTIONS = {
     "research": "Everything from source to published report, re-using what is unchanged.",
     "ingest": "Raw tables and the core built from them.",
     "features": "Feature families and regimes.",
     "train": "Training set, forecasts and agents.",
+    "train_gpu": "Forecasts of every network, each step where `execution.gpu` says.",
     "backtest": "Target weights, backtests and what trading cost.",
     "risk": "Evidence, risk, marts and the report.",
     "networks": "Every network beside the one of `research`: GAT, TGN, xLSTM, LSTM, perceptron.",
+    "comparison": "Every architecture and seed on the same folds, judged; each without its components.",
+    "ensembles": "Forecasts of several models combined, deep ensembles over seeds, conformal intervals.",
+    "search": "Hyper-parameters of one family, tried before the first test segment; applies nothing.",
     "controls": "Models on null markets, planted edges and leaks; the sensitivity surface.",
     "controls_deep": "The controls with a deep model; as many markets as the configuration says.",
 }
@@ -59,6 +66,19 @@ def local_jobs(remote: Sequence[dg.AssetKey]) -> list[dg.UnresolvedAssetJobDefin
             for name, groups in JOB_GROUPS.items()
         ),
     ]
+
+
+def train_gpu_job(
+    keys: Sequence[dg.AssetKey], executor: dg.ExecutorDefinition
+) -> dg.UnresolvedAssetJobDefinition:
+    """Job over the forecasts of networks, which train in the pool ``gpu``, on its own executor."""
+    return dg.define_asset_job(
+        "train_gpu",
+        selection=dg.AssetSelection.assets(*keys, PUBLISHED_KEY),
+        description=DESCRIPTIONS["train_gpu"],
+        executor_def=executor,
+        config=_QUIET_CONSOLE,
+    )
 
 
 def provider_job(

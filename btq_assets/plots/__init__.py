@@ -19,6 +19,7 @@ from btq_assets.plots.cells import (
 )
 from btq_assets.plots.distributions import histogram, scatter
 from btq_assets.plots.over_time import MAX_POINTS, downsample, lines
+from btq_assets.plots.parallel import parallel_coordinates
 from btq_assets.plots.steps import network, waterfall
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "lines",
     "monthly_heatmap",
     "monthly_returns",
+    "parallel_coordinates",
     "network",
     "scatter",
     "stacked_bars",

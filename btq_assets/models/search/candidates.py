@@ -65,7 +65,7 @@ class Question:
     feature_columns
         Features to read.
     spec
-        Specification of the network that parameters are put into.
+        Specification that parameters are put into; one with ``epochs`` can be pruned between them.
     forecaster
         Its class.
     config
@@ -95,9 +95,9 @@ class Question:
         ics: list[float] = []
         for number, fold in enumerate(self.folds):
             data = for_fold(self.known, fold, market=False, asset_features=self.feature_columns)
-            model = self.forecaster(spec, device=self.device)
+            model = self._new(spec)
             try:
-                model.fit(data, self._progress(number, spec.epochs, go_on))
+                model.fit(data, self._progress(number, getattr(spec, "epochs", 1), go_on))
             except _Stopped:
                 # The network as it stands when training was stopped speaks for the rest.
                 rest = [self._forecast(model, later) for later in self.folds[number:]]
@@ -110,6 +110,12 @@ class Question:
                     "that are all equal, there is nothing to rank"
                 )
         return self._judged(found, ics, pruned=False)
+
+    def _new(self, spec: Any) -> Forecaster:
+        # Only networks are trained on a device.
+        if hasattr(spec, "epochs"):
+            return self.forecaster(spec, device=self.device)
+        return self.forecaster(spec)
 
     def flat(self) -> pl.DataFrame:
         """Returns of a trial that failed: it held nothing on the judged dates."""
@@ -124,7 +130,7 @@ class Question:
         return pl.concat(parts).unique().sort("ts").with_columns(net_return=pl.lit(0.0))
 
     def _progress(self, fold: int, epochs: int, go_on: GoOn | None) -> Any:
-        if go_on is None:
+        if go_on is None or not hasattr(self.spec, "epochs"):
             return None
 
         def progress(done: int, total: int, curves: Mapping[str, float]) -> None:

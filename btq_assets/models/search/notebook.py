@@ -77,6 +77,10 @@ def question_of(
     folds = nested_folds(known, n_folds)
     first = known.filter(pl.col("ts").is_between(folds[0]["train_start"], folds[0]["train_end"]))
     empty = null_columns(first, names)
+    if "text" in config.models.transformer.modalities:
+        raise ModelError(
+            "a search reads no documents; leave text out of models.transformer.modalities"
+        )
     spec: Any = deep_spec("transformer_gnn", config, seed=config.models.seeds[0])
     return Question(
         known=known,

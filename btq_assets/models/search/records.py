@@ -6,6 +6,7 @@ Belongs here: the record. Does not belong here: making trials, and writing ledge
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,13 @@ from typing import Any, Literal
 
 import polars as pl
 
+from btq_assets.contracts.search import SEARCH_TRIALS
 from btq_assets.evidence.trials import trial_rows
 
 Outcome = Literal["complete", "pruned", "failed"]
+
+#: What strategies of trials are called before the name of their family.
+PREFIX = "search_"
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,39 @@ def trials_table(records: Sequence[SearchTrial], names: Sequence[str]) -> pl.Dat
         ],
         schema_overrides={"rank_ic": pl.Float64},
         infer_schema_length=None,
+    )
+
+
+def study_rows(
+    records: Sequence[SearchTrial], study: str, *, run_id: str, recorded_at: datetime
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Rows of both trial ledgers and of ``models.search_trials``.
+
+    Trials with the same parameters are one candidate: they have one row in the ledger, and a row each
+    in the table.
+    """
+    rows = [one.rows(run_id=run_id, recorded_at=recorded_at) for one in records]
+    table = [
+        {
+            "universe": one.universe,
+            "study": study,
+            "number": one.number,
+            "family": one.strategy.removeprefix(PREFIX),
+            "outcome": one.outcome,
+            "rank_ic": None if math.isnan(one.rank_ic) else one.rank_ic,
+            "parameters_json": json.dumps(dict(one.parameters), sort_keys=True),
+            "detail": one.detail,
+            "judged_from": one.returns["ts"].min(),
+            "judged_until": one.returns["ts"].max(),
+            "n_decisions": one.returns.height,
+            "trial_id": trial["trial_id"][0],
+        }
+        for one, (trial, _) in zip(records, rows, strict=True)
+    ]
+    return (
+        pl.concat([trial for trial, _ in rows]).unique("trial_id", maintain_order=True),
+        pl.concat([returns for _, returns in rows]).unique(["trial_id", "ts"], maintain_order=True),
+        pl.DataFrame(table, schema=SEARCH_TRIALS.schema).sort(SEARCH_TRIALS.key),
     )
 
 

@@ -5,11 +5,14 @@ Belongs here: the space, and asking a trial for a point of it. Does not belong h
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from btq_assets.config import ModelsSection
+from btq_assets.models.catalogue import family_named
 from btq_assets.models.forecaster import ModelError
 
 if TYPE_CHECKING:
@@ -75,8 +78,53 @@ TRANSFORMER_SPACE: Space = {
     "learning_rate": Reals(1e-5, 1e-2, log=True),
 }
 
+#: Ranges of what networks have in common; a network is searched over those it knows.
+_OF_NETWORKS: Space = {
+    "model_dim": Integers(16, 128, 16),
+    "num_layers": Integers(1, 3),
+    "num_heads": Integers(2, 8, 2),
+    "graph_heads": Integers(1, 4),
+    "graph_neighbours": Integers(2, 10),
+    "lookback_sessions": Integers(10, 60, 10),
+    "dropout": Reals(0.0, 0.4),
+    "learning_rate": Reals(1e-4, 1e-2, log=True),
+    "weight_decay": Reals(1e-5, 1e-1, log=True),
+}
+
+#: Families that are searched over a space of their own.
+SPACES: Mapping[str, Space] = {
+    "transformer_gnn": TRANSFORMER_SPACE,
+    "ridge": {"alpha": Reals(1.0, 1e6, log=True)},
+    "lightgbm": {
+        "num_leaves": Integers(3, 63, 4),
+        "learning_rate": Reals(5e-3, 0.2, log=True),
+        "min_child_samples": Integers(50, 500, 50),
+        "feature_fraction": Reals(0.3, 1.0),
+    },
+}
+
 #: Names of a space that a specification calls otherwise.
-_FIELD = {"transformer_dim": "model_dim"}
+_FIELD = {"transformer_dim": "model_dim", "alpha": "alphas"}
+
+#: Fields that hold several values, of which a point of a space is one.
+_SEVERAL = ("alphas",)
+
+
+def space_of(family: str) -> Space:
+    """What a family of the catalogue is searched over.
+
+    Every point can be built: widths need not be multiples of numbers of heads.
+
+    Raises
+    ------
+    ModelError
+        No such family.
+    """
+    section = ModelsSection.model_fields[family_named(family).section].annotation
+    if family in SPACES:
+        return SPACES[family]
+    known = set(getattr(section, "model_fields", ()))
+    return {name: range_ for name, range_ in _OF_NETWORKS.items() if name in known}
 
 
 def suggest(trial: optuna.Trial, space: Space = TRANSFORMER_SPACE) -> dict[str, Any]:
@@ -86,4 +134,25 @@ def suggest(trial: optuna.Trial, space: Space = TRANSFORMER_SPACE) -> dict[str, 
 
 def fields_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The same point as fields of a specification."""
-    return {_FIELD.get(name, name): value for name, value in parameters.items()}
+    found = {_FIELD.get(name, name): value for name, value in parameters.items()}
+    # A space has ranges here, and a point has values; both stay what they are but for their name.
+    return {
+        name: (value,) if name in _SEVERAL and isinstance(value, float) else value
+        for name, value in found.items()
+    }
+
+
+def as_yaml(family: str, parameters: Mapping[str, Any]) -> str:
+    """A point of a space as it would stand in ``btq.yaml``; pasting it is up to a person."""
+    section = family_named(family).section
+    lines = ["models:", f"  {section}:"]
+    lines += [f"    {name}: {_written(value)}" for name, value in fields_of(parameters).items()]
+    return "\n".join(lines)
+
+
+def _written(value: Any) -> str:
+    """A value as YAML reads it back: 1e-05 without a point would be a text."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(_written(one) for one in value)}]"
+    text = json.dumps(value)
+    return text.replace("e", ".0e", 1) if isinstance(value, float) and "." not in text else text

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from btq_assets.models.catalogue import nearest
 from btq_assets.models.forecaster import ModelError
 from btq_assets.models.search.candidates import Question
 from btq_assets.models.search.records import (
+    PREFIX,
     SearchTrial,
     digest_of,
     returns_as_lists,
@@ -82,11 +84,14 @@ class Search:
     storage
         See `storage.open_storage`.
     name
-        Of the study within the storage.
+        Of the study within the storage; ``None`` names it by its family and a hash of what it asks,
+        so that another question is another study.
     seed
         Of the proposals.
     code_version
         Kept with every trial.
+    pruning
+        Whether hopeless trials are stopped early.
     recorder
         Told of every trial as soon as its returns exist, however it ended, and first of those that
         the storage holds already.
@@ -104,43 +109,52 @@ class Search:
         *,
         space: Space = TRANSFORMER_SPACE,
         storage: str | Path | None = None,
-        name: str = "transformer_gnn",
+        name: str | None = "transformer_gnn",
         seed: int = 0,
         code_version: str = "notebook",
         recorder: Recorder | None = None,
+        pruning: bool = True,
     ) -> None:
         optuna = require_optuna()
-        unknown = [field for field in fields_of(space) if not hasattr(question.spec, field)]
+        known = sorted(asdict(question.spec))
+        unknown = [field for field in fields_of(space) if field not in known]
         if unknown or not space:
+            hint = nearest(unknown[0], known) if unknown else ""
             raise ModelError(
-                f"the space names {unknown or 'nothing'}; {type(question.spec).__name__} has "
-                f"{sorted(asdict(question.spec))}"
+                f"the space names {unknown or 'nothing'}{hint}; {type(question.spec).__name__} has "
+                f"{known}"
             )
         self.question, self.space, self.seed = question, dict(space), seed
         self.code_version, self.recorder = code_version, recorder
         self.data_hash = digest_of(question.known, question.feature_columns)
+        family = getattr(question.forecaster, "family", "unnamed")
+        self.name = f"{family}_{self._identity()[:12]}" if name is None else name
         self.study: Study = optuna.create_study(
             storage=open_storage(storage),
-            study_name=name,
+            study_name=self.name,
             direction="maximize",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS)
+            if pruning
+            else optuna.pruners.NopPruner(),
         )
-        self._own(name)
+        self._own(self.name)
         self._close_interrupted()
         if recorder is not None:
             for record in self.records():
                 recorder(record)
 
-    def run(self, n_trials: int) -> SearchResult:
+    def run(self, n_trials: int, *, go_on: Callable[[], bool] = lambda: True) -> SearchResult:
         """Go on until the study has `n_trials` trials, those of earlier runs included.
+
+        Before each trial `go_on` is asked, whose answer may end the run earlier.
 
         Raises
         ------
         ModelError
             No trial was completed.
         """
-        while len(self._finished()) < n_trials:
+        while len(self._finished()) < n_trials and go_on():
             self._one()
         return self.result()
 
@@ -191,8 +205,8 @@ class Search:
         else:
             self.study.tell(trial, judged.rank_ic)
 
-    @staticmethod
     def _keep(
+        self,
         trial: optuna.Trial,
         outcome: str,
         rank_ics: tuple[float, ...],
@@ -202,6 +216,7 @@ class Search:
         trial.set_user_attr("rank_ics", list(rank_ics))
         trial.set_user_attr("returns", returns_as_lists(returns))
         trial.set_user_attr("detail", detail)
+        trial.set_user_attr("code_version", self.code_version)
         trial.set_user_attr("outcome", outcome)
 
     def _tell_recorder(self, number: int) -> None:
@@ -278,12 +293,13 @@ class Search:
             rank_ics=ics,
             returns=returns_from_lists(kept["returns"]),
             detail=kept["detail"],
-            strategy=f"search_{fixed['model']}",
+            strategy=f"{PREFIX}{fixed['model']}",
             universe=str(self.question.folds[0]["universe"]),
             config=fixed | {"parameters": dict(trial.params)},
             data_hash=self.data_hash,
             seed=int(self.question.spec.seed),
-            code_version=self.code_version,
+            # What ran then; the code may have changed since.
+            code_version=str(kept.get("code_version", self.code_version)),
         )
 
 
