@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from btq_assets.contracts import core
+from btq_assets.contracts import core, raw
 
 
 def instruments(bars: pl.DataFrame) -> pl.DataFrame:
@@ -23,4 +23,15 @@ def instruments(bars: pl.DataFrame) -> pl.DataFrame:
         .with_columns(sector=pl.when(pl.col("symbol").str.starts_with("S")).then(pl.lit("Energy")))
         .select(core.INSTRUMENTS.column_names)
         .sort("universe", "symbol")
+    )
+
+
+def membership(bars: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `raw.universe_membership`: each symbol from its first bar on, sectors as `instruments`."""
+    return (
+        instruments(bars)
+        .with_columns(
+            valid_from=pl.col("first_ts").dt.date(), valid_to=pl.lit(None, dtype=pl.Date)
+        )
+        .select(raw.UNIVERSE_MEMBERSHIP.column_names)
     )

@@ -114,6 +114,7 @@ __all__ = [
     "GpuSection",
     "HeterogeneousSection",
     "IntervalsSection",
+    "HeterogeneousSection",
     "LSTMSection",
     "LabelsSection",
     "LightGBMSection",

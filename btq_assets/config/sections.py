@@ -215,6 +215,7 @@ class ModelsSection(Section):
     gat: GATSection = GATSection()
     tgn: TGNSection = TGNSection()
     hetero_gnn: HeterogeneousSection = HeterogeneousSection()
+    hetero_gnn: HeterogeneousSection = HeterogeneousSection()
     xlstm: XLSTMSection = XLSTMSection()
     lstm: LSTMSection = LSTMSection()
     mlp: PerceptronSection = PerceptronSection()

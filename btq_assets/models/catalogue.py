@@ -103,6 +103,14 @@ FAMILIES = {
             networks=("attention", "heterogeneous", "learned_relation"),
         ),
         ModelFamily(
+            "hetero_gnn",
+            "deep.heterogeneous",
+            "HeterogeneousForecaster",
+            "attention over a graph of assets, sectors, documents and macro series",
+            section="hetero_gnn",
+            networks=("attention", "heterogeneous", "learned_relation"),
+        ),
+        ModelFamily(
             "xlstm",
             "deep.recurrent",
             "XLSTMForecaster",

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from btq_assets.config import TradingConfig
-from btq_assets.contracts import core, models, quarantine
+from btq_assets.contracts import core, models, quarantine, raw
 from btq_assets.contracts.base import TableContract, cast_to_contract
 from btq_assets.warehouse import Step, TableAsset, table_assets_of
 from btq_assets.warehouse.artifacts import ArtifactStore
@@ -58,7 +58,7 @@ GIVEN = frozenset(
     (
         "core.bars_1d", "core.bars_1w", "core.bars_1m", "core.bars_5m", "core.bars_15m", "core.bars_1h",
         "core.trade_bars_1m", "core.instruments", "core.yield_curve", "core.macro_vintages",
-        "core.documents",
+        "core.documents", "raw.universe_membership",
     )
 )  # fmt: skip
 
@@ -198,6 +198,7 @@ def sources(make_bars) -> Tables:
         **{f"core.{name}": frame for name, frame in intraday_frames.timeframes(traded).items()},
         "core.trade_bars_1m": intraday_frames.trade_bars(traded),
         core.INSTRUMENTS.table: instrument_frames.instruments(bars),
+        raw.UNIVERSE_MEMBERSHIP.table: instrument_frames.membership(bars),
         "core.yield_curve": curve,
         core.BARS_1D.table: cast_to_contract(bars, core.BARS_1D).sort(core.BARS_1D.key),
         core.MACRO_VINTAGES.table: macro,

@@ -22,6 +22,9 @@ MODALITIES: dict[str, tuple[str, ...]] = {
     "text": (),
 }
 
+#: Name of the group of `documents_of`.
+DOCUMENT = "document"
+
 
 def columns_of(name: str) -> tuple[str, ...]:
     """All columns of a modality, whether a training set has them or not.
@@ -46,6 +49,21 @@ def groups_of(columns: Sequence[str], modalities: Collection[str]) -> dict[str, 
         if places:
             found[name] = places
     return found
+
+
+def series_of(columns: Sequence[str]) -> dict[str, list[int]]:
+    """Places in `columns` of each macro series: those of the first word of their names."""
+    found: dict[str, list[int]] = {}
+    for name, places in groups_of(columns, ("macro",)).items():
+        for place in places:
+            found.setdefault(f"{name}:{columns[place].split('_')[0]}", []).append(place)
+    return found
+
+
+def documents_of(columns: Sequence[str]) -> dict[str, list[int]]:
+    """Places in `columns` of what documents say of an asset, under `DOCUMENT`; empty without any."""
+    places = [place for found in groups_of(columns, ("sentiment",)).values() for place in found]
+    return {DOCUMENT: places} if places else {}
 
 
 def available(values: np.ndarray, groups: dict[str, list[int]]) -> np.ndarray:

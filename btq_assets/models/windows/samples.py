@@ -6,6 +6,7 @@ tensors (`batches`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,9 @@ class DateSamples:
         ``(n, H)`` one target per asset of `assets` and horizon; NaN where unknown.
     weight
         ``(n,)`` weight of each asset's loss, not negative; ``None`` weighs all the same.
+    sectors
+        ``(n,)`` number of each asset's sector, 1 first, not positive where none is known; ``None`` for a
+        network that has no sectors.
     """
 
     session: int
@@ -36,6 +40,30 @@ class DateSamples:
     assets: np.ndarray
     target: np.ndarray
     weight: np.ndarray | None = None
+    sectors: np.ndarray | None = None
+
+
+def sector_nodes(samples: Sequence[DateSamples]) -> tuple[np.ndarray, np.ndarray]:
+    """One node for each sector of a date, dates side by side.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        ``(S,)`` int64 number of the sector of each node, and ``(2, M)`` int64 memberships: node of an
+        asset, node of its sector.
+    """
+    numbers: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
+    members: list[np.ndarray] = [np.zeros((2, 0), dtype=np.int64)]
+    n_assets = n_sectors = 0
+    for sample in samples:
+        if sample.sectors is not None:
+            asset = np.flatnonzero(sample.sectors > 0)
+            number, of = np.unique(sample.sectors[asset], return_inverse=True)
+            numbers.append(number)
+            members.append(np.stack([asset + n_assets, of + n_sectors]))
+            n_sectors += len(number)
+        n_assets += len(sample.assets)
+    return np.concatenate(numbers), np.concatenate(members, axis=1)
 
 
 def loops(assets: np.ndarray, n_attributes: int) -> DateGraph:

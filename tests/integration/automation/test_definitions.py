@@ -72,6 +72,7 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
         "evidence/controls_deep",
         "backtest/sensitivity",
         "models/forecasts_gat",
+        "models/forecasts_hetero_gnn",
         "models/forecasts_lstm",
         "models/forecasts_mlp",
         "models/forecasts_tgn",
@@ -81,7 +82,7 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
     own = {"controls": {"evidence/controls", "backtest/sensitivity"}}
     own["controls_deep"] = {"evidence/controls_deep"}
     own["networks"] = {
-        f"models/forecasts_{name}" for name in ("gat", "lstm", "mlp", "tgn", "xlstm")
+        f"models/forecasts_{name}" for name in ("gat", "hetero_gnn", "lstm", "mlp", "tgn", "xlstm")
     }
     for name, tables in own.items():
         made = definitions.resolve_job_def(name).asset_layer.executable_asset_keys - {PUBLISHED_KEY}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import instrument_frames
 import numpy as np
 import polars as pl
 import pytest
@@ -68,6 +69,7 @@ def inputs(pytestconfig: pytest.Config, config: TradingConfig) -> dict[str, pl.D
     found = {family: features.FAMILY_CONTRACTS[family].empty() for family in read}
     found |= {
         "bars": bars,
+        "membership": instrument_frames.membership(bars),
         "technical": technical.compute(bars, config.features),
         "volatility": volatility.compute(bars, config.features),
         "cross_asset": cross_asset.compute(bars, config),

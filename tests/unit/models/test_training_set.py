@@ -157,6 +157,43 @@ def test_synthetic_documents_never_reach_the_table(
     assert "S00" in answer.message
 
 
+def test_a_sector_is_that_of_its_session(daily: pl.DataFrame, small: TradingConfig) -> None:
+    """S00 changes sector, S01 leaves and comes back, S02 has none, S03 is no member."""
+    days = daily["ts"].unique().sort().dt.date()
+
+    def spell(symbol: str, first: int, last: int | None, sector: str | None) -> dict:
+        until = None if last is None else days[last]
+        return {
+            "universe": "test",
+            "symbol": symbol,
+            "valid_from": days[first],
+            "valid_to": until,
+            "sector": sector,
+        }
+
+    spells = [
+        spell("S00", 0, 99, "Energy"),
+        spell("S00", 100, None, "Industrials"),
+        spell("S01", 10, 19, "Energy"),
+        spell("S01", 30, None, "Energy"),
+        spell("S02", 0, None, None),
+        {**spell("S03", 0, None, "Energy"), "universe": "other"},
+    ]
+    membership = pl.DataFrame(spells, infer_schema_length=None)
+    frame = room.build(daily, {}, regimes.STATES.empty(), small, membership)
+    of = frame.sort("ts").partition_by("symbol", as_dict=True)
+    found = {symbol: rows["sector"].to_list() for (symbol,), rows in of.items()}
+    assert found["S00"] == ["Energy"] * 100 + ["Industrials"] * 320
+    assert found["S01"] == [None] * 10 + ["Energy"] * 10 + [None] * 10 + ["Energy"] * 390
+    assert {*found["S02"], *found["S03"]} == {None}
+    # No feature: every other column is what it is without it.
+    without = room.build(daily, {}, regimes.STATES.empty(), small)
+    assert without["sector"].null_count() == without.height
+    assert without.drop("sector").equals(frame.drop("sector"))
+    offered = models.DEFAULT_COLUMNS
+    assert "sector" not in (*offered.asset, *offered.market)
+
+
 def test_null_families_are_reported(table: pl.DataFrame, small: TradingConfig) -> None:
     nothing = table.with_columns(sentiment_score=pl.lit(None, pl.Float64))
     report = room.null_families(nothing, small)

@@ -14,10 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from btq_assets.models.networks.xlstm import cells
+from btq_assets.models.networks.xlstm import at_once, cells
 
 #: Tokens that the causal convolution sees, itself included.
 KERNEL = 4
+
+#: Sequences of an mLSTM block that are trained on at a time: what lies between two operations then
+#: stays in the processor's cache.
+SEQUENCES_AT_ONCE = 128
 
 
 class BlockState(NamedTuple):
@@ -36,9 +40,8 @@ class CausalConvolution(nn.Module):
 
     def forward(self, tokens: Tensor, before: Tensor | None = None) -> Tensor:
         """Convolve; `before`, ``(B, 3, dim)``, are the tokens before the first (default zeros)."""
-        batch, _, dim = tokens.shape
         if before is None:
-            before = tokens.new_zeros(batch, KERNEL - 1, dim)
+            return at_once.convolved(tokens, self.convolution.weight[:, 0].T, self.convolution.bias)
         padded = torch.cat([before, tokens], dim=1)
         return self.convolution(padded.transpose(1, 2)).transpose(1, 2)
 
@@ -52,8 +55,10 @@ class HeadNorm(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``(B, L, heads * head_dim)`` to the same shape."""
-        batch, length, dim = tokens.shape
-        return self.norm(tokens.reshape(batch * length, dim)).view(batch, length, dim)
+        norm = self.norm
+        each = tokens.unflatten(-1, (norm.num_groups, -1))
+        normed = functional.layer_norm(each, each.shape[-1:], eps=norm.eps).flatten(-2)
+        return torch.addcmul(norm.bias, normed, norm.weight)
 
 
 class MatrixBlock(nn.Module):
@@ -88,15 +93,25 @@ class MatrixBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         start_open(self.gates, heads)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """All of ``(B, L, dim)`` at once."""
-        inner, gate = self.up(self.norm(tokens)).chunk(2, dim=-1)
+    def forward(self, tokens: Tensor, *, last_only: bool = False) -> Tensor:
+        """All of ``(B, L, dim)`` at once; with `last_only` the last token, ``(B, 1, dim)``."""
+        if not torch.is_grad_enabled() or tokens.shape[0] <= SEQUENCES_AT_ONCE:
+            return self._forward(tokens, last_only=last_only)
+        parts = tokens.split(SEQUENCES_AT_ONCE)
+        return torch.cat([self._forward(part, last_only=last_only) for part in parts])
+
+    def _forward(self, tokens: Tensor, *, last_only: bool) -> Tensor:
+        normed = self.norm(tokens)
+        # Two products, not one and its halves, whose gradients would have to be put together.
+        halves = zip(self.up.weight.chunk(2), self.up.bias.chunk(2), strict=True)
+        inner, gate = (functional.linear(normed, *half) for half in halves)
         mixed = functional.silu(self.convolution(inner))
-        query, key = (self._split(part) for part in self.query_key(mixed).chunk(2, dim=-1))
-        input_gate, forget_gate = self.gates(inner).transpose(1, 2).chunk(2, dim=1)
-        value = self._split(self.value(inner))
-        read = cells.matrix_parallel(query, key, value, input_gate, forget_gate)
-        return tokens + self._out(read.transpose(1, 2).flatten(2), mixed, gate)
+        read = at_once.matrix_window(
+            self.query_key(mixed), self.value(inner), self.gates(inner), self.heads
+        )
+        if last_only:
+            tokens, read, mixed, gate = (part[:, -1:] for part in (tokens, read, mixed, gate))
+        return tokens + self._out(read, mixed, gate)
 
     def step(self, token: Tensor, state: BlockState | None) -> tuple[Tensor, BlockState]:
         """One token, ``(B, 1, dim)``; `state` is ``None`` before the first."""
@@ -156,16 +171,18 @@ class ScalarBlock(nn.Module):
         nn.init.normal_(self.recurrent, std=self.head_dim**-0.5 / 4)
         start_open(self.from_mixed, inner)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """All of ``(B, L, dim)``, one token after the other in the cell."""
+    def forward(self, tokens: Tensor, *, last_only: bool = False) -> Tensor:
+        """All of ``(B, L, dim)``; with `last_only` the last token, ``(B, 1, dim)``."""
         normed = self.norm(tokens)
-        gates = self._gates(normed, self.convolution(normed))
-        state = cells.scalar_start(gates[:, 0, 0])
-        hidden = []
-        for at in range(tokens.shape[1]):
-            state = self._cell(gates[:, at], state)
-            hidden.append(state.hidden.flatten(1))
-        return self._out(tokens, torch.stack(hidden, dim=1))
+        gates = [
+            at_once.sequences_last(linear, part, self.heads)
+            for linear, part in (
+                (self.from_mixed, functional.silu(self.convolution(normed))),
+                (self.from_token, normed),
+            )
+        ]
+        hidden = at_once.scalar_window(*gates, self.recurrent, last_only=last_only)
+        return self._out(tokens[:, -1:] if last_only else tokens, hidden)
 
     def step(self, token: Tensor, state: BlockState | None) -> tuple[Tensor, BlockState]:
         """One token, ``(B, 1, dim)``; `state` is ``None`` before the first."""
@@ -174,7 +191,7 @@ class ScalarBlock(nn.Module):
         gates = self._gates(normed, self.convolution(normed, recent))[:, 0]
         cell = cells.scalar_start(gates[:, 0]) if state is None else state.cell
         assert isinstance(cell, cells.ScalarState)
-        cell = self._cell(gates, cell)
+        cell = cells.scalar_mixed_step(gates, self.recurrent, cell)
         out = self._out(token, cell.hidden.flatten(1)[:, None])
         return out, BlockState(torch.cat([recent, normed], 1)[:, 1:], cell)
 
@@ -183,12 +200,6 @@ class ScalarBlock(nn.Module):
         both = [self.from_mixed(functional.silu(mixed)), self.from_token(normed)]
         batch, length, _ = normed.shape
         return torch.cat(both, dim=-1).view(batch, length, 4, self.heads, self.head_dim)
-
-    def _cell(self, gates: Tensor, state: cells.ScalarState) -> cells.ScalarState:
-        # gates (B, 4, h, d); what each gate hears from the hidden state of its head.
-        heard = torch.einsum("bhd,ghde->bghe", state.hidden, self.recurrent)
-        input_gate, forget_gate, cell_input, output_gate = (gates + heard).unbind(1)
-        return cells.scalar_step(cell_input, input_gate, forget_gate, output_gate, state)
 
     def _out(self, tokens: Tensor, hidden: Tensor) -> Tensor:
         tokens = tokens + self.dropout(self.out(self.head_norm(hidden)))

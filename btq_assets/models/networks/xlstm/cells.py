@@ -75,6 +75,24 @@ def scalar_step(
     return ScalarState(torch.sigmoid(output_gate) * cell / normaliser, cell, normaliser, stabiliser)
 
 
+def scalar_mixed_step(gates: Tensor, recurrent: Tensor, state: ScalarState) -> ScalarState:
+    """`scalar_step` with memory mixing: each gate also hears the hidden state of its own head.
+
+    Parameters
+    ----------
+    gates
+        ``(B, 4, heads, d)``: what the token gives to input gate, forget gate, cell input and output
+        gate.
+    recurrent
+        ``(4, heads, d, d)``.
+    state
+        After the token before.
+    """
+    heard = torch.einsum("bhd,ghde->bghe", state.hidden, recurrent)
+    input_gate, forget_gate, cell_input, output_gate = (gates + heard).unbind(1)
+    return scalar_step(cell_input, input_gate, forget_gate, output_gate, state)
+
+
 def matrix_start(query: Tensor) -> MatrixState:
     """State of mLSTM before the first token, for queries ``(B, heads, d)``."""
     batch, heads, dim = query.shape

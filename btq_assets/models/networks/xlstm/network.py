@@ -59,15 +59,15 @@ class XLSTM(nn.Module):
 
     def forward(self, inputs: Inputs) -> Outputs:
         """Forecast each node; reads ``windows``."""
-        found: Outputs = self.head(self.encode(inputs.windows)[:, -1])
+        found: Outputs = self.head(self.encode(inputs.windows, last_only=True)[:, 0])
         return found
 
-    def encode(self, windows: Tensor) -> Tensor:
-        """All tokens of ``(B, L, F)``, ``(B, L, dim)``."""
+    def encode(self, windows: Tensor, *, last_only: bool = False) -> Tensor:
+        """All tokens of ``(B, L, F)``, ``(B, L, dim)``; the last alone where that is asked."""
         tokens = self.embed(windows)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             tokens = block(tokens)
-        return self.norm(tokens)
+        return self.norm(self.blocks[-1](tokens, last_only=last_only))
 
     def step(
         self, session: Tensor, states: Sequence[BlockState] | None = None

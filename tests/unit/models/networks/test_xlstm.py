@@ -9,8 +9,12 @@ torch = pytest.importorskip("torch")
 
 from network_inputs import inputs_of  # noqa: E402
 
-from btq_assets.models.networks.xlstm import cells  # noqa: E402
-from btq_assets.models.networks.xlstm.blocks import MatrixBlock, ScalarBlock  # noqa: E402
+from btq_assets.models.networks.xlstm import at_once, cells  # noqa: E402
+from btq_assets.models.networks.xlstm.blocks import (  # noqa: E402
+    SEQUENCES_AT_ONCE,
+    MatrixBlock,
+    ScalarBlock,
+)
 from btq_assets.models.networks.xlstm.network import XLSTM  # noqa: E402
 
 torch.set_num_threads(1)
@@ -142,6 +146,103 @@ def test_nodes_are_forecast_alone(network: XLSTM) -> None:
     whole = network(inputs_of(windows)).mean
     torch.testing.assert_close(network(inputs_of(windows[order])).mean, whole[order])
     torch.testing.assert_close(network(inputs_of(windows[:1])).mean, whole[:1])
+
+
+def gradients(found: torch.Tensor, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Those of one fixed weighting of an output."""
+    weights = draws(*found.shape, seed=99).to(found.dtype)
+    return torch.autograd.grad((found * weights).sum(), given, retain_graph=True)
+
+
+SAME = pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-6)]
+)
+
+
+@SAME
+@pytest.mark.parametrize("last_only", [False, True])
+def test_scalar_memory_at_once_is_the_cell_token_by_token(
+    dtype: torch.dtype, tolerance: float, last_only: bool
+) -> None:
+    """Values and written-out gradients, against `cells` through autograd."""
+    mixed, token = (
+        draws(LENGTH, HEADS, 2 * DIM, BATCH, seed=n).to(dtype).requires_grad_() for n in (1, 2)
+    )
+    recurrent = draws(4, HEADS, DIM, DIM, seed=3, scale=0.3).to(dtype).requires_grad_()
+    gates = torch.cat([part.unflatten(2, (2, DIM)) for part in (mixed, token)], dim=2)
+    state, hidden = cells.scalar_start(torch.zeros(BATCH, HEADS, DIM, dtype=dtype)), []
+    for each in gates:
+        state = cells.scalar_mixed_step(each.permute(3, 1, 0, 2), recurrent, state)
+        hidden.append(state.hidden.flatten(1))
+    expected = torch.stack(hidden[-1:] if last_only else hidden, dim=1)
+    given = (mixed, token, recurrent)
+    found = at_once.scalar_window(*given, last_only=last_only)
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    for ours, theirs in zip(gradients(found, given), gradients(expected, given), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+    with torch.no_grad():
+        torch.testing.assert_close(at_once.scalar_window(*given, last_only=last_only), found)
+
+
+@SAME
+@pytest.mark.parametrize("shift", [-6.0, 2.0])
+def test_matrix_memory_at_once_is_its_parallel_form(
+    dtype: torch.dtype, tolerance: float, shift: float
+) -> None:
+    """With input gates of exp(-6) the lower bound of the normaliser binds everywhere, with exp(2)
+    hardly anywhere; queries and keys point the same way, so that no row sums to nearly nothing."""
+    both = (draws(BATCH, LENGTH, 2 * HEADS * DIM, seed=1).abs() + 0.2).to(dtype).requires_grad_()
+    value = draws(BATCH, LENGTH, HEADS * DIM, seed=2).to(dtype).requires_grad_()
+    gates = (draws(BATCH, LENGTH, 2 * HEADS, seed=3) + shift).to(dtype).requires_grad_()
+    query, key = both.unflatten(-1, (2, HEADS, DIM)).permute(2, 0, 3, 1, 4)
+    values = value.unflatten(-1, (HEADS, DIM)).transpose(1, 2)
+    input_gate, forget_gate = gates.transpose(1, 2).chunk(2, dim=1)
+    read = cells.matrix_parallel(query, key, values, input_gate, forget_gate)
+    expected, given = read.transpose(1, 2).flatten(2), (both, value, gates)
+    found = at_once.matrix_window(*given, HEADS)
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    for ours, theirs in zip(gradients(found, given), gradients(expected, given), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+    with torch.no_grad():
+        torch.testing.assert_close(at_once.matrix_window(*given, HEADS), found)
+
+
+@pytest.mark.parametrize("length", [1, 3, LENGTH])
+def test_a_convolution_at_once_is_torchs(length: int) -> None:
+    tokens = draws(70, length, DIM, seed=1).requires_grad_()
+    weight, bias = draws(4, DIM, seed=2).requires_grad_(), draws(DIM, seed=3).requires_grad_()
+    padded = torch.nn.functional.pad(tokens.transpose(1, 2), (3, 0))
+    expected = torch.nn.functional.conv1d(padded, weight.T[:, None], bias, groups=DIM)
+    found, given = at_once.convolved(tokens, weight, bias), (tokens, weight, bias)
+    torch.testing.assert_close(found, expected.transpose(1, 2))
+    wanted = gradients(expected.transpose(1, 2), given)
+    for ours, theirs in zip(gradients(found, given), wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    with torch.no_grad():
+        torch.testing.assert_close(at_once.convolved(*given), found)
+
+
+def test_many_sequences_and_the_last_token_alone_are_the_same(network: XLSTM) -> None:
+    """More sequences than are trained on at a time, in a training and outside of one."""
+    windows = draws(SEQUENCES_AT_ONCE + 3, 7, 3, seed=2).float()
+    whole = network.encode(windows)
+    torch.testing.assert_close(network.encode(windows, last_only=True), whole[:, -1:])
+    with torch.no_grad():
+        torch.testing.assert_close(network.encode(windows), whole, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network.encode(windows[-2:]), whole[-2:], rtol=1e-4, atol=1e-5)
+
+
+def test_half_precision_keeps_the_memory_in_full() -> None:
+    """bfloat16 around, float32 in the recurrences: within its 8 bits of the network in float32."""
+    torch.manual_seed(0)
+    learner = XLSTM(3, dim=8, heads=2, layers=2, dropout=0.0)
+    windows = draws(5, 7, 3, seed=2).float()
+    exact = learner(inputs_of(windows)).mean
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = learner(inputs_of(windows)).mean
+    found.float().sum().backward()
+    torch.testing.assert_close(found.float(), exact, rtol=0.05, atol=0.02)
+    assert all(bool(torch.isfinite(value.grad).all()) for value in learner.parameters())
 
 
 def test_it_remembers_the_first_of_twenty_sessions() -> None:
