@@ -114,7 +114,6 @@ __all__ = [
     "GpuSection",
     "HeterogeneousSection",
     "IntervalsSection",
-    "HeterogeneousSection",
     "LSTMSection",
     "LabelsSection",
     "LightGBMSection",

@@ -148,20 +148,6 @@ class HeterogeneousSection(GraphNetworkSection):
     )
 
 
-class HeterogeneousSection(GraphNetworkSection):
-    """Graph of assets, sectors, documents and macro series."""
-
-    model_dim: int = Field(32, ge=8, le=1024)
-    num_heads: int = Field(4, ge=1, le=32)
-    num_layers: int = Field(1, ge=1, le=24)
-    graph_layers: int = Field(2, ge=1, le=24, description="Rounds over the graph.")
-    node_types: tuple[Literal["sector", "document", "macro"], ...] = Field(
-        ("sector", "document", "macro"),
-        description="Kinds of nodes beside assets. Documents and macro series are the columns of "
-        "sentiment and macro that `models.feature_families` brings; a kind without data is left out.",
-    )
-
-
 class XLSTMSection(NetworkSection):
     """xLSTM: residual blocks of mLSTM and sLSTM."""
 

@@ -215,7 +215,6 @@ class ModelsSection(Section):
     gat: GATSection = GATSection()
     tgn: TGNSection = TGNSection()
     hetero_gnn: HeterogeneousSection = HeterogeneousSection()
-    hetero_gnn: HeterogeneousSection = HeterogeneousSection()
     xlstm: XLSTMSection = XLSTMSection()
     lstm: LSTMSection = LSTMSection()
     mlp: PerceptronSection = PerceptronSection()

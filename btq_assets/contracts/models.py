@@ -102,11 +102,6 @@ def training_set_contract(
                 "Sector of the asset in the session by its membership of then, where known; relates assets, is no feature.",
                 nullable=True,
             ),
-            text(
-                "sector",
-                "Sector of the asset in the session by its membership of then, where known; relates assets, is no feature.",
-                nullable=True,
-            ),
             number("session_return", "Simple return since the universe's previous session."),
             number(
                 "label",
@@ -267,10 +262,6 @@ FORECASTS_GAT = forecasts_contract(
 FORECASTS_TGN = forecasts_contract(
     "tgn",
     "Out-of-sample forecasts of a temporal graph network (Rossi et al. 2020): a memory per asset, written session by session along a trailing relation graph.",
-)
-FORECASTS_HETERO_GNN = forecasts_contract(
-    "hetero_gnn",
-    "Out-of-sample forecasts of graph attention (Brody et al. 2022) over a graph of assets, sectors, documents and macro series.",
 )
 FORECASTS_HETERO_GNN = forecasts_contract(
     "hetero_gnn",

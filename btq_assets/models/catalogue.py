@@ -76,7 +76,14 @@ FAMILIES = {
             "TransformerGNNForecaster",
             "temporal self-attention per asset, then graph attention over a trailing relation graph",
             section="transformer",
-            networks=("attention", "fusion", "learned_relation", "transformer_gnn"),
+            networks=(
+                "adapters",
+                "attention",
+                "fusion",
+                "learned_relation",
+                "text_encoder",
+                "transformer_gnn",
+            ),
         ),
         ModelFamily(
             "gat",
@@ -93,14 +100,6 @@ FAMILIES = {
             "a memory per asset, written session by session along a trailing relation graph",
             section="tgn",
             networks=("graph_attention", "graph_memory", "learned_relation"),
-        ),
-        ModelFamily(
-            "hetero_gnn",
-            "deep.heterogeneous",
-            "HeterogeneousForecaster",
-            "attention over a graph of assets, sectors, documents and macro series",
-            section="hetero_gnn",
-            networks=("attention", "heterogeneous", "learned_relation"),
         ),
         ModelFamily(
             "hetero_gnn",

@@ -14,10 +14,6 @@ from torch import Tensor
 NO_SECTORS = torch.zeros(0, dtype=torch.int64)
 NO_MEMBERS = torch.zeros(2, 0, dtype=torch.int64)
 
-#: What has no sectors.
-NO_SECTORS = torch.zeros(0, dtype=torch.int64)
-NO_MEMBERS = torch.zeros(2, 0, dtype=torch.int64)
-
 #: What has no documents.
 NO_DOCUMENTS = torch.zeros(0, 0)
 
@@ -76,8 +72,6 @@ class Inputs(NamedTuple):
     documents: Tensor = NO_DOCUMENTS
     document: Tensor = NO_DOCUMENTS
     document_age: Tensor = NO_DOCUMENTS
-    sectors: Tensor = NO_SECTORS
-    members: Tensor = NO_MEMBERS
     sectors: Tensor = NO_SECTORS
     members: Tensor = NO_MEMBERS
 
