@@ -69,7 +69,7 @@ def training_frame(config: TradingConfig, seed: int = 0) -> pl.DataFrame:
                 "label_raw": raw[:, asset],
                 "label_start_ts": starts,
                 "label_end_ts": ends,
-                **{name: random.normal(size=N_SESSIONS) for name in DEFAULT_FEATURES},
+                **{name: _noise(random, name) for name in DEFAULT_FEATURES},
             }
         )
         for asset in range(N_ASSETS)
@@ -81,6 +81,17 @@ def training_frame(config: TradingConfig, seed: int = 0) -> pl.DataFrame:
     ]
     frame = frame.with_columns(missing).select(models.TRAINING_SET.column_names)
     return cast_to_contract(frame, models.TRAINING_SET).sort(models.TRAINING_SET.key)
+
+
+def _noise(random: np.random.Generator, name: str) -> np.ndarray:
+    """Numbers that the contract of a column allows."""
+    column = models.TRAINING_SET.column(name)
+    noise = random.normal(size=N_SESSIONS)
+    if column.minimum is not None and column.maximum is not None:
+        return column.minimum + (column.maximum - column.minimum) / (1 + np.exp(noise))
+    if column.minimum is not None:
+        return column.minimum + np.abs(noise)
+    return noise if column.maximum is None else column.maximum - np.abs(noise)
 
 
 def training_set_asset(config: TradingConfig) -> TableAsset:

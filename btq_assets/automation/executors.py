@@ -128,6 +128,8 @@ def _kubernetes(settings: GpuSection) -> Mapping[str, Any]:
         "env_vars": _variables(settings),
         "max_concurrent": settings.max_concurrent,
     }
+    if settings.kubeconfig:
+        found |= {"load_incluster_config": False, "kubeconfig_file": settings.kubeconfig}
     if settings.namespace:
         found["job_namespace"] = settings.namespace
     if settings.data_volume:

@@ -64,6 +64,9 @@ class GpuSection(Section):
     image: str = Field("", description="Image of its containers (docker, k8s).")
     network: str = Field("", description="Network of its containers (docker).")
     namespace: str = Field("", description="Namespace of its pods (k8s).")
+    kubeconfig: str = Field(
+        "", description="Access to the cluster (k8s); empty: the run itself is inside it."
+    )
     data_volume: str = Field(
         "",
         description="What holds the data folder: a folder of the host (docker), or the claim of a "
