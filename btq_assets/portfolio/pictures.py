@@ -5,14 +5,13 @@ Belongs here: choosing what is drawn. Does not belong here: drawing (`plots`), c
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from btq_assets import plots
-from btq_assets.portfolio.reasons import BASELINE
+from btq_assets.portfolio.reasons import parts_of_scores
 
-#: Assets and features that have room in an image.
-TOP_ASSETS, TOP_FEATURES = 10, 6
+#: Assets that have room in an image.
+TOP_ASSETS = 10
 
 
 def pictures_of_reasons(reasons: pl.DataFrame, contributions: pl.DataFrame) -> dict[str, bytes]:
@@ -31,37 +30,3 @@ def pictures_of_reasons(reasons: pl.DataFrame, contributions: pl.DataFrame) -> d
             "score",
         )
     return found
-
-
-def parts_of_scores(
-    contributions: pl.DataFrame, symbols: list[str]
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """The largest parts of some scores, all others together, and the baseline where it is not 0.
-
-    Returns
-    -------
-    names : tuple of str
-        Parts, largest mean absolute contribution first.
-    matrix : numpy.ndarray
-        ``float64[len(symbols), len(names)]``, rows summing to the scores.
-    """
-    own = contributions.filter(pl.col("symbol").is_in(symbols))
-    features = own.filter(pl.col("name") != BASELINE)
-    largest = (
-        features.group_by("name")
-        .agg(pl.col("contribution").abs().mean())
-        .sort("contribution", "name", descending=[True, False])["name"]
-        .head(TOP_FEATURES)
-        .to_list()
-    )
-    named = own.with_columns(
-        part=pl.when(pl.col("name").is_in([*largest, BASELINE]))
-        .then("name")
-        .otherwise(pl.lit("all others"))
-    )
-    sums = named.group_by("symbol", "part").agg(pl.col("contribution").sum())
-    values = {(symbol, part): value for symbol, part, value in sums.iter_rows()}
-    names = [*largest, "all others", BASELINE]
-    matrix = np.array([[values.get((symbol, name), 0.0) for name in names] for symbol in symbols])
-    kept = [place for place in range(len(names)) if np.abs(matrix[:, place]).any()]
-    return tuple(names[place] for place in kept), matrix[:, kept]

@@ -32,6 +32,9 @@ BASELINE = "baseline"
 #: Slack of weights and of sums of contributions (of the largest score of the date).
 WEIGHT_TOLERANCE, SCORE_TOLERANCE = 1e-9, 2e-2
 
+#: Parts of scores that are told apart where they are shown.
+TOP_FEATURES = 6
+
 _KEY = ["strategy", "universe", "symbol", "ts"]
 
 
@@ -190,6 +193,40 @@ def _parts(
         for asset, share in zip(np.flatnonzero(complete), ranks, strict=True):
             found.setdefault(("blend", panel.symbols[asset]), {})[model] = float(share)
     return found
+
+
+def parts_of_scores(
+    contributions: pl.DataFrame, symbols: list[str]
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The largest parts of some scores, all others together, and the baseline where it is not 0.
+
+    Returns
+    -------
+    names : tuple of str
+        Parts, largest mean absolute contribution first.
+    matrix : numpy.ndarray
+        ``float64[len(symbols), len(names)]``, rows summing to the scores.
+    """
+    own = contributions.filter(pl.col("symbol").is_in(symbols))
+    features = own.filter(pl.col("name") != BASELINE)
+    largest = (
+        features.group_by("name")
+        .agg(pl.col("contribution").abs().mean())
+        .sort("contribution", "name", descending=[True, False])["name"]
+        .head(TOP_FEATURES)
+        .to_list()
+    )
+    named = own.with_columns(
+        part=pl.when(pl.col("name").is_in([*largest, BASELINE]))
+        .then("name")
+        .otherwise(pl.lit("all others"))
+    )
+    sums = named.group_by("symbol", "part").agg(pl.col("contribution").sum())
+    values = {(symbol, part): value for symbol, part, value in sums.iter_rows()}
+    names = [*largest, "all others", BASELINE]
+    matrix = np.array([[values.get((symbol, name), 0.0) for name in names] for symbol in symbols])
+    kept = [place for place in range(len(names)) if np.abs(matrix[:, place]).any()]
+    return tuple(names[place] for place in kept), matrix[:, kept]
 
 
 def adds_up(context: CheckContext) -> CheckOutcome:

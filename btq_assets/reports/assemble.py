@@ -30,6 +30,7 @@ from btq_assets.reports.parts import (
     regimes,
     risk,
     slices,
+    why,
 )
 from btq_assets.reports.view import ReportView, VerdictBox
 
@@ -73,6 +74,7 @@ def assemble(frames: ReportFrames, context: ReportContext) -> ReportView:
         costs.section(frames, context),
         risk.section(frames, context),
         forecasts.section(frames, context),
+        why.section(frames, context),
         comparison.section(frames, context),
         regimes.section(frames, context),
         features.section(frames, context),

@@ -60,6 +60,7 @@ def test_jobs_are_those_of_the_design(definitions):
         "controls",
         "controls_deep",
         "networks",
+        "reproduce",
     }
 
 
@@ -77,6 +78,8 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
         "models/forecasts_mlp",
         "models/forecasts_tgn",
         "models/forecasts_xlstm",
+        "models/explanations_networks",
+        "models/importance_networks",
     }
     assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys - apart
     own = {"controls": {"evidence/controls", "backtest/sensitivity"}}
@@ -84,6 +87,7 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
     own["networks"] = {
         f"models/forecasts_{name}" for name in ("gat", "hetero_gnn", "lstm", "mlp", "tgn", "xlstm")
     }
+    own["networks"] |= {"models/explanations_networks", "models/importance_networks"}
     for name, tables in own.items():
         made = definitions.resolve_job_def(name).asset_layer.executable_asset_keys - {PUBLISHED_KEY}
         assert {key.to_user_string() for key in made} == tables
@@ -95,7 +99,8 @@ def test_every_job_ends_with_publishing_everything_before_it(definitions):
     tables = graph.executable_asset_keys - {PUBLISHED_KEY}
     assert graph.get(PUBLISHED_KEY).parent_keys == tables
     for job in definitions.resolve_all_job_defs():
-        if not job.name.startswith("__"):
+        # A job without assets writes a ledger alone, which the next publishing shows.
+        if not job.name.startswith("__") and job.name != "reproduce":
             assert PUBLISHED_KEY in job.asset_layer.executable_asset_keys
 
 

@@ -24,7 +24,6 @@ from btq_assets.models.chosen import training_set_table
 from btq_assets.warehouse.paths import project_root
 from btq_assets.warehouse.writing import replace_table
 
-
 JOB = reproduce_job(_code_of_models())
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from backtest_frames import add_backtest, add_curves
 from regime_frames import add_bars, add_feature_quality, add_regimes
+from why_frames import add_why
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import features, models
@@ -102,6 +103,7 @@ def make_frames(n_sessions: int = 700, seed: int = 3) -> ReportFrames:
                 for symbol, weight in zip(SYMBOLS, weights, strict=True)
             ]  # fmt: skip
     _add_the_rest(tables, stamps, random)
+    add_why(tables, SYMBOLS)
     frames = {name: fill(CONTRACTS[name], rows) for name, rows in tables.items() if rows}
     frames["training_set"], forecasts = _training_set(stamps, random)
     return ReportFrames(frames, forecasts)
@@ -330,6 +332,7 @@ def _training_set(stamps: list, random: Any) -> tuple[pl.DataFrame, dict[str, pl
                 seed=pl.lit(seed), model_id=pl.lit("m"),
                 fold=(pl.col("ts") > stamps[len(stamps) // 2]).cast(pl.Int64),
                 forecast=pl.Series(skill * label + random.normal(0, 0.02, n)),
+                **{column.name: pl.lit(None, column.dtype) for column in models.DISTRIBUTION},
             )
             for variant in ("base", "macro")
             for seed in (7, 11)

@@ -35,7 +35,7 @@ def charts_of(view: ReportView) -> dict[str, LineChart]:
 
 def test_parts_come_in_order(report_view: ReportView) -> None:
     assert [section.key for section in report_view.sections] == [
-        "strategies", "evidence", "charts", "slices", "scenarios", "costs", "risk", "forecasts",
+        "strategies", "evidence", "charts", "slices", "scenarios", "costs", "risk", "forecasts", "why",
         "regimes", "features", "data", "provenance",
     ]  # fmt: skip
 
@@ -208,6 +208,9 @@ CHANGES = {
     "feature_plots": pl.lit(0).cast(pl.Int64).alias("n_values"),
     "importances_ridge": pl.col("importance") * 0.5,
     "importances_lightgbm": pl.col("importance") * 0.5,
+    "importance": pl.col("value") * 0.5,
+    "weight_reasons": pl.col("weight") * 0.5,
+    "weight_contributions": pl.col("contribution") * 0.5,
     "gates": pl.lit(True).alias("passed"),
     "quarantine": pl.col("reason") + "!",
     "repairs": pl.lit(True).alias("applied"),

@@ -218,9 +218,7 @@ def test_integrated_gradients_are_captums(name: str) -> None:
 
     def forward(windows):
         # captum stacks its points along the first axis: each is a graph of its own.
-        return torch.stack(
-            [network(inputs._replace(windows=part)).mean[:, 0] for part in windows]
-        )
+        return torch.stack([network(inputs._replace(windows=part)).mean[:, 0] for part in windows])
 
     expected = captum.IntegratedGradients(forward).attribute(
         inputs.windows[None], target=3, n_steps=found.n_points, method="gausslegendre"
