@@ -150,9 +150,7 @@ def ensembles(
         unit = _unit([f for name, f in zip(names, evidence.members, strict=True) if name != AGENTS])
         for rule, learn in RULES.items():
             learnt = learn(evidence, config)
-            identity = hash_of(
-                [rule, names, fold["fold"], {k: v for k, v in learnt.weights.items()}]
-            )
+            identity = hash_of([rule, names, fold["fold"], dict(learnt.weights)])
             weights += _weight_rows(rule, fold, names, learnt, identity)
             combined = learnt.rule.combine([f.select(*KEY, "forecast") for f in own])
             parts[rule].append(_rows(combined, fold, config, identity, unit * _scale(learnt.rule)))
