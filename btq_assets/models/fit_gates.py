@@ -18,6 +18,7 @@ from btq_assets.contracts.checks import CheckOutcome
 from btq_assets.evidence.truncation import truncation_dates
 from btq_assets.models import folds, scores
 from btq_assets.models.forecaster import Forecaster
+from btq_assets.models.text.documents import COLUMN
 from btq_assets.models.walk_forward import Fit, Plan, fit_fold
 
 #: Share of dates on which assets must get different forecasts.
@@ -108,8 +109,8 @@ def not_hollow_outcome(
 ) -> CheckOutcome:
     """Forecasts differ between assets, and follow their inputs.
 
-    The features of each fit's test panel are negated and it forecasts again. A model that ranks
-    negated features as before ignores them. A linear model must turn its ranking round.
+    The features of each fit's test panel are negated, its documents are taken away, and it forecasts
+    again. A model that ranks negated features as before ignores them. A linear model must turn its ranking round.
 
     Parameters
     ----------
@@ -136,7 +137,10 @@ def not_hollow_outcome(
         last = fit.forecasts["ts"].unique().sort().tail(30)
         panel = folds.panel_between(table, last[0], last[-1], fit.forecaster.history_sessions)
         columns = [c for c in fit.forecaster.provenance.feature_names if c in fit.offered.asset]
-        negated = fit.forecaster.predict(panel.with_columns(-pl.col(columns)))
+        panel = panel.with_columns(-pl.col(columns))
+        if COLUMN in panel.columns:
+            panel = panel.with_columns(pl.lit(None, panel.schema[COLUMN]).alias(COLUMN))
+        negated = fit.forecaster.predict(panel)
         correlation = scores.mean_rank_ic(
             negated,
             fit.forecasts.rename({"forecast": "label"}).filter(pl.col("ts").is_in(last.implode())),

@@ -124,6 +124,13 @@ def why_not(
             f"fitted by code {row['code_version']}, the code of {row['model']} is {code_version} now; "
             "check out the code of then, or fit the model again",
         )
+    if "text" in json.loads(row["config_json"]).get("modalities", ()):
+        return Reproduction(
+            "data changed",
+            same_versions,
+            "it also read documents, which are not fitted on again here; materialize its forecasts, whose "
+            "models have the same ids where nothing changed",
+        )
     if _id_of(row, data_hash) != row["model_id"]:
         # The books may be newer than the model: they are believed where the id bears them out.
         known = fitted_on if fitted_on and _id_of(row, fitted_on) == row["model_id"] else None

@@ -18,6 +18,7 @@ from btq_assets.models.folds import TrainingSet, null_columns
 from btq_assets.models.forecaster import ModelError, Progress, require_columns
 from btq_assets.models.frames import price_column, require_numeric, tidy_panel
 from btq_assets.models.plans import deep_spec
+from btq_assets.models.text.documents import COLUMN
 from btq_assets.timeline import forward_returns
 
 _KEY = ["universe", "symbol", "ts"]
@@ -49,7 +50,8 @@ def train_transformer_model(
         Gives ``models.transformer``, the horizon and the seed (the first of ``models.seeds``).
     train_data, val_data
         polars or pandas frames with ``symbol``, a time, the features and a close or a label; see
-        `frames.tidy_panel`. All times of `val_data` are later than those of `train_data`.
+        `frames.tidy_panel`. With the modality ``text`` polars frames with the column ``documents`` of
+        `text.documents.attach`. All times of `val_data` are later than those of `train_data`.
     feature_columns
         Features to read. Those without a value in `train_data` are left out.
     epochs
@@ -84,8 +86,9 @@ def train_transformer_model(
             raise ModelError(f"{which} has no row")
         require_columns(panel, names, which)
         require_numeric(panel, names)
+        texts = [COLUMN] if COLUMN in panel.columns else []
         parts[which] = labelled_panel(panel, config.models.horizon_sessions, which).select(
-            *_KEY, "session_return", "label", "label_end_ts", *names
+            *_KEY, "session_return", "label", "label_end_ts", *names, *texts
         )
     train, validation = parts["train_data"], parts["val_data"]
     train_end, validation_start = train["ts"].max(), validation["ts"].min()
@@ -100,7 +103,7 @@ def train_transformer_model(
     )
     relative = panel["symbol"].n_unique() > 1
     chosen = config.models.seeds[0] if seed is None else seed
-    spec = deep_spec("transformer_gnn", config, seed=chosen, relative=relative)
+    spec = deep_spec("transformer_gnn", config, seed=chosen, relative=relative, documents=True)
     assert isinstance(spec, TransformerGNNSpec)
     spec = replace(
         spec,

@@ -118,6 +118,11 @@ class TransformerGNNForecaster(WindowedForecaster[TransformerGNNSpec]):
         )
 
     @property
+    def reads_documents(self) -> bool:
+        """Whether the fit had documents to learn to read."""
+        return self._text is not None
+
+    @property
     def history_sessions(self) -> int:
         """Sessions before a decision that windows, graphs and gaps between sessions reach back."""
         windows = self.spec.lookback_sessions if self.spec.calendar else 0
@@ -154,19 +159,18 @@ class TransformerGNNForecaster(WindowedForecaster[TransformerGNNSpec]):
             "text_weights_known_until": "not said" if until is None else str(until),
         }
 
-    def _source(self, arrays: PanelArrays, scaler: Standardiser) -> WindowSource:
-        source = super()._source(arrays, scaler)
+    def _beside(self, windows: WindowSource, arrays: PanelArrays) -> WindowSource:
         if self._text is None:
-            return source
+            return windows
         from btq_assets.models.windows.documents import WithDocuments
 
         assert arrays.documents is not None
         return WithDocuments(
-            source,
+            windows,
             arrays.documents,
             self._text.contents(arrays.documents.texts, self.device),
             self.spec.text.documents,
-            self.device,
+            self._batches_on or self.device,
         )
 
     def dates_of(self, panel: pl.DataFrame) -> tuple[PanelArrays, WindowSource, list[DateSamples]]:

@@ -306,11 +306,16 @@ class WindowedForecaster(Generic[Spec]):
     def _source(self, arrays: PanelArrays, scaler: design.Standardiser) -> WindowSource:
         from btq_assets.models.windows.batches import ArrayWindows
 
-        return ArrayWindows(
+        windows = ArrayWindows(
             **self._layers(arrays, scaler),
             lookback=self.spec.lookback_sessions,
             device=self._batches_on or self.device,
         )
+        return self._beside(windows, arrays)
+
+    def _beside(self, windows: WindowSource, arrays: PanelArrays) -> WindowSource:
+        """The windows with what else a network reads of a node, which is no feature."""
+        return windows
 
     def _layers(self, arrays: PanelArrays, scaler: design.Standardiser) -> dict[str, np.ndarray]:
         """The arrays that windows are cut from, by parameter of `ArrayWindows`."""
@@ -377,7 +382,7 @@ class WindowedForecaster(Generic[Spec]):
                 self.spec.lookback_sessions,
                 device=self._batches_on or self.device,
             ) as source:
-                yield source
+                yield self._beside(source, arrays)
         finally:
             self._batches_on = None
 

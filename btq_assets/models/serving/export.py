@@ -98,6 +98,11 @@ def write_onnx(network: nn.Module, example: Inputs, file: Path) -> tuple[str, ..
                 "a network that remembers assets from date to date cannot be served from one file "
                 "without memory; serve it by its own forecaster"
             )
+        if "documents" in fields:
+            raise ModelError(
+                "a network that reads documents cannot be served from one file: texts are cut into "
+                "tokens before it; serve it by its own forecaster"
+            )
         plain = _Plain(network, example, fields).eval()
         given = tuple(getattr(example, field) for field in fields)
         with torch.no_grad():

@@ -145,6 +145,12 @@ class FolderEncoder:
             self._config: Any = AutoConfig.from_pretrained(
                 str(self.folder), local_files_only=True, trust_remote_code=False
             )
+        known, embedded = self.tokens.n_tokens - 1, int(self._config.vocab_size)
+        if not embedded / 2 <= known <= embedded:
+            raise ModelError(
+                f"the tokeniser in {self.folder} knows {known} words, its model {embedded}: they do not "
+                "belong together, or the files of the tokeniser are missing"
+            )
 
     @property
     def width(self) -> int:
@@ -333,9 +339,11 @@ def _require_transformers() -> None:
 
 @contextlib.contextmanager
 def _named_errors(folder: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(

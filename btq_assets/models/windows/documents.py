@@ -55,7 +55,7 @@ class WithDocuments:
         session = np.concatenate([np.full(len(s.assets), s.session) for s in samples])
         asset = np.concatenate([s.assets for s in samples])
         numbers, ages = self.known.of(session, asset, self.slots)
-        used, places = np.unique(np.append(0, numbers), return_inverse=True)
+        used, places = _as_met(np.append(0, numbers))
         contents = without_padding(self.contents[used])
         return replace(
             batch,
@@ -65,6 +65,19 @@ class WithDocuments:
                 document_age=tensor(ages, self.device),
             ),
         )
+
+
+def _as_met(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different numbers in the order they are met, and the place of each in them.
+
+    By their size the order would depend on what else is in the panel, and with it the last digits of
+    sums.
+    """
+    found, first, places = np.unique(numbers, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return found[order], rank[places]
 
 
 def without_padding(contents: np.ndarray) -> np.ndarray:
