@@ -1,4 +1,4 @@
-"""Small commands around a run: ``python -m btq_assets summary | report | docs | clean | record | replay``."""
+"""Small commands around a run: ``python -m btq_assets summary | report | docs | clean | record | replay | serve``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,17 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("docs", help="regenerate the generated pages of docs/")
     commands.add_parser("clean", help="drop computed tables; raw data and ledgers stay")
     _stream_commands(commands)
+    serving = commands.add_parser("serve", help="answer HTTP requests with a model's forecasts")
+    serving.add_argument("--model", required=True, help="folder of a saved model, or a model_id")
+    serving.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
+    serving.add_argument("--port", type=int, default=8080)
     chosen = parser.parse_args(arguments)
     if chosen.command == "record":
         return record(chosen.supervise, chosen.seconds)
     if chosen.command == "replay":
         return replay(chosen.folder, chosen.speed, chosen.port, chosen.minutes)
+    if chosen.command == "serve":
+        return serve(chosen.model, chosen.host, chosen.port)
     if chosen.command == "report":
         return report(browser=chosen.browser, pdf=chosen.pdf)
     return {"summary": summary, "docs": docs, "clean": clean}[chosen.command]()
@@ -163,6 +169,51 @@ def replay(folder: Path | None, speed: float, port: int, minutes: int) -> int:
         sys.stderr.write(f"{folder} holds no recorded events\n")
         return 1
     return commands.replay(events, speed, port)
+
+
+def serve(model: str, host: str, port: int) -> int:
+    """Serve a saved model by its folder, or a registered one by its id."""
+    from btq_assets.api.endpoint import forecast_app
+    from btq_assets.api.endpoint import serve as answer
+    from btq_assets.config import TradingConfig
+    from btq_assets.models.forecaster import ModelError
+    from btq_assets.models.saved import load_forecaster
+    from btq_assets.warehouse.artifacts import ArtifactError
+    from btq_assets.warehouse.errors import WarehouseError
+    from btq_assets.warehouse.paths import DataPaths
+
+    facts: dict[str, Any] = {}
+    try:
+        folder = Path(model)
+        if not folder.is_dir():
+            folder, facts = _registered(model, DataPaths.of(TradingConfig.load().warehouse.path))
+        app = forecast_app(load_forecaster(folder), facts=facts)
+    except (ModelError, ArtifactError, WarehouseError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    print(f"http://{host}:{port}/model says what it is; stop with Ctrl-C", flush=True)
+    answer(app, host=host, port=port)
+    return 0
+
+
+def _registered(model_id: str, paths: Any) -> tuple[Path, dict[str, Any]]:
+    """Folder of a registered model, its content compared with its hash, and what `/model` adds."""
+    from btq_assets.contracts import models
+    from btq_assets.models.reproduction import registered
+    from btq_assets.warehouse.artifacts import ArtifactStore
+    from btq_assets.warehouse.errors import WarehouseError
+    from btq_assets.warehouse.reading import read_file
+
+    if not paths.published_file.is_file():
+        raise WarehouseError(
+            f"{model_id!r} is no folder, and {paths.published_file} does not exist yet: "
+            "`make run` makes it"
+        )
+    registry = read_file(paths.published_file, (models.REGISTRY,))[models.REGISTRY.table]
+    row = registered(registry, model_id)
+    folder = ArtifactStore(paths).path(row["artifact_path"], sha256=row["artifact_hash"])
+    told = ("model_id", "variant", "fold", "fitted_from", "fitted_until", "artifact_hash")
+    return folder, {name: row[name] for name in told}
 
 
 if __name__ == "__main__":

@@ -326,8 +326,16 @@ def fits_output(
 ) -> TableOutput:
     """Forecasts of all fits, what is shown of them, and their rows of the registry."""
     from btq_assets import plots
-    from btq_assets.models import registry, summary, walk_forward
+    from btq_assets.models import registry, summary, tracking, walk_forward
 
+    kept = stored(step, fits) if artifacts is None else artifacts
+    not_tracked = tracking.tell(
+        step.config.models.training.tracker,
+        fits,
+        kept,
+        step.artifacts.paths.root / "tracking",
+        log=step.log,
+    )
     forecasts = walk_forward.forecasts_table(fits, contract, step.config.models.horizon_sessions)
     scores = summary.scores_by_fold(fits)
     step.log(summary.one_line(fits))
@@ -367,13 +375,13 @@ def fits_output(
             "features": ", ".join(fits[-1].forecaster.provenance.feature_names),
             "left_out_features": ", ".join(summary.left_out(fits)) or "none",
             **({"notes": "; ".join(notes)} if (notes := summary.notes(fits)) else {}),
+            **({"not_tracked": "; ".join(not_tracked)} if not_tracked else {}),
             **({"training_curves": pl.DataFrame({**curves, **steps})} if steps else {}),
+            **summary.peak_memory(fits),
         },
         plots=pictures,
         ledgers={
-            models.REGISTRY: registry.registry_rows(
-                fits, stored(step, fits) if artifacts is None else artifacts, step.now
-            )
+            models.REGISTRY: registry.registry_rows(fits, kept, step.now)
         },
         answers=tuple(answers),
     )
