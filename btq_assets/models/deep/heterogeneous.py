@@ -23,8 +23,6 @@ from btq_assets.models.windows import modalities
 if TYPE_CHECKING:
     from torch import nn
 
-    from btq_assets.models.training.state import Checkpoints
-
 #: Kinds of nodes beside assets.
 NODE_TYPES = ("sector", "document", "macro")
 
@@ -82,8 +80,7 @@ class HeterogeneousForecaster(WindowedForecaster[HeterogeneousSpec]):
         self,
         training_set: TrainingSet,
         progress: Progress | None = None,
-        *,
-        checkpoints: Checkpoints | None = None,
+        **others: Any,
     ) -> Self:
         """Learn the sectors of the training segment by name, then train; see `WindowedForecaster.fit`."""
         self._sectors = ()
@@ -91,7 +88,7 @@ class HeterogeneousForecaster(WindowedForecaster[HeterogeneousSpec]):
             segment = training_set.panel.filter(pl.col("ts").is_between(*training_set.train))
             named = segment["sector"].cast(pl.String).drop_nulls().unique().sort()
             self._sectors = tuple(named.to_list())
-        return super().fit(training_set, progress, checkpoints=checkpoints)
+        return super().fit(training_set, progress, **others)
 
     def new_network(self, n_features: int) -> nn.Module:
         """The network with random weights."""
@@ -125,7 +122,7 @@ class HeterogeneousForecaster(WindowedForecaster[HeterogeneousSpec]):
 
     def _groups(self) -> dict[str, list[int]]:
         """Columns of each macro series, then those of documents."""
-        groups = {}
+        groups: dict[str, list[int]] = {}
         if "macro" in self.spec.node_types:
             groups |= modalities.series_of(self._features)
         if "document" in self.spec.node_types:

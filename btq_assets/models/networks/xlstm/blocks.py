@@ -41,6 +41,7 @@ class CausalConvolution(nn.Module):
     def forward(self, tokens: Tensor, before: Tensor | None = None) -> Tensor:
         """Convolve; `before`, ``(B, 3, dim)``, are the tokens before the first (default zeros)."""
         if before is None:
+            assert self.convolution.bias is not None
             return at_once.convolved(tokens, self.convolution.weight[:, 0].T, self.convolution.bias)
         padded = torch.cat([before, tokens], dim=1)
         return self.convolution(padded.transpose(1, 2)).transpose(1, 2)
@@ -174,14 +175,13 @@ class ScalarBlock(nn.Module):
     def forward(self, tokens: Tensor, *, last_only: bool = False) -> Tensor:
         """All of ``(B, L, dim)``; with `last_only` the last token, ``(B, 1, dim)``."""
         normed = self.norm(tokens)
-        gates = [
-            at_once.sequences_last(linear, part, self.heads)
-            for linear, part in (
-                (self.from_mixed, functional.silu(self.convolution(normed))),
-                (self.from_token, normed),
-            )
-        ]
-        hidden = at_once.scalar_window(*gates, self.recurrent, last_only=last_only)
+        mixed = functional.silu(self.convolution(normed))
+        hidden = at_once.scalar_window(
+            at_once.sequences_last(self.from_mixed, mixed, self.heads),
+            at_once.sequences_last(self.from_token, normed, self.heads),
+            self.recurrent,
+            last_only=last_only,
+        )
         return self._out(tokens[:, -1:] if last_only else tokens, hidden)
 
     def step(self, token: Tensor, state: BlockState | None) -> tuple[Tensor, BlockState]:
