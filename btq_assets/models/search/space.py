@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from btq_assets.config import ModelsSection
 from btq_assets.models.catalogue import family_named
@@ -79,7 +81,7 @@ TRANSFORMER_SPACE: Space = {
 }
 
 #: Ranges of what networks have in common; a network is searched over those it knows.
-_OF_NETWORKS: Space = {
+_OF_NETWORKS: Mapping[str, Integers | Reals] = {
     "model_dim": Integers(16, 128, 16),
     "num_layers": Integers(1, 3),
     "num_heads": Integers(2, 8, 2),
@@ -123,8 +125,19 @@ def space_of(family: str) -> Space:
     section = ModelsSection.model_fields[family_named(family).section].annotation
     if family in SPACES:
         return SPACES[family]
-    known = set(getattr(section, "model_fields", ()))
-    return {name: range_ for name, range_ in _OF_NETWORKS.items() if name in known}
+    return {name: r for name, r in _OF_NETWORKS.items() if _takes(section, name, (r.low, r.high))}
+
+
+def _takes(section: Any, name: str, values: Sequence[float]) -> bool:
+    """Whether a section of the configuration has a setting that may be each of `values`."""
+    if name not in section.model_fields:
+        return False
+    try:
+        for value in values:
+            section(**{name: value})
+    except ValidationError:
+        return False
+    return True
 
 
 def suggest(trial: optuna.Trial, space: Space = TRANSFORMER_SPACE) -> dict[str, Any]:
