@@ -141,7 +141,7 @@ def tracker_named(name: str, folder: Path) -> Tracker:
     ModuleNotFoundError
         Its extra is not installed; the message names it.
     """
-    return {"mlflow": MLflowTracker, "wandb": WandbTracker}[name](folder / name)
+    return {"mlflow": MLflowTracker, "wandb": WandbTracker}[name](folder)
 
 
 class MLflowTracker:
@@ -150,10 +150,12 @@ class MLflowTracker:
     Parameters
     ----------
     folder
-        Where the SQLite file lies that is written without ``MLFLOW_TRACKING_URI``.
+        Where ``mlflow.db`` lies, which is written without ``MLFLOW_TRACKING_URI``.
     """
 
     def __init__(self, folder: Path) -> None:
+        # Its own reports of use go out otherwise; who wants them says so in the environment.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         try:
             from mlflow.tracking import MlflowClient
         except ModuleNotFoundError as error:
@@ -193,10 +195,11 @@ class WandbTracker:
     Parameters
     ----------
     folder
-        Where runs are written.
+        Where its folder ``wandb`` lies.
     """
 
     def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         try:
             import wandb
         except ModuleNotFoundError as error:
@@ -214,7 +217,14 @@ class WandbTracker:
             dir=str(self.folder),
             mode=self.mode,
             reinit="create_new",
-            settings=self.wandb.Settings(silent=True, console="off", disable_git=True),
+            settings=self.wandb.Settings(
+                silent=True,
+                console="off",
+                disable_git=True,
+                disable_job_creation=True,
+                x_disable_stats=True,
+                x_disable_machine_info=True,
+            ),
         )
         try:
             longest = max((len(values) for values in told.curves.values()), default=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,9 +116,12 @@ def test_wandb_writes_a_run_offline(
     assert tell("wandb", [fit], {"m1": ("p", "abc")}, tmp_path, log=print) == []
     (run,) = (tmp_path / "wandb").rglob("offline-run-*")
     (record,) = run.glob("*.wandb")
-    content = record.read_bytes()
-    for text in (b"artifact_hash", b"abc", b"training_loss", b"test_rank_ic"):
-        assert text in content
+    wanted = (b"artifact_hash", b"abc", b"training_loss", b"test_rank_ic")
+    deadline = time.monotonic() + 20
+    # Its own process writes the end of the file a moment after finish() has returned.
+    while not all(text in record.read_bytes() for text in wanted):
+        assert time.monotonic() < deadline, record.read_bytes()[:200]
+        time.sleep(0.05)
 
 
 def test_a_step_lists_what_its_tracker_did_not_keep(
