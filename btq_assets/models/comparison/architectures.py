@@ -48,6 +48,11 @@ def compared_families(config: TradingConfig) -> tuple[ModelFamily, ...]:
     return tuple(map(family_named, named)) if named else tuple(FAMILIES.values())
 
 
+def has_randomness(name: str) -> bool:
+    """Whether another seed gives other forecasts."""
+    return name not in _WITHOUT_RANDOMNESS
+
+
 def is_compared(name: str, config: TradingConfig) -> bool:
     """Whether a family is among those compared."""
     return name in [family.name for family in compared_families(config)]
@@ -95,7 +100,7 @@ def compared_plan(
 def seeds_of(name: str, config: TradingConfig, *, without: str = NOTHING) -> tuple[int, ...]:
     """Seeds an architecture is fitted with."""
     settings = config.models.comparison
-    if name in _WITHOUT_RANDOMNESS:
+    if not has_randomness(name):
         return (0,)
     return settings.seeds if without == NOTHING else settings.seeds[: settings.ablation_seeds]
 

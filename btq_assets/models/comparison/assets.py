@@ -73,12 +73,17 @@ def _has_components(name: str) -> Callable[[TradingConfig], bool]:
 
 
 def _config_of(family: ModelFamily) -> tuple[str, ...]:
+    from btq_assets.models.comparison.architectures import has_randomness
+
     return (
         *FOLD_CONFIG,
         f"models.{family.section}",
-        "models.comparison.seeds",
-        "models.comparison.epochs",
-        "features.correlation_window_sessions",
+        *(("models.comparison.seeds",) if has_randomness(family.name) else ()),
+        *(
+            ("models.comparison.epochs", "features.correlation_window_sessions")
+            if family.is_deep
+            else ()
+        ),
         *FAMILIES_CONFIG,
     )
 
