@@ -5,32 +5,41 @@ from __future__ import annotations
 import ast
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 torch = pytest.importorskip("torch")
 
 import btq_assets.models as room  # noqa: E402
 from btq_assets.models.catalogue import FAMILIES  # noqa: E402
-from btq_assets.models.folds import TrainingSet  # noqa: E402
-from btq_assets.models.forecaster import MismatchError  # noqa: E402
+from btq_assets.models.forecaster import MismatchError, seal  # noqa: E402
 from btq_assets.models.saved import load_forecaster  # noqa: E402
 
 torch.set_num_threads(1)
 
-SAVED = ("ridge", "lightgbm", "mlp")
+SAVED = tuple(FAMILIES)
 
 
 @pytest.fixture(scope="module")
-def folders(planted_set: TrainingSet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(
+    planted: pl.DataFrame, training_set_of: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """A saved model of every family, fitted on 40 sessions."""
+    few = training_set_of(planted, ("signal", "noise"), 40, 15)
     found = {}
-    for name in SAVED:
-        family = FAMILIES[name].load()
-        made = family()
-        if name == "mlp":
-            made = family(family.spec_type(model_dim=8, lookback_sessions=3, epochs=1))
+    for name, family in FAMILIES.items():
+        forecaster = family.load()
+        made = forecaster()
+        if name == "lightgbm":
+            made = forecaster(forecaster.spec_type(min_child_samples=20, n_estimators=5))
+        if family.is_deep:
+            small = {"model_dim": 8, "lookback_sessions": 3, "epochs": 1}
+            made = forecaster(forecaster.spec_type(**small, graph_window_sessions=20))
         found[name] = tmp_path_factory.mktemp(name)
-        made.fit(planted_set).save(found[name])
+        made.fit(few).save(found[name])
     return found
 
 
@@ -78,7 +87,10 @@ def test_what_is_wrong_is_named(folders: dict[str, Path], tmp_path: Path) -> Non
         load_forecaster(folder)
 
 
-def test_loading_opens_no_pickle(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever opens a pickle fails, Python's own reader and those of the libraries."""
+
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("a pickle was opened")
 
@@ -88,11 +100,83 @@ def test_loading_opens_no_pickle(folders: dict[str, Path], monkeypatch: pytest.M
         (pickle, "load"),
         (pickle, "loads"),
         (pickle, "Unpickler"),
+        (pickle, "_loads"),
         (torch, "load"),
+        (np, "load"),
     ):
         monkeypatch.setattr(owner, name, refused)
+
+
+@pytest.mark.usefixtures("no_pickle")
+def test_loading_opens_no_pickle(folders: dict[str, Path]) -> None:
+    with pytest.raises(AssertionError, match="a pickle was opened"):
+        pickle.loads(b"")
     for folder in folders.values():
         load_forecaster(folder)
+
+
+def test_a_pickle_in_place_of_weights_is_never_opened(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Every file of every family replaced by one that would write to the disk, with good hashes."""
+
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    for name, folder in folders.items():
+        (tmp_path / name).mkdir()
+        copy = copy_of(folder, tmp_path / name)
+        for file in sorted(copy.iterdir()):
+            if file.name == "model.json":
+                continue
+            file.write_bytes(pickle.dumps(Trap()))
+            seal(copy)
+            with pytest.raises(Exception):  # noqa: B017 - whatever the library says of it
+                load_forecaster(copy)
+    assert not (tmp_path / "sprung").exists()
+    pickle.loads(pickle.dumps(Trap()))
+    assert (tmp_path / "sprung").exists(), "the trap does not work"
+
+
+def test_served_networks_are_read_without_a_pickle(
+    folders: dict[str, Path], planted_test: pl.DataFrame, tmp_path: Path, request: Any
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from btq_assets.models.serving.forecaster import OnnxForecaster, write_served
+
+    network = load_forecaster(folders["mlp"])
+    write_served(network, tmp_path / "served", planted_test)
+    request.getfixturevalue("no_pickle")
+    served = OnnxForecaster.load(tmp_path / "served")
+    assert served.predict(planted_test).height == planted_test.height
+
+
+@pytest.mark.usefixtures("no_pickle")
+def test_texts_are_read_without_a_pickle(tmp_path: Path) -> None:
+    from btq_assets.models.text.encoders import OwnEncoder, OwnShape, read_encoder
+    from btq_assets.models.text.tokens import WordTokens
+
+    encoder = OwnEncoder(WordTokens(["profit", "loss"]), OwnShape(8, 2, 1, 0.0, "mean"))
+    encoder.write(tmp_path, encoder.build().state_dict())
+    found = read_encoder(tmp_path)
+    assert found.tokens.words == encoder.tokens.words
+    found.build()
+
+
+@pytest.mark.parametrize("file", ["search.journal", "search.db"])
+def test_a_search_goes_on_without_a_pickle(tmp_path: Path, file: str, request: Any) -> None:
+    optuna = pytest.importorskip("optuna")
+    from btq_assets.models.search.storage import open_storage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = str(tmp_path / file)
+    study = optuna.create_study(study_name="s", storage=open_storage(path))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    request.getfixturevalue("no_pickle")
+    again = optuna.load_study(study_name="s", storage=open_storage(path))
+    again.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    assert [t.params for t in again.trials[:2]] == [t.params for t in study.trials[:2]]
 
 
 def names_in(source: str) -> set[str]:
@@ -116,12 +200,15 @@ REFUSED = {
 }
 
 
-def test_no_source_of_the_room_can_open_one() -> None:
+def test_no_source_on_the_way_to_an_order_can_open_one() -> None:
     """Resuming a training run is not loading a model: its state lies beside `training`."""
     assert names_in("import torch\nx = torch.load('a')") & REFUSED == {"torch.load"}
-    folder = Path(room.__file__).parent
+    package = Path(room.__file__).parents[1]
+    rooms = ("models", "agents", "api", "backtest", "execution", "portfolio", "warehouse")
     guilty = {
-        str(file.relative_to(folder)): sorted(names_in(file.read_text()) & REFUSED)
-        for file in folder.rglob("*.py")
+        str(file.relative_to(package)): sorted(names_in(file.read_text()) & REFUSED)
+        for name in rooms
+        for file in (package / name).rglob("*.py")
     }
+    assert len(guilty) > 200
     assert {file: found for file, found in guilty.items() if found} == {}
