@@ -1,7 +1,8 @@
 """The mission's code for each public name, with only the import changed, on small seeded data.
 
-The flow of config, features, training, ensemble, backtest and risk on real prices is
-`test_quick_start.py`; `QuantumTransformerStrategy` on Cerebro is
+The flow of config, features, training (the RL agent too), ensemble, backtest and risk on real prices is
+`test_quick_start.py`; the Optuna search is
+`tests/unit/models/search/test_search.py::test_the_optuna_example_runs`; `QuantumTransformerStrategy` on Cerebro is
 `backtest/test_backtrader_strategy.py::test_the_missions_example_runs`.
 """
 
