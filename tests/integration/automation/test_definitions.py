@@ -11,7 +11,15 @@ import pytest
 from btq_assets.automation import jobs
 from btq_assets.config import TradingConfig
 from btq_assets.definitions import build_definitions, declared_assets
+from btq_assets.models.catalogue import DEEP, FAMILIES
 from btq_assets.warehouse.published_asset import PUBLISHED_KEY
+
+#: Steps of the job `comparison`, by their first table.
+COMPARISON = {
+    *(f"models/{kind}_{name}" for kind in ("compared", "ablated") for name in FAMILIES),
+    "backtest/comparison_returns",
+    *(f"models/comparison{part}" for part in ("", "_ablations", "_decay", "_pairs", "_seeds")),
+}
 
 HEAVY = (
     "torch",
@@ -30,6 +38,16 @@ HEAVY = (
     "yfinance",
     "exchange_calendars",
 )
+
+
+#: Tables of the job `ensembles`.
+ENSEMBLES = {
+    "models/ensemble_weights",
+    "models/forecast_distributions",
+    "models/intervals",
+    "models/validation_forecasts",
+    *(f"models/forecasts_ensemble_{rule}" for rule in ("gated", "stacked", "voting", "weighted")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +78,9 @@ def test_jobs_are_those_of_the_design(definitions):
         "controls",
         "controls_deep",
         "networks",
+        "ensembles",
+        "search",
+        "comparison",
         "reproduce",
     }
 
@@ -72,22 +93,27 @@ def test_research_covers_every_table_but_the_controls_in_at_most_65_steps(defini
         "evidence/controls",
         "evidence/controls_deep",
         "backtest/sensitivity",
+        "models/forecasts_ft_transformer",
         "models/forecasts_gat",
         "models/forecasts_hetero_gnn",
         "models/forecasts_lstm",
         "models/forecasts_mlp",
         "models/forecasts_tgn",
         "models/forecasts_xlstm",
+        *ENSEMBLES,
+        "models/search_trials",
         "models/explanations_networks",
         "models/importance_networks",
+        *COMPARISON,
     }
     assert research.asset_layer.executable_asset_keys == graph.executable_asset_keys - apart
     own = {"controls": {"evidence/controls", "backtest/sensitivity"}}
     own["controls_deep"] = {"evidence/controls_deep"}
-    own["networks"] = {
-        f"models/forecasts_{name}" for name in ("gat", "hetero_gnn", "lstm", "mlp", "tgn", "xlstm")
-    }
+    own["networks"] = {f"models/forecasts_{name}" for name in DEEP if name != "transformer_gnn"}
     own["networks"] |= {"models/explanations_networks", "models/importance_networks"}
+    own["comparison"] = COMPARISON
+    own["ensembles"] = ENSEMBLES
+    own["search"] = {"models/search_trials"}
     for name, tables in own.items():
         made = definitions.resolve_job_def(name).asset_layer.executable_asset_keys - {PUBLISHED_KEY}
         assert {key.to_user_string() for key in made} == tables
