@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,11 @@ class OwnEncoder:
     def width(self) -> int:
         """Width of an encoded text."""
         return self.shape.dim
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of everything that decides on what it says."""
+        return _identity(self.weights or {}, f"{self.shape} {self._words}")
 
     def build(self) -> nn.Module:
         """The module with the weights it begins with."""
@@ -156,6 +162,11 @@ class FolderEncoder:
     def width(self) -> int:
         """Width of an encoded text."""
         return int(self._config.hidden_size)
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of everything that decides on what it says."""
+        return _identity(self.weights or {}, f"{folder_sha256(self.folder)} {self.pooling}")
 
     def build(self) -> nn.Module:
         """The module with the weights of the folder, or those given."""
@@ -283,6 +294,14 @@ def read_encoder(folder: Path) -> Encoder:
             f"{sha256}. Put them back, or fit again"
         )
     return FolderEncoder(base, pooling, known_until=until)
+
+
+def _identity(weights: Mapping[str, Tensor], besides: str) -> str:
+    state = hashlib.sha256(besides.encode())
+    for name in sorted(weights):
+        state.update(name.encode())
+        state.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return state.hexdigest()
 
 
 def folder_sha256(folder: Path) -> str:

@@ -8,6 +8,7 @@ inside functions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,18 @@ _AT_ONCE = 32
 _PREFIX = "text.encoder."
 
 
+@dataclass(frozen=True)
+class _Still:
+    """An encoder that stays as it is, and what it has said of texts."""
+
+    module: nn.Module
+    said: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+#: The one that was asked last: all fits of a process on the same weights share it.
+_asked_last: dict[str, _Still] = {}
+
+
 class LookAheadError(ModelError):
     """Weights have learnt from texts that were not known yet."""
 
@@ -58,8 +71,6 @@ class TextReading:
     def __init__(self, spec: TextSpec, encoder: Encoder) -> None:
         self.spec = spec
         self.encoder = encoder
-        self._frozen: nn.Module | None = None
-        self._encoded: dict[str, np.ndarray] = {}
 
     @classmethod
     def begin(
@@ -113,23 +124,25 @@ class TextReading:
     def contents(self, texts: Sequence[str], device: str = "cpu") -> np.ndarray:
         """Token numbers ``(texts + 1, L)``; of a frozen encoder what it says, ``(texts + 1, E)``.
 
-        The first row is no text. What was encoded once is not encoded again.
+        The first row is no text. What was encoded once is not encoded again, by any fit of the process
+        on the same weights.
         """
         if self.spec.how != "frozen":
             found = self.encoder.tokens.encode(texts, self.spec.max_tokens)
             return np.concatenate([np.zeros((1, found.shape[1]), found.dtype), found])
-        new = [text for text in dict.fromkeys(texts) if text not in self._encoded]
+        still = self._still()
+        new = [text for text in dict.fromkeys(texts) if text not in still.said]
         for start in range(0, len(new), _AT_ONCE):
             part = new[start : start + _AT_ONCE]
-            self._encoded |= dict(zip(part, self._encode(part, device), strict=True))
+            still.said.update(zip(part, self._encode(part, still.module, device), strict=True))
         rows = [np.zeros(self.encoder.width, dtype=np.float32)]
-        return np.stack([*rows, *(self._encoded[text] for text in texts)])
+        return np.stack([*rows, *(still.said[text] for text in texts)])
 
     def counts(self, network: nn.Module) -> dict[str, int]:
         """Parameters of the encoder, and how many of them learn."""
         encoder = getattr(network.get_submodule("text"), "encoder", None)
         if encoder is None:
-            encoder, moving = self._still("cpu"), False
+            encoder, moving = self._still().module, False
         else:
             moving = True
         every = list(encoder.parameters())
@@ -174,19 +187,20 @@ class TextReading:
             found |= load_file(str(Path(folder) / ADAPTERS_FILE))
         return {f"{_PREFIX}{name}": value for name, value in found.items()}
 
-    def _encode(self, texts: Sequence[str], device: str) -> np.ndarray:
+    def _encode(self, texts: Sequence[str], module: nn.Module, device: str) -> np.ndarray:
         import torch
 
         from btq_assets.models.windows.documents import without_padding
 
         numbers = without_padding(self.encoder.tokens.encode(texts, self.spec.max_tokens))
         with torch.no_grad():
-            found = self._still(device)(torch.from_numpy(numbers).to(device))
+            found = module.to(device)(torch.from_numpy(numbers).to(device))
         encoded: np.ndarray = found.float().cpu().numpy()
         return encoded
 
-    def _still(self, device: str) -> nn.Module:
-        """The encoder that stays as it is."""
-        if self._frozen is None:
-            self._frozen = self.encoder.build().eval().requires_grad_(False)
-        return self._frozen.to(device)
+    def _still(self) -> _Still:
+        key = f"{self.encoder.identity} {self.spec.max_tokens}"
+        if key not in _asked_last:
+            _asked_last.clear()
+            _asked_last[key] = _Still(self.encoder.build().eval().requires_grad_(False))
+        return _asked_last[key]

@@ -103,6 +103,7 @@ def core_documents(rows: pl.DataFrame, label: str = "REAL") -> pl.DataFrame:
     frame = rows.with_columns(source=pl.lit("reports"), label=pl.lit(label))
     missing = [name for name in core.DOCUMENTS.column_names if name not in frame.columns]
     frame = frame.with_columns(pl.lit(None, core.DOCUMENTS.schema[n]).alias(n) for n in missing)
+    frame = frame.select(core.DOCUMENTS.column_names)
     return cast_to_contract(frame, core.DOCUMENTS).sort(core.DOCUMENTS.key)
 
 

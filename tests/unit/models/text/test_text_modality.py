@@ -36,7 +36,11 @@ from btq_assets.models.text.encoders import (  # noqa: E402
     ENCODER_FILE,
     open_encoder,
 )
-from btq_assets.models.text.reading import ADAPTERS_FILE, LookAheadError  # noqa: E402
+from btq_assets.models.text.reading import (  # noqa: E402
+    ADAPTERS_FILE,
+    LookAheadError,
+    TextReading,
+)
 from btq_assets.models.text.sentiment import SentimentClassifier, SentimentSpec  # noqa: E402
 from btq_assets.models.text.spec import TextSpec  # noqa: E402
 
@@ -219,11 +223,27 @@ def test_what_sentences_taught_helps_where_returns_are_few(
 def test_a_frozen_document_is_encoded_once(
     news: tuple, sentiment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By all fits on the same weights together; other texts, and other weights, are asked."""
     text = replace(TEXT, how="frozen", weights=str(sentiment))
-    fitted = TransformerGNNForecaster(replace(SPEC, text=text, epochs=1)).fit(news[1])
+    spec = replace(SPEC, text=text, epochs=1)
+    fitted = TransformerGNNForecaster(spec).fit(news[1])
     before = fitted.predict(news[1].panel)
-    monkeypatch.setattr(fitted._text, "_encode", None)
+    asked: list[str] = []
+    encode = TextReading._encode
+
+    def recorded(self, texts, *others):
+        asked.extend(texts)
+        return encode(self, texts, *others)
+
+    monkeypatch.setattr(TextReading, "_encode", recorded)
     assert fitted.predict(news[1].panel).equals(before)
+    again = TransformerGNNForecaster(spec).fit(news[1])
+    assert asked == []
+    again._text.contents(["words unheard of", "words unheard of"])
+    assert asked == ["words unheard of"]
+    shorter = replace(spec, text=replace(text, max_tokens=3))
+    TransformerGNNForecaster(shorter).fit(news[1])
+    assert len(asked) > 200
 
 
 def test_a_modality_missing_altogether_is_left_out_and_said(
@@ -404,3 +424,28 @@ def test_the_configuration_reaches_the_network() -> None:
         TradingConfig(models={"text": {"how": "lora"}})
     with pytest.raises(ConfigError, match=r"no multiple of text\.heads"):
         TradingConfig(models={"text": {"dim": 9}})
+
+
+@pytest.mark.slow
+def test_a_model_of_the_library_taught_by_sentences_reads_for_returns(
+    labelled: Callable, tiny_bert: Path, news: tuple, test_rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    """From a folder of the library to sentiment, whole or by adapters that are merged, to returns."""
+    texts = ["report of gainae", "lossdi the firm said"]
+    for how, folder in (("lora", "adapted"), ("full", "taught")):
+        text = TextSpec(how=how, weights=str(tiny_bert), max_tokens=8, documents=2)
+        spec = SentimentSpec(text=text, epochs=12, learning_rate=1e-2, batch_sentences=16)
+        taught = SentimentClassifier(spec).fit(labelled())
+        taught.save(tmp_path / folder)
+        again = SentimentClassifier.load(tmp_path / folder)
+        np.testing.assert_allclose(
+            again.predict(texts)["score"], taught.predict(texts)["score"], atol=1e-5
+        )
+    assert taught.scores["validation_accuracy"] > 0.8
+    frozen = replace(text, how="frozen", weights=str(tmp_path / "taught"))
+    found = {}
+    for name, folder in (("taught", frozen), ("random", replace(frozen, weights=str(tiny_bert)))):
+        fitted = TransformerGNNForecaster(replace(SPEC, text=folder)).fit(news[1])
+        found[name] = ic_of(fitted, test_rows)
+    assert found["taught"] > 0.5, found
+    assert found["taught"] > found["random"] + 0.2, found
