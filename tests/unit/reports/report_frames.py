@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from backtest_frames import add_backtest, add_curves
+from comparison_frames import add_comparison
 from regime_frames import add_bars, add_feature_quality, add_regimes
 from why_frames import add_why
 
@@ -103,6 +104,7 @@ def make_frames(n_sessions: int = 700, seed: int = 3) -> ReportFrames:
                 for symbol, weight in zip(SYMBOLS, weights, strict=True)
             ]  # fmt: skip
     _add_the_rest(tables, stamps, random)
+    add_comparison(tables)
     add_why(tables, SYMBOLS)
     frames = {name: fill(CONTRACTS[name], rows) for name, rows in tables.items() if rows}
     frames["training_set"], forecasts = _training_set(stamps, random)

@@ -36,7 +36,7 @@ def charts_of(view: ReportView) -> dict[str, LineChart]:
 def test_parts_come_in_order(report_view: ReportView) -> None:
     assert [section.key for section in report_view.sections] == [
         "strategies", "evidence", "charts", "slices", "scenarios", "costs", "risk", "forecasts", "why",
-        "regimes", "features", "data", "provenance",
+        "comparison", "regimes", "features", "data", "provenance",
     ]  # fmt: skip
 
 
@@ -177,6 +177,11 @@ CHANGES = {
     "slices": pl.col("value") * 0.5,
     "attribution": pl.col("coefficient") * 0.5,
     "sensitivity": pl.col("excess_annual") * 0.5,
+    "comparison": pl.col("sharpe") * 0.5,
+    "comparison_seeds": pl.col("rank_ic") * 0.5,
+    "comparison_decay": pl.col("rank_ic") * 0.5,
+    "comparison_pairs": pl.col("difference") * 0.5,
+    "comparison_ablations": pl.col("rank_ic_with") * 0.5,
     "scenarios": pl.col("sharpe") * 0.5,
     "crises": pl.col("window_return") * 0.5,
     "stresses": pl.col("sharpe") * 0.5,
@@ -244,13 +249,15 @@ def test_a_report_of_the_bare_minimum_is_still_a_report(report_tables: ReportFra
     view = assemble(ReportFrames(few), make_context())
     assert [answer.name for answer in examine(render(view), view, ()) if not answer.passed] == []
     assert [section.key for section in view.sections] == [
-        "strategies", "charts", "slices", "scenarios", "costs", "risk", "data", "provenance",
+        "strategies", "charts", "slices", "scenarios", "costs", "risk", "comparison", "data",
+        "provenance",
     ]  # fmt: skip
     said = {section.key: " ".join(map(str, section.blocks)) for section in view.sections}
     for key, tables in {
         "slices": ("slices", "attribution", "sensitivity"),
         "scenarios": ("scenarios", "crises", "stresses"),
         "costs": ("transaction_costs",),
+        "comparison": ("comparison",),
     }.items():
         for name in tables:
             assert f"{CONTRACTS[name].table} is empty" in said[key]
