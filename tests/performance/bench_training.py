@@ -2,8 +2,9 @@
 
 Samples per second of a training step (forward, loss, gradients, AdamW) of the Transformer-GNN over
 ``nn.TransformerEncoder`` and of xLSTM over ``nn.LSTM``, of as many weights as near as whole widths
-allow, on the same windows. Then peak memory of one training, streamed and in mixed precision, over the
-plain one that holds all data in float32; data alone and computing alone beside it. Every measurement is
+allow, on the same windows. Then peak memory of one training, streamed, in mixed precision, with
+activations computed again and batches in four parts, over the plain one that holds all data in float32;
+data alone and computing alone beside it. Every measurement is
 a process of its own with one thread; of rates the best of several in turn counts, so that both sides
 meet the same load. Nothing passes or fails on speed.
 """
@@ -93,11 +94,21 @@ def dates(n_dates: int, n_assets: int):
     ]
 
 
-def recipe(batch_dates: int, *, mixed: bool = False):
+def recipe(batch_dates: int, *, mixed: bool = False, parts: int = 1):
     """One epoch at a constant size of batch."""
     from btq_assets.models.training.recipe import Recipe
 
-    return Recipe(1, 1, batch_dates, 1e-3, 1e-3, relative=True, seed=0, mixed_precision=mixed)
+    return Recipe(
+        1,
+        1,
+        batch_dates,
+        1e-3,
+        1e-3,
+        relative=True,
+        seed=0,
+        accumulate=parts,
+        mixed_precision=mixed,
+    )
 
 
 def rate(kind: str, n_dates: int) -> dict[str, float]:
@@ -135,11 +146,13 @@ def memory(folder: Path, what: str, which: str) -> dict[str, float]:
 
     `what` is ``data`` (laying out every batch, no training), ``computing`` (steps on one batch) or
     ``training`` (an epoch). `which` is ``plain`` (all windows in memory, float32), ``streamed`` (windows
-    from files), ``mixed`` (bfloat16) or ``both``.
+    from files), ``mixed`` (bfloat16), ``recomputed`` (activations computed again), ``parts`` (a batch in
+    four), ``cheap`` (the last three together) or ``both`` (those, streamed). Seconds are the processor's.
     """
     import torch
 
     from btq_assets.models.training.loop import train
+    from btq_assets.models.training.running import Running
     from btq_assets.models.windows.batches import ArrayWindows
     from btq_assets.models.windows.mapped import MappedWindows
 
@@ -153,16 +166,26 @@ def memory(folder: Path, what: str, which: str) -> dict[str, float]:
     else:
         arrays = [np.load(folder / f"{name}.npy") for name in ("features", "present")]
         source = ArrayWindows(*arrays, LOOKBACK)
-    loss = 0.0
+    loss, cheap, started = 0.0, which in ("cheap", "both"), time.process_time()
     if what == "data":
         for start in range(0, len(days), 8):
             source.collate(days[start : start + 8])
     else:
         chosen = days[8:] if what == "training" else days[8:16] * 4
-        how = recipe(8, mixed=which in ("mixed", "both"))
-        loss = train(made, source, chosen, days[:2], how)["training_loss"][0]
+        how = recipe(
+            8, mixed=cheap or which == "mixed", parts=4 if cheap or which == "parts" else 1
+        )
+        running = Running(recompute_activations=cheap or which == "recomputed")
+        found = train(made, source, chosen, days[:2], how, running=running)
+        loss = found["training_loss"][0]
+    seconds = time.process_time() - started
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"peak": after / 1024, "above": (after - before) / 1024, "loss": loss}
+    return {
+        "peak": after / 1024,
+        "above": (after - before) / 1024,
+        "loss": loss,
+        "seconds": seconds,
+    }
 
 
 def measured(*arguments: str) -> dict[str, float]:
@@ -199,7 +222,7 @@ def rates(n_dates: int, repeats: int) -> None:
 
 
 def memories() -> None:
-    """Print and record what streaming and mixed precision save."""
+    """Print and record what streaming and cheaper steps save."""
     from btq_assets.models.windows.mapped import write_windows
 
     saved = {}
@@ -208,17 +231,23 @@ def memories() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         write_windows(Path(folder), WIDE["sessions"], blocks())
-        for what, which in (("data", "streamed"), ("computing", "mixed"), ("training", "both")):
-            plain, ours = (
-                measured("--memory", what, "--which", one, "--folder", folder)
-                for one in ("plain", which)
-            )
-            saved[what] = 1 - ours["above"] / plain["above"]
-            off = ours["loss"] / plain["loss"] - 1 if plain["loss"] else 0.0
+        plain: dict[str, dict[str, float]] = {}
+        for what, which in (
+            ("data", "streamed"),
+            *(("computing", one) for one in ("mixed", "recomputed", "parts", "cheap")),
+            ("training", "both"),
+        ):
+            if what not in plain:
+                plain[what] = measured("--memory", what, "--which", "plain", "--folder", folder)
+            ours = measured("--memory", what, "--which", which, "--folder", folder)
+            saved[what] = 1 - ours["above"] / plain[what]["above"]
+            base = plain[what]
+            off = ours["loss"] / base["loss"] - 1 if base["loss"] else 0.0
             assert abs(off) < 0.01, f"{what}: the loss is off by {off:.2%}"
             print(
-                f"{what:>9}: plain {plain['peak']:.0f} and {plain['above']:.0f}, {which} "
-                f"{ours['peak']:.0f} and {ours['above']:.0f}: {saved[what]:.2f} saved, loss off {off:.3%}",
+                f"{what:>9}: plain {base['peak']:.0f} and {base['above']:.0f}, {which} "
+                f"{ours['peak']:.0f} and {ours['above']:.0f}: {saved[what]:.2f} saved, loss off {off:.3%}, "
+                f"{ours['seconds'] / base['seconds']:.2f} times the processor seconds",
                 flush=True,
             )
     record("memory_saved", min(saved["data"], saved["computing"]), **WIDE)
