@@ -213,7 +213,7 @@ def plausible_ic(contract: TableContract) -> CheckGroup:
         for (variant, seed, h), rows in context.frames[contract.table].group_by(
             "variant", "seed", "horizon_sessions", maintain_order=True
         ):
-            further = None if h == own else int(h)  # type: ignore[call-overload]
+            further = None if h == own else int(h)
             table = labels.for_horizon(context.inputs["training_set"], further)
             ics = scores.rank_ic_by_date(rows, table)["rank_ic"].drop_nulls()
             if ics.len() >= MIN_DATES_FOR_IC:

@@ -184,7 +184,7 @@ def _kind(table: pl.DataFrame | None, name: str) -> tuple[pl.DataFrame, int]:
             f"{LABELS.table} holds no labels {name!r} (it has {', '.join(known) or 'no row'}); add the "
             "horizon to features.labels.horizons_sessions, or choose another label"
         )
-    return rows, int(rows["horizon_sessions"].max())  # type: ignore[call-overload, arg-type]
+    return rows, int(rows["horizon_sessions"].max())  # type: ignore[arg-type]
 
 
 def _ended(bars: pl.DataFrame, labels: pl.DataFrame, longest: int) -> pl.DataFrame:

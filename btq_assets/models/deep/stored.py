@@ -171,7 +171,7 @@ def _until(stretches: Stretches, fold: Mapping[str, Any]) -> Iterator[pl.DataFra
         first = part["ts"].min()
         if last is not None and first <= last:  # type: ignore[operator]
             raise ModelError(
-                f"a stretch begins at {first}, the one before ends at {last}: whole sessions in order "
+                f"a stretch begins at {first!s}, the one before ends at {last!s}: whole sessions in order "
                 "of time are needed"
             )
         last = part["ts"].max()

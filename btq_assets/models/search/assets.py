@@ -33,10 +33,10 @@ def _before_test(context: CheckContext) -> CheckOutcome:
         return CheckOutcome(
             name,
             False,
-            f"{late.height} trial(s) were judged on the test segment, which starts {first}: number "
+            f"{late.height} trial(s) were judged on the test segment, which starts {first!s}: number "
             f"{row['number']} until {row['judged_until']}",
         )
-    return CheckOutcome(name, True, f"{frame.height} trials judged before {first}")
+    return CheckOutcome(name, True, f"{frame.height} trials judged before {first!s}")
 
 
 _before_the_test = frame_check(
