@@ -209,7 +209,7 @@ def _checked(name: str, value: Any, place: int) -> Any:
             )
         return stamp
     if name in ("universe", "symbol"):
-        right = isinstance(value, str) and value
+        right = isinstance(value, str) and bool(value)
     elif name == "sector":
         right = value is None or isinstance(value, str)
     elif name == "is_decision":

@@ -141,7 +141,8 @@ def tracker_named(name: str, folder: Path) -> Tracker:
     ModuleNotFoundError
         Its extra is not installed; the message names it.
     """
-    return {"mlflow": MLflowTracker, "wandb": WandbTracker}[name](folder)
+    made: dict[str, Callable[[Path], Tracker]] = {"mlflow": MLflowTracker, "wandb": WandbTracker}
+    return made[name](folder)
 
 
 class MLflowTracker:
@@ -206,7 +207,7 @@ class WandbTracker:
             raise ModuleNotFoundError(f"pip install 'btquant[wandb]' ({error})") from error
         folder.mkdir(parents=True, exist_ok=True)
         self.wandb, self.folder = wandb, folder
-        self.mode = os.environ.get(WANDB_MODE) or "offline"
+        self.mode: Any = os.environ.get(WANDB_MODE) or "offline"
 
     def tell(self, told: Told) -> None:
         """Keep one fit as a run with parameters, curves by step and scores."""

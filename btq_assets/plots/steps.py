@@ -56,13 +56,13 @@ def waterfall(
     return png(figure)
 
 
-def network(edges: Sequence[tuple[str, str, float]], title: str) -> bytes:
+def network(edges: Sequence[tuple[str, str, float | None]], title: str) -> bytes:
     """Draw nodes on a circle and an arrow per edge, wider the more it is worth.
 
     Parameters
     ----------
     edges
-        ``(source, target, value)``, values at least 0.
+        ``(source, target, value)``, values at least 0; one without a value is left out.
     title
         Text.
 
@@ -73,14 +73,20 @@ def network(edges: Sequence[tuple[str, str, float]], title: str) -> bytes:
     """
     figure, axes = canvas(title, "", "", (7.2, 7.2))
     axes.grid(visible=False)
-    largest = max((value for *_, value in edges if np.isfinite(value)), default=0.0)
+    worth = floats([value for *_, value in edges])
+    known = [
+        (source, target, float(value))
+        for (source, target, _), value in zip(edges, worth, strict=True)
+        if np.isfinite(value)
+    ]
+    largest = max((value for *_, value in known), default=0.0)
     if not largest > 0:
         return nothing(figure, axes)
-    nodes = sorted({name for source, target, _ in edges for name in (source, target)})
+    nodes = sorted({name for source, target, _ in known for name in (source, target)})
     angles = np.pi / 2 - 2 * np.pi * np.arange(len(nodes)) / len(nodes)
-    at = {node: np.array([np.cos(a), np.sin(a)]) for node, a in zip(nodes, angles, strict=True)}
+    at = {node: (float(np.cos(a)), float(np.sin(a))) for node, a in zip(nodes, angles, strict=True)}
     # Weak edges first, so that strong ones lie on top.
-    for source, target, value in sorted(edges, key=lambda edge: edge[2]):
+    for source, target, value in sorted(known, key=lambda edge: edge[2]):
         share = value / largest
         axes.annotate(
             "",
@@ -96,9 +102,9 @@ def network(edges: Sequence[tuple[str, str, float]], title: str) -> bytes:
                 "connectionstyle": "arc3,rad=0.12",
             },
         )
-    for node, place in at.items():
-        axes.plot(*place, "o", color=PALETTE[1], markersize=6)
-        axes.text(*(1.1 * place), node, ha="center", va="center", fontsize=8, color=INK)
+    for node, (x, y) in at.items():
+        axes.plot(x, y, "o", color=PALETTE[1], markersize=6)
+        axes.text(1.1 * x, 1.1 * y, node, ha="center", va="center", fontsize=8, color=INK)
     axes.set_xlim(-1.3, 1.3)
     axes.set_ylim(-1.3, 1.3)
     axes.set_aspect("equal")

@@ -173,7 +173,7 @@ def _families(importance: pl.DataFrame, context: ReportContext) -> Iterator[Tabl
             told = "" if error is None else f"± {fmt.number(error, 3)}"
             cells.append(Cell(fmt.number(value, 3), detail=told))
         lines.append(Row(tuple(cells)))
-    n = int(rows["n_decisions"].max() or 0)  # type: ignore[call-overload]
+    n = max(rows["n_decisions"].to_list())
     yield Table(
         heads,
         tuple(lines),

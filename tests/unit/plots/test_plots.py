@@ -25,6 +25,8 @@ DRAWINGS = {
     "bars": lambda v: plots.bars(["x", "y", "z"], v[:3], "t", low=v[:3], high=v[:3]),
     "bars_long": lambda v: plots.bars([f"label {i}" for i in range(50)], v, "t"),
     "stacked_bars": lambda v: plots.stacked_bars(list("xyz"), {"a": v[:3], "b": v[3:6]}, "t"),
+    "waterfall": lambda v: plots.waterfall(list("xyz"), v[:3], "t", total="sum"),
+    "network": lambda v: plots.network([("a", "b", v[0]), ("b", "c", v[1]), ("c", "a", v[2])], "t"),
     "heatmap": lambda v: plots.heatmap([v[:5], v[5:10]], list("abcde"), ["r", "s"], "t"),
     "monthly_heatmap": lambda v: plots.monthly_heatmap(STAMPS, v, "t"),
     "histogram": lambda v: plots.histogram(v, "t", marks={"m": 1.0}),
@@ -58,6 +60,8 @@ def test_lengths_that_differ_are_named() -> None:
         plots.bars(["x", "y"], [1, 2, 3], "t")
     with pytest.raises(ValueError, match="part 'a' has 1 values for 2 labels"):
         plots.stacked_bars(["x", "y"], {"a": [1]}, "t")
+    with pytest.raises(ValueError, match="1 labels for 2 values"):
+        plots.waterfall(["x"], [1, 2], "t")
     with pytest.raises(ValueError, match="rows, columns"):
         plots.heatmap([[1, 2]], ["a"], ["b"], "t")
 
