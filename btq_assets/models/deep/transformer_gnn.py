@@ -119,7 +119,9 @@ class TransformerGNNForecaster(WindowedForecaster[TransformerGNNSpec]):
 
     @property
     def reads_documents(self) -> bool:
-        """Whether the fit had documents to learn to read."""
+        """Whether the fit had documents to learn to read; before it, whether it is to read any."""
+        if self._network is None:
+            return "text" in self.spec.modalities
         return self._text is not None
 
     @property

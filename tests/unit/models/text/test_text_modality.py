@@ -216,8 +216,8 @@ def test_what_sentences_taught_helps_where_returns_are_few(
             data
         )
         found[name] = ic_of(fitted, rows)
-    assert found["true"] > 0.5, found
-    assert found["true"] > found["shuffled"] + 0.15, found
+    assert found["true"] > 0.35, found
+    assert found["true"] > found["shuffled"] + 0.25, found
 
 
 def test_a_frozen_document_is_encoded_once(
