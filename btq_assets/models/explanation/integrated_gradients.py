@@ -18,7 +18,7 @@ from btq_assets.models.windows.inputs import Inputs
 
 #: Fewest and most points at which the gradient is taken, at the abscissae of Gauss and Legendre. A
 #: kink (a leaky rectifier) on the way needs more of them.
-N_POINTS = (32, 512)
+N_POINTS = (16, 512)
 
 #: Largest breach of completeness, as a share of what is explained.
 TOLERANCE = 1e-2
