@@ -6,7 +6,7 @@ Belongs here: laying rows out as arrays and back. Does not belong here: anything
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -67,51 +67,57 @@ class PanelArrays:
             A feature column, or ``session_return``, is missing.
         """
         require_columns(panel, (*features, "session_return"), "laying out a panel")
-        universes = panel["universe"].unique().to_list()
+        # In numpy throughout: a query costs more than all of this on the few rows of one decision.
+        universes, _ = _numbered(panel["universe"])
         if len(universes) != 1:
-            raise ModelError(f"a panel of one universe is needed, it has {sorted(universes)}")
-        if "is_decision" not in panel.columns:
-            panel = panel.with_columns(is_decision=pl.lit(True))
-        ts = panel["ts"].unique().sort()
-        symbols = panel["symbol"].unique().sort()
-        row = ts.search_sorted(panel["ts"]).to_numpy()
-        column = symbols.search_sorted(panel["symbol"]).to_numpy()
-        shape = (ts.len(), symbols.len())
+            raise ModelError(f"a panel of one universe is needed, it has {list(universes)}")
+        stamps, row = np.unique(panel["ts"].to_physical().to_numpy(), return_inverse=True)
+        symbols, column = _numbered(panel["symbol"])
+        shape = (len(stamps), len(symbols))
         names = ["session_return", *features]
+        rows = np.empty((panel.height, len(names)), dtype=np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, and then missing
+            for place, name in enumerate(names):
+                rows[:, place] = _numbers(panel[name])
+        rows[~np.isfinite(rows)] = np.nan
         values = np.full((*shape, len(names)), np.nan, dtype=np.float32)
-        values[row, column] = (
-            panel.select(pl.col(names).cast(pl.Float32)).fill_null(np.nan).to_numpy()
-        )
-        values[~np.isfinite(values)] = np.nan
+        values[row, column] = rows
         present = np.zeros(shape, dtype=bool)
         present[row, column] = True
         if int(present.sum()) != panel.height:
             require_distinct(panel, "laying out a panel")
         decides = np.zeros(shape, dtype=bool)
-        decides[row, column] = panel["is_decision"].fill_null(False).to_numpy()
-        sectors, names_of_sectors = None, pl.Series(dtype=pl.String)
+        decides[row, column] = _flags(panel)
+        sectors: np.ndarray | None = None
+        sector_names: tuple[str, ...] = ()
         if "sector" in panel.columns:
-            said = panel["sector"].cast(pl.String)
-            names_of_sectors = said.drop_nulls().unique().sort()
             sectors = np.full(shape, -1, dtype=np.int64)
-            known = said.is_not_null().to_numpy()
-            sectors[row[known], column[known]] = (
-                names_of_sectors.search_sorted(said.drop_nulls()).to_numpy() + 1
-            )
+            sector_names, number = _numbered(panel["sector"])
+            sectors[row, column] = np.where(number < 0, -1, number + 1)
         documents = None
         if COLUMN in panel.columns:
             documents = PanelDocuments.from_rows(panel[COLUMN], row, column, shape)
         return cls(
             universe=universes[0],
-            ts=ts,
-            symbols=tuple(symbols),
+            ts=pl.Series("ts", stamps).cast(panel.schema["ts"]),
+            symbols=symbols,
             features=values[:, :, 1:],
             returns=values[:, :, 0].astype(np.float64),
             present=present,
             decides=decides,
             sectors=sectors,
-            sector_names=tuple(names_of_sectors),
+            sector_names=sector_names,
             documents=documents,
+        )
+
+    def since(self, session: int) -> PanelArrays:
+        """The sessions from one on."""
+        cut = {
+            name: getattr(self, name)[session:]
+            for name in ("ts", "features", "returns", "present", "decides")
+        }
+        return replace(
+            self, **cut, sectors=None if self.sectors is None else self.sectors[session:]
         )
 
     def place(self, rows: pl.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -134,19 +140,44 @@ class PanelArrays:
 
         `others` are further columns, by name, of the same shape.
         """
-        row, column = np.nonzero(where)
+        column, row = np.nonzero(where.T)  # by symbol, then by time
         found = {"forecast": values, **(others or {})}
-        return (
-            pl.DataFrame(
-                {
-                    "symbol": pl.Series(self.symbols, dtype=pl.String).gather(column),
-                    "ts": self.ts.gather(row),
-                    **{
-                        name: pl.Series(array[row, column], dtype=pl.Float64)
-                        for name, array in found.items()
-                    },
-                }
-            )
-            .select(pl.lit(self.universe).alias("universe"), "symbol", "ts", *found)
-            .sort("universe", "symbol", "ts")
+        stamps = self.ts.to_physical().to_numpy()[row]
+        return pl.DataFrame(
+            {
+                "universe": pl.Series([self.universe] * len(row), dtype=pl.String),
+                "symbol": pl.Series([self.symbols[place] for place in column], dtype=pl.String),
+                "ts": pl.Series(stamps).cast(self.ts.dtype),
+                **{
+                    name: pl.Series(np.asarray(array[row, column], dtype=np.float64))
+                    for name, array in found.items()
+                },
+            }
         )
+
+
+def _numbered(names: pl.Series) -> tuple[tuple[str, ...], np.ndarray]:
+    """The different names, sorted, and the place of each row's among them, -1 for none."""
+    codes = names.cast(pl.Categorical).to_physical().to_numpy()
+    if names.null_count():
+        codes = np.nan_to_num(codes, nan=-1.0)
+    different, first, place = np.unique(codes, return_index=True, return_inverse=True)
+    met = {number: names[int(row)] for number, row in enumerate(first) if different[number] >= 0}
+    order = sorted(met, key=met.__getitem__)
+    rank = np.full(len(different), -1, dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return tuple(met[number] for number in order), rank[place]
+
+
+def _numbers(values: pl.Series) -> np.ndarray:
+    """A column as numbers, null as NaN."""
+    numbers = values if values.dtype.is_float() else values.cast(pl.Float64)
+    return numbers.to_numpy()
+
+
+def _flags(panel: pl.DataFrame) -> np.ndarray:
+    """Which rows decide: all where the panel does not say."""
+    if "is_decision" not in panel.columns:
+        return np.ones(panel.height, dtype=bool)
+    said = panel["is_decision"]
+    return (said.fill_null(False) if said.null_count() else said).to_numpy()

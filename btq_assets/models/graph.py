@@ -172,7 +172,6 @@ def _strongest_into(
     """Mark for each live target the sources with the largest absolute weight."""
     among = np.abs(weights[np.ix_(live, live)])
     np.fill_diagonal(among, -1.0)
-    for column, target in enumerate(live):
-        order = np.argsort(-among[:, column], kind="stable")[:neighbours]
-        strong = order[among[order, column] > 0]
-        chosen[live[strong], target] = True
+    order = np.argsort(-among, axis=0, kind="stable")[:neighbours]
+    place, target = np.nonzero(np.take_along_axis(among, order, axis=0) > 0)
+    chosen[live[order[place, target]], live[target]] = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from btq_assets.models.arrays import PanelArrays
 from btq_assets.models.deep.spec import WindowedSpec
 from btq_assets.models.deep.windowed import WindowedForecaster
 from btq_assets.models.folds import TrainingSet
-from btq_assets.models.forecaster import ModelError, Progress
+from btq_assets.models.forecaster import ModelError
 from btq_assets.models.windows import modalities
 
 if TYPE_CHECKING:
@@ -76,19 +76,13 @@ class HeterogeneousForecaster(WindowedForecaster[HeterogeneousSpec]):
     #: Sectors of the training segment, by name; node ``k`` is the ``k + 1``-th.
     _sectors: tuple[str, ...] = ()
 
-    def fit(
-        self,
-        training_set: TrainingSet,
-        progress: Progress | None = None,
-        **others: Any,
-    ) -> Self:
-        """Learn the sectors of the training segment by name, then train; see `WindowedForecaster.fit`."""
+    def _prepare(self, training_set: TrainingSet) -> None:
+        # Sectors of the training segment, by name.
         self._sectors = ()
         if "sector" in self.spec.node_types and "sector" in training_set.panel.columns:
             segment = training_set.panel.filter(pl.col("ts").is_between(*training_set.train))
             named = segment["sector"].cast(pl.String).drop_nulls().unique().sort()
             self._sectors = tuple(named.to_list())
-        return super().fit(training_set, progress, **others)
 
     def new_network(self, n_features: int) -> nn.Module:
         """The network with random weights."""

@@ -35,6 +35,7 @@ from btq_assets.models.forecaster import (
 from btq_assets.models.graph import DateGraph, relation_graph
 from btq_assets.models.training.running import Running
 from btq_assets.models.windows import modalities
+from btq_assets.models.windows.plain import PlainWindows
 from btq_assets.models.windows.samples import DateSamples, loops
 
 if TYPE_CHECKING:
@@ -218,7 +219,6 @@ class WindowedForecaster(Generic[Spec]):
         means and the graph looks back less far. A network with a head for the variance, or for
         quantiles, gives them in further columns (`contracts.models.DISTRIBUTION`).
         """
-        from btq_assets.models.deep.distributions import of_date
         from btq_assets.models.training.loop import outputs_by_date
         from btq_assets.models.training.reproducible import reproducible
 
@@ -226,6 +226,25 @@ class WindowedForecaster(Generic[Spec]):
         with reproducible(self.spec.seed):
             arrays, source, samples = self.dates_of(panel)
             said = outputs_by_date(network, source, samples)
+        return self.tidied(arrays, samples, said)
+
+    def tidied(
+        self,
+        arrays: PanelArrays,
+        samples: Sequence[DateSamples],
+        said: Sequence[Mapping[str, np.ndarray]],
+    ) -> pl.DataFrame:
+        """Forecasts of a panel from what the network says of each date, in label units.
+
+        Parameters
+        ----------
+        arrays, samples
+            Of `decisions_of`.
+        said
+            One for each of `samples`: outputs by the names of `Outputs`, the heads it has.
+        """
+        from btq_assets.models.deep.distributions import of_date
+
         columns = {"forecast": np.full(arrays.present.shape, np.nan)}
         for sample, of in zip(samples, said, strict=True):
             for name, values in of_date(of, self._unit, relative=self.spec.relative).items():
@@ -243,11 +262,27 @@ class WindowedForecaster(Generic[Spec]):
             `panel` lacks a column the model was fitted on.
         """
         _, scaler = self._fitted()
+        arrays, samples = self.decisions_of(panel)
+        return arrays, self._source(arrays, scaler), samples
+
+    def decisions_of(self, panel: pl.DataFrame) -> tuple[PanelArrays, list[DateSamples]]:
+        """The panel as arrays, and one sample for each of its decision dates; see `dates_of`."""
         require_columns(panel, self._features, f"forecasting with {self.family}")
         arrays = PanelArrays.from_panel(panel, self._features)
         sessions = np.flatnonzero(arrays.decides.any(axis=1))
-        samples = [self._sample(arrays, int(session)) for session in sessions]
-        return arrays, self._source(arrays, scaler), samples
+        return arrays, [self._sample(arrays, int(session)) for session in sessions]
+
+    def plain_windows(self, arrays: PanelArrays, samples: Sequence[DateSamples]) -> PlainWindows:
+        """What `dates_of` reads of the decisions of a panel, as numpy arrays."""
+        _, scaler = self._fitted()
+        lookback = self.spec.lookback_sessions
+        first = min((sample.session for sample in samples), default=0) - lookback
+        return PlainWindows(
+            # One session more than a window has, for its distance to the first one of it.
+            self._layers(arrays.since(max(first, 0)), scaler),
+            lookback,
+            max(first, 0),
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``weights.safetensors``."""
@@ -272,13 +307,13 @@ class WindowedForecaster(Generic[Spec]):
         feature_names: Sequence[str] | None = None,
         code_version: str | None = None,
         device: str = "cpu",
-        network: nn.Module | None = None,
+        network: Any = None,
     ) -> Self:
         """Read a saved model; raises `MismatchError` unless it is what the caller expects.
 
-        `network`, where given, stands in for the one of the saved weights.
+        `network`, where given, stands in for the one of the saved weights; torch is not needed then.
         """
-        from safetensors.torch import load_file
+        from safetensors import safe_open
 
         spec, provenance, extra = read_model(
             Path(folder),
@@ -292,12 +327,16 @@ class WindowedForecaster(Generic[Spec]):
         model._unit = float(extra["unit"])
         model.scores = extra["scores"]
         model._restore(extra)
-        weights = load_file(str(Path(folder) / WEIGHTS_FILE))
-        model._scaler = design.Standardiser(
-            weights.pop("scaler.mean").numpy(), weights.pop("scaler.scale").numpy()
-        )
+        file = Path(folder) / WEIGHTS_FILE
+        with safe_open(str(file), framework="numpy") as opened:
+            scaler = (opened.get_tensor(f"scaler.{name}") for name in ("mean", "scale"))
+            model._scaler = design.Standardiser(*scaler)
         model._read_beside(Path(folder))
         if network is None:
+            from safetensors.torch import load_file
+
+            weights = load_file(str(file))
+            del weights["scaler.mean"], weights["scaler.scale"]
             network = model.new_network(len(model._features)).to(device)
             network.load_state_dict({**weights, **model._weights_beside(Path(folder), network)})
         model._network = network

@@ -155,13 +155,12 @@ class HeterogeneousLayer(nn.Module):
         """States of assets ``(nodes, dim)`` and what is around them, one round later."""
         normed = self.norms["assets"](nodes)
         heard = {"assets": self.assets(normed, edges, attributes)}
-        if around.sectors is not None and around.members is not None:
-            known = self.members((normed, self.norms["sectors"](around.sectors)), around.members)
+        members = around.members
+        if around.sectors is not None and members is not None:
+            known = self.members((normed, self.norms["sectors"](around.sectors)), members)
             sectors = around.sectors + self.dropout(self.gather(functional.elu(known)))
             around = around._replace(sectors=sectors)
-            heard["sectors"] = self.sectors(
-                (self.norm_gathered(sectors), normed), around.members.flip(0)
-            )
+            heard["sectors"] = self.sectors((self.norm_gathered(sectors), normed), members.flip(0))
         if around.documents is not None and around.written is not None:
             texts = self.norms["documents"](around.documents)
             heard["documents"] = self.documents(normed, texts, around.written)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from btq_assets.models.forecaster import ModelError
+from btq_assets.models.networks.learned_relation import LearnedRelation
 from btq_assets.models.windows.inputs import Inputs, Outputs
 
 #: Version of the operators; 18 is the first whose scatter knows a maximum.
@@ -89,6 +90,11 @@ def write_onnx(network: nn.Module, example: Inputs, file: Path) -> tuple[str, ..
     ModelError
         The network keeps something from one date to the next, or does what ONNX cannot say.
     """
+    if any(isinstance(part, LearnedRelation) for part in network.modules()):
+        raise ModelError(
+            f"{type(network).__name__} chooses its relations itself, as many as a date has assets for: "
+            "ONNX cannot say that; take 'learned' out of its relations, or serve it by its own forecaster"
+        )
     training = network.training
     network.eval()
     try:
@@ -134,7 +140,13 @@ def write_onnx(network: nn.Module, example: Inputs, file: Path) -> tuple[str, ..
 
 def _sizes(fields: tuple[str, ...]) -> tuple[dict[int, Any], ...]:
     nodes, edges = torch.export.Dim("n_nodes", min=2), torch.export.Dim("n_edges", min=2)
-    by_field = {"edges": {1: edges}, "attributes": {0: edges}}
+    sectors, members = (torch.export.Dim(f"n_{name}", min=2) for name in ("sectors", "members"))
+    by_field = {
+        "edges": {1: edges},
+        "attributes": {0: edges},
+        "sectors": {0: sectors},
+        "members": {1: members},
+    }
     return tuple(by_field.get(field, {0: nodes}) for field in fields)
 
 

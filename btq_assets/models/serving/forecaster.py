@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from btq_assets.models.catalogue import DEEP
 from btq_assets.models.deep.windowed import WindowedForecaster
 from btq_assets.models.forecaster import (
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from btq_assets.models.folds import TrainingSet
+
+
+#: Dates that are forecast together.
+DATES_AT_ONCE = 64
 
 
 def onnx_file(precision: str) -> str:
@@ -93,7 +99,7 @@ def write_served(
         staging = Path(made)
         forecaster.save(staging)
         exact = staging / onnx_file("fp32")
-        fields = write_onnx(network, source.collate(samples[-1:]).inputs, exact)
+        fields = write_onnx(network, source.collate(samples[-2:]).inputs, exact)
         forecasts = _with_file(staging, exact).predict(panel)
         for precision in dict.fromkeys(name for name in precisions if name != "fp32"):
             file = staging / onnx_file(precision)
@@ -123,7 +129,7 @@ class OnnxForecaster:
     """A network out of a folder of `write_served`, run by ONNX Runtime on one thread.
 
     Windows and graphs are made by the network's own forecaster, so that both give the same
-    forecasts.
+    forecasts. Neither loading nor forecasting needs torch.
 
     Parameters
     ----------
@@ -157,7 +163,9 @@ class OnnxForecaster:
     @property
     def provenance(self) -> Provenance:
         """What the network came from."""
-        return self._inner.provenance
+        stored = dict(json.loads((self._folder / MODEL_FILE).read_text())["provenance"])
+        del stored["feature_hash"]
+        return Provenance(**{**stored, "feature_names": tuple(stored["feature_names"])})
 
     @property
     def history_sessions(self) -> int:
@@ -178,7 +186,22 @@ class OnnxForecaster:
 
     def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
         """Forecast the decision rows of `panel`; see `Forecaster.predict`."""
-        return self._inner.predict(panel)
+        inner = self._inner
+        network: Any = inner._network
+        arrays, samples = inner.decisions_of(panel)
+        windows = inner.plain_windows(arrays, samples)
+        said: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(samples), DATES_AT_ONCE):
+            some = samples[start : start + DATES_AT_ONCE]
+            found = network.run(windows.inputs(some, network.fields))._asdict()
+            ends = np.cumsum([len(sample.assets) for sample in some])[:-1]
+            parts = {
+                name: np.split(values.astype(np.float64), ends)
+                for name, values in found.items()
+                if values is not None
+            }
+            said += [{name: of[place] for name, of in parts.items()} for place in range(len(some))]
+        return inner.tidied(arrays, samples, said)
 
     def save(self, folder: Path) -> None:
         """Copy the folder it came from, whose hashes it keeps."""
@@ -234,18 +257,17 @@ def _serving_of(folder: Path) -> tuple[Mapping[str, Any], str]:
     return content["serving"], family
 
 
-def _with_file(folder: Path, file: Path) -> WindowedForecaster[Any]:
+def _with_file(folder: Path, file: Path) -> OnnxForecaster:
     """A model saved in `folder` run from a file that is not sealed with it yet."""
     content = json.loads((folder / MODEL_FILE).read_text())
-    return _loaded(folder, content["provenance"]["model"], file)
+    return OnnxForecaster(_loaded(folder, content["provenance"]["model"], file), folder, {}, "")
 
 
 def _loaded(folder: Path, family: str, file: Path, **expected: Any) -> WindowedForecaster[Any]:
     # Refusals first: a file that was altered is not opened.
     made: type[WindowedForecaster[Any]] = DEEP[family].load()
-    from torch import nn
-
-    made.load(folder, network=nn.Identity(), **expected)
+    loaded = made.load(folder, network=object(), **expected)
     from btq_assets.models.serving.network import OnnxNetwork
 
-    return made.load(folder, network=OnnxNetwork(file), **expected)
+    loaded._network = OnnxNetwork(file)  # type: ignore[assignment]
+    return loaded

@@ -1,18 +1,16 @@
 """An ONNX file that takes the place of a torch network.
 
 Belongs here: the session and its settings. Does not belong here: windows and panels
-(`models.windows`, `models.deep`). Imports torch at the top; import this module inside functions only.
+(`models.windows`, `models.deep`). Needs no torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-from torch import nn
-
-from btq_assets.models.windows.inputs import Inputs, Outputs
+import numpy as np
 
 
 def session_of(file: Path) -> Any:
@@ -40,8 +38,16 @@ def session_of(file: Path) -> Any:
     )
 
 
-class OnnxNetwork(nn.Module):
-    """Takes `Inputs` and gives `Outputs`, as the network it was written from.
+class Said(NamedTuple):
+    """What a network says of each node, as `windows.inputs.Outputs`, in numpy arrays."""
+
+    mean: np.ndarray
+    log_variance: np.ndarray | None = None
+    quantiles: np.ndarray | None = None
+
+
+class OnnxNetwork:
+    """Gives from plain arrays what the network gives that it was written from.
 
     Parameters
     ----------
@@ -50,18 +56,16 @@ class OnnxNetwork(nn.Module):
     """
 
     def __init__(self, file: Path) -> None:
-        super().__init__()
         self._session = session_of(file)
-        self._fields = tuple(given.name for given in self._session.get_inputs())
+        #: Names of the inputs it reads: fields of `windows.inputs.Inputs`.
+        self.fields = tuple(given.name for given in self._session.get_inputs())
         self._names = tuple(found.name for found in self._session.get_outputs())
 
-    def forward(self, inputs: Inputs) -> Outputs:
-        """Forecast each node."""
-        given = {field: getattr(inputs, field).numpy() for field in self._fields}
-        found = self._session.run(self._names, given)
-        return Outputs(
-            **{
-                name: torch.from_numpy(values)
-                for name, values in zip(self._names, found, strict=True)
-            }
-        )
+    def __call__(self, inputs: Any) -> Said:
+        """Forecast each node of `Inputs` on the CPU."""
+        return self.run({field: np.asarray(getattr(inputs, field)) for field in self.fields})
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Said:
+        """Forecast each node; `inputs` are arrays by name of `fields`."""
+        found = self._session.run(self._names, dict(inputs))
+        return Said(**dict(zip(self._names, found, strict=True)))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from btq_assets.models.windows.inputs import Inputs
+from btq_assets.models.windows.plain import side_by_side
 from btq_assets.models.windows.samples import DateSamples, sector_nodes
 
 
@@ -102,20 +103,8 @@ class Windows(ABC):
 
     def collate(self, samples: Sequence[DateSamples]) -> Batch:
         """Put dates side by side; node numbers of each are shifted past those before it."""
-        edges, attributes, sessions, assets, dates = [], [], [], [], []
-        offset = 0
-        for number, sample in enumerate(samples):
-            n = len(sample.assets)
-            local = np.zeros(self.n_assets, dtype=np.int64)
-            local[sample.assets] = np.arange(n) + offset
-            edges.append(local[sample.graph.edges])
-            attributes.append(sample.graph.attributes)
-            sessions.append(np.full(n, sample.session))
-            assets.append(sample.assets)
-            dates.append(np.full(n, number))
-            offset += n
-        session, asset = np.concatenate(sessions), np.concatenate(assets)
-        read = self._read(session, asset)
+        nodes = side_by_side(samples, self.n_assets)
+        read = self._read(nodes.session, nodes.asset)
         sectors, members = sector_nodes(samples)
         weights = [
             np.ones(len(sample.assets)) if sample.weight is None else sample.weight
@@ -126,10 +115,10 @@ class Windows(ABC):
                 windows=read.windows,
                 observed=read.observed,
                 calendar=read.calendar,
-                edges=tensor(np.concatenate(edges, axis=1), self.device),
-                attributes=tensor(np.concatenate(attributes), self.device),
-                date=tensor(np.concatenate(dates), self.device),
-                asset=tensor(asset, self.device),
+                edges=tensor(nodes.edges, self.device),
+                attributes=tensor(nodes.attributes, self.device),
+                date=tensor(nodes.date, self.device),
+                asset=tensor(nodes.asset, self.device),
                 modalities=read.modalities,
                 available=read.available,
                 sectors=tensor(sectors, self.device),

@@ -110,7 +110,7 @@ def matrix_window(query_key: Tensor, value: Tensor, gates: Tensor, heads: int) -
         read = cells.matrix_parallel(query, key, given[1].transpose(1, 2), input_gate, forget_gate)
         return read.transpose(1, 2).flatten(2)
     if any(part.dtype in (torch.bfloat16, torch.float16) for part in given):
-        given = tuple(part.float() for part in given)  # type: ignore[assignment]
+        given = tuple(part.float() for part in given)
     with torch.autocast(value.device.type, enabled=False):
         found: Tensor = _MatrixWindow.apply(*given)
     return found.flatten(2)

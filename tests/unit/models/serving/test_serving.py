@@ -64,6 +64,50 @@ def test_the_file_gives_what_torch_gives(name: str, tmp_path: Path) -> None:
         assert nodes == 1 or expected.std() > 1e-3
 
 
+def around(nodes: int, n_edges: int, seed: int):
+    """`graph_of` with what options read: a calendar, modalities, sectors of every other node."""
+    draw = torch.Generator().manual_seed(seed)
+    n_sectors = min(2, nodes)
+    some = torch.arange(nodes)[::2]
+    return graph_of(nodes, n_edges, seed)._replace(
+        calendar=torch.randn(nodes, 4, 6, generator=draw),
+        modalities=torch.randn(nodes, 5, generator=draw),
+        available=torch.rand(nodes, 3, generator=draw) < 0.6,
+        sectors=torch.randint(1, 4, (n_sectors,), generator=draw),
+        members=torch.stack([some, torch.randint(0, n_sectors, some.shape, generator=draw)]),
+    )
+
+
+def with_options(kind: str):
+    """A network with everything that its kind can fuse."""
+    from btq_assets.models.networks.heterogeneous import HeterogeneousGNN
+    from btq_assets.models.networks.transformer_gnn import TransformerGNN
+
+    shared = {"dim": 12, "heads": 2, "layers": 1, "graph_heads": 2, "dropout": 0.0}
+    torch.manual_seed(1)
+    if kind == "fused":
+        options = {"modality_widths": [2, 1, 2], "rotary": True, "n_calendar": 6}
+        return TransformerGNN(3, **shared, **options).eval()
+    nodes = {"n_sectors": 2, "macro_widths": [2, 1], "document_width": 2}
+    return HeterogeneousGNN(3, **shared, graph_layers=1, n_attributes=2, **nodes).eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fused", "heterogeneous"])
+def test_options_come_along(kind: str, tmp_path: Path) -> None:
+    """Fusion, rotary positions and calendar; sectors, macro series and documents as nodes."""
+    network = with_options(kind)
+    fields = write_onnx(network, around(5, 2, 0), tmp_path / "network.onnx")
+    assert {"modalities", "available"} <= set(fields)
+    assert ("members" in fields) == (kind == "heterogeneous")
+    served = OnnxNetwork(tmp_path / "network.onnx")
+    for nodes, n_edges in ((1, 0), (2, 1), (7, 30), (40, 300)):
+        inputs = around(nodes, n_edges, seed=nodes)
+        with torch.no_grad():
+            expected = network(inputs).mean
+        np.testing.assert_allclose(served(inputs).mean, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_heads_come_along(tmp_path: Path) -> None:
     """A network of quantiles has two outputs; each is there, by name."""
@@ -186,6 +230,16 @@ def test_what_cannot_be_served_is_refused(
                 inputs.windows.new_ones(len(inputs.windows), 1) * inputs.windows[:, 0, :1]
             )
 
+    torch.manual_seed(0)
+    for name in ("transformer_gnn", "gat", "hetero_gnn"):
+        spec = (
+            DEEP[name]
+            .load()
+            .spec_type(model_dim=12, lookback_sessions=4, relations=("correlation", "learned"))
+        )
+        chooses = DEEP[name].load()(spec).new_network(3)
+        with pytest.raises(ModelError, match="take 'learned' out of its relations"):
+            write_onnx(chooses, graph_of(3, 2, 0), tmp_path / "network.onnx")
     with pytest.raises(ModelError, match="it takes 3 rows of windows and no other number"):
         write_onnx(OfOneSize(), graph_of(3, 2, 0), tmp_path / "network.onnx")
     with pytest.raises(ModelError, match="remembers assets from date to date"):
