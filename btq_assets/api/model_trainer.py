@@ -103,7 +103,10 @@ class ModelTrainer:
         from btq_assets.models.search.notebook import question_of
         from btq_assets.models.search.space import TRANSFORMER_SPACE
         from btq_assets.models.search.study import Search
+        from btq_assets.models.workers import Alone, workers_of
 
+        device = _device(self.config.trading.device)
+        workers = workers_of(self.config.models.training, device=device)
         ledger = MemoryLedger(recorder, in_session=True)
         fields = ("strategy", "universe", "returns", "config", "data_hash", "code_version", "seed")
         question = question_of(
@@ -113,7 +116,7 @@ class ModelTrainer:
             test_start=test_start,
             n_folds=n_folds,
             epochs=epochs,
-            device=_device(self.config.trading.device),
+            device=device,
         )
         return Search(
             question,
@@ -121,6 +124,8 @@ class ModelTrainer:
             storage=storage,
             name=name,
             seed=seed,
+            workers=None if isinstance(workers, Alone) else workers,
+            beside=self.config.models.search.beside,
             recorder=lambda one: ledger.record(Trial(**{f: getattr(one, f) for f in fields})),
         ).run(n_trials)
 

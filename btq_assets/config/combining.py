@@ -82,6 +82,13 @@ class SearchSection(Section):
     pruning: bool = Field(
         True, description="Whether training stops where earlier trials were better at that epoch."
     )
+    beside: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Trials proposed together, to be judged beside one another by "
+        "`models.training.workers`.",
+    )
     n_folds: int = Field(2, ge=1, le=10, description="Folds nested before the first test segment.")
     epochs: int | None = Field(
         None, ge=1, le=1_000, description="Epochs of a trial at most; null for those of the family."

@@ -69,8 +69,10 @@ def search_trials(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) 
     from btq_assets.models.search.records import study_rows
     from btq_assets.models.search.space import as_yaml, space_of
     from btq_assets.models.search.study import Search
+    from btq_assets.models.workers import Alone, workers_of
 
     settings = step.config.models.search
+    workers = workers_of(step.config.models.training, device=step.device)
     question = question_of_family(training_set, splits, step.config, device=step.device)
     search = Search(
         question,
@@ -81,6 +83,8 @@ def search_trials(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) 
         code_version=step.code_version,
         recorder=_told(step, settings.n_trials),
         pruning=settings.pruning,
+        workers=None if isinstance(workers, Alone) else workers,
+        beside=settings.beside,
     )
     found = search.run(settings.n_trials, go_on=_in_time(settings.timeout_s))
     trials, returns, rows = study_rows(

@@ -18,7 +18,8 @@ import polars as pl
 
 from btq_assets.models.catalogue import nearest
 from btq_assets.models.forecaster import ModelError
-from btq_assets.models.search.candidates import Question
+from btq_assets.models.search.beside import Proposal, answered, medians_of
+from btq_assets.models.search.candidates import Judged, Question
 from btq_assets.models.search.records import (
     PREFIX,
     SearchTrial,
@@ -29,6 +30,7 @@ from btq_assets.models.search.records import (
 )
 from btq_assets.models.search.space import TRANSFORMER_SPACE, Space, fields_of, suggest
 from btq_assets.models.search.storage import open_storage, require_optuna
+from btq_assets.models.workers import Alone, Workers
 
 if TYPE_CHECKING:
     import optuna
@@ -73,7 +75,7 @@ class Search:
     Trials are proposed by TPE (Bergstra et al. 2011), seeded for each by `seed` and the number of
     trials finished before it: a search that was killed proposes again what it was trying, and goes on
     to the same parameters as one that never was. Training is stopped after an epoch whose validation
-    loss is worse than the median of earlier trials at that epoch. One process at a time.
+    loss is worse than the median of earlier trials at that epoch. One search of a study at a time.
 
     Parameters
     ----------
@@ -92,6 +94,12 @@ class Search:
         Kept with every trial.
     pruning
         Whether hopeless trials are stopped early.
+    workers
+        Who judges trials; ``None`` for this process.
+    beside
+        Trials that are proposed together, none knowing of the others, and judged beside one another.
+        They are the same whoever judges them; with more than one, a search that was killed within
+        such a round proposes others afterwards.
     recorder
         Told of every trial as soon as its returns exist, however it ended, and first of those that
         the storage holds already.
@@ -114,6 +122,8 @@ class Search:
         code_version: str = "notebook",
         recorder: Recorder | None = None,
         pruning: bool = True,
+        workers: Workers | None = None,
+        beside: int = 1,
     ) -> None:
         optuna = require_optuna()
         known = sorted(asdict(question.spec))
@@ -126,6 +136,7 @@ class Search:
             )
         self.question, self.space, self.seed = question, dict(space), seed
         self.code_version, self.recorder = code_version, recorder
+        self.workers, self.beside, self.pruning = workers, beside, pruning
         self.data_hash = digest_of(question.known, question.feature_columns)
         family = getattr(question.forecaster, "family", "unnamed")
         self.name = f"{family}_{self._identity()[:12]}" if name is None else name
@@ -154,8 +165,11 @@ class Search:
         ModelError
             No trial was completed.
         """
-        while len(self._finished()) < n_trials and go_on():
-            self._one()
+        while (left := n_trials - len(self._finished())) > 0 and go_on():
+            if self.workers is None and self.beside == 1:
+                self._one()
+            else:
+                self._round(min(self.beside, left))
         return self.result()
 
     def result(self) -> SearchResult:
@@ -174,25 +188,48 @@ class Search:
         """Every finished trial that the storage holds."""
         return tuple(self._record(trial) for trial in self._finished())
 
-    def _one(self) -> None:
-        """Propose, judge, keep and count one set of parameters."""
-        optuna = require_optuna()
-        self.study.sampler = optuna.samplers.TPESampler(
-            seed=_mixed(self.seed, len(self._finished())), n_startup_trials=STARTUP_TRIALS
+    def _asked(self, before: int) -> tuple[optuna.Trial, dict[str, Any]]:
+        """The next set of parameters, where as many trials come before it."""
+        self.study.sampler = require_optuna().samplers.TPESampler(
+            seed=_mixed(self.seed, before), n_startup_trials=STARTUP_TRIALS
         )
         trial = self.study.ask()
-        parameters = suggest(trial, self.space)
+        return trial, suggest(trial, self.space)
+
+    def _one(self) -> None:
+        """Propose, judge, keep and count one set of parameters."""
+        trial, parameters = self._asked(len(self._finished()))
 
         def go_on(step: int, loss: float) -> bool:
             # Larger is better throughout the study, a loss the other way round.
             trial.report(-loss, step)
             return not trial.should_prune()
 
-        states = optuna.trial.TrialState
         try:
             judged = self.question.judge(parameters, go_on)
         except ModelError as error:
-            detail = f"{type(error).__name__}: {error}"
+            self._close(trial, None, f"{type(error).__name__}: {error}")
+        else:
+            self._close(trial, judged, "")
+
+    def _round(self, n: int) -> None:
+        """Propose `n` sets of parameters, have them judged, keep and count them in their order."""
+        complete = (require_optuna().trial.TrialState.COMPLETE,)
+        known = self.study.get_trials(deepcopy=False, states=complete)
+        medians = medians_of(known, STARTUP_TRIALS) if self.pruning else {}
+        before = len(self._finished())
+        asked = [self._asked(before + place) for place in range(n)]
+        proposals = [Proposal(parameters, medians) for _, parameters in asked]
+        found = (self.workers or Alone()).map(answered, self.question, proposals)
+        for (trial, _), answer in zip(asked, found, strict=True):
+            for step, value in answer.reported:
+                trial.report(value, step)
+            self._close(trial, answer.judged, answer.detail)
+
+    def _close(self, trial: optuna.Trial, judged: Judged | None, detail: str) -> None:
+        """Keep what a trial came to, count it, and tell the study."""
+        states = require_optuna().trial.TrialState
+        if judged is None:
             self._keep(trial, "failed", (), self.question.flat(), detail)
             self._tell_recorder(trial.number)
             self.study.tell(trial, state=states.FAIL)

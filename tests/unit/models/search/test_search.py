@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -375,3 +376,56 @@ def test_the_optuna_example_runs(data) -> None:
     assert len(study.trials) == 2
     assert 128 <= study.best_params["transformer_dim"] <= 512
     assert np.isfinite(study.best_value)
+
+
+def tried(config, data, n: int = 8, **options) -> list[tuple]:
+    question = question_of(config, data, ["signal", "noise"], n_folds=1)
+    found = Search(question, space=SMALL, seed=3, **options).run(n)
+    return [
+        (one.number, one.parameters, one.outcome, one.rank_ics, one.returns.rows())
+        for one in found.records
+    ]
+
+
+def test_trials_judged_elsewhere_are_those_judged_here(config, data, monkeypatch) -> None:
+    """One at a time: what Optuna's own pruner stops is stopped by the medians sent along."""
+    from btq_assets.models.search.candidates import Judged, Question
+    from btq_assets.models.workers import Alone
+
+    def judge(self, parameters, go_on=None) -> Judged:
+        """Losses fall from step to step, to where the learning rate leads; one cannot be fitted."""
+        rate = math.log10(parameters["learning_rate"])
+        if parameters["num_heads"] == 2 and rate > -2.5:
+            raise ModelError("diverged")
+        stopped = not all(go_on(step, (rate + 3) ** 2 + 1 / step) for step in (1, 2, 3))
+        return Judged(math.nan if stopped else -rate, (-rate,), self.flat(), stopped)
+
+    monkeypatch.setattr(Question, "judge", judge)
+    here = tried(config, data, 40)
+    outcomes = [outcome for _, _, outcome, *_ in here]
+    assert {*outcomes} == {"complete", "pruned", "failed"}
+    assert tried(config, data, 40, workers=Alone()) == here
+    unpruned = tried(config, data, 40, workers=Alone(), pruning=False)
+    assert "pruned" not in [outcome for _, _, outcome, *_ in unpruned]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beside", [1, 4])
+def test_ray_and_processes_judge_the_same_trials(config, data, session, beside: int) -> None:
+    """Every trial is told to the recorder once, whoever judged it."""
+    from btq_assets.models.workers import Alone, Processes, RayWorkers
+
+    expected = tried(config, data, workers=Alone(), beside=beside)
+    assert len({str(parameters) for _, parameters, *_ in expected}) > 4
+    assert tried(config, data, workers=Processes(2), beside=beside) == expected
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    told: list[int] = []
+    found = tried(
+        config,
+        data,
+        workers=RayWorkers(2),
+        beside=beside,
+        recorder=lambda one: told.append(one.number),
+    )
+    assert found == expected
+    assert told == list(range(8))
