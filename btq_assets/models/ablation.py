@@ -84,13 +84,15 @@ def ablations(
     """
     keep = ["universe", "symbol", "ts", "forecast"]
     for model, make in PLANS.items():
-        whole = forecasts[model].filter(pl.col("variant") == VARIANT).select(keep)
+        own = pl.col("horizon_sessions") == config.models.horizon_sessions
+        whole = forecasts[model].filter((pl.col("variant") == VARIANT) & own).select(keep)
         for family in config.models.ablations:
             left_out = columns_of_family(config, family)
             whole_plan = make(config, code_version=code_version)
             plan = replace(
                 whole_plan,
                 variants=(VARIANT,),
+                further_horizons=(),
                 asset_features=tuple(n for n in whole_plan.asset_features if n not in left_out),
             )
             fits = fit_all(training_set, splits, plan, data_hash=data_hash)

@@ -15,6 +15,7 @@ from btq_assets.contracts import models as tables
 from btq_assets.contracts.portfolio import models_behind
 from btq_assets.evidence.verdict import Verdict
 from btq_assets.models.forecaster import ModelError
+from btq_assets.models.walk_forward import FURTHER_HORIZON
 
 #: A gate that no strategy may skip.
 REQUIRED_GATE = "deflated_sharpe"
@@ -132,7 +133,11 @@ def newest_fits(strategy: str, registry: pl.DataFrame) -> tuple[str, ...]:
     behind = models_behind(strategy, set(registry["model"]))
     found: list[str] = []
     for model, variant in behind:
-        own = registry.filter((pl.col("model") == model) & (pl.col("variant") == variant))
+        own = registry.filter(
+            (pl.col("model") == model)
+            & (pl.col("variant") == variant)
+            & ~pl.col("config_json").str.contains(FURTHER_HORIZON, literal=True)
+        )
         last = own.filter(pl.col("fold") == pl.col("fold").max()).sort("registered_at")
         found += (
             last.unique("seed", keep="last", maintain_order=True).sort("seed")["model_id"].to_list()

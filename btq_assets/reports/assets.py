@@ -151,7 +151,12 @@ def _risk_report(step: Step, **tables: pl.DataFrame) -> TableOutput:
             "quarantine": step.read_ledger(quarantine.ROWS),
             "provenance": step.read_ledger(house.PROVENANCE),
         },
-        {name: tables[name] for name in _FORECASTS},
+        {
+            name: tables[name].filter(
+                pl.col("horizon_sessions") == step.config.models.horizon_sessions
+            )
+            for name in _FORECASTS
+        },
     )
     versions = {_INPUTS[name].table: version for name, version in step.data_versions.items()}
     for table in _OF_OTHER_JOBS.values():
