@@ -49,9 +49,9 @@ def _trials_counted(context: CheckContext) -> CheckOutcome:
     """Deflation counted every architecture and seed."""
     name = "trials_counted"
     seeds = context.frames[tables.SEEDS.table]
-    counted = context.frames[tables.COMPARISON.table]["n_trials"].min() or 0
+    counted = min(context.frames[tables.COMPARISON.table]["n_trials"].to_list(), default=0)
     repeated = seeds.height - seeds["trial_id"].n_unique()
-    ok = int(counted) >= seeds.height and not repeated  # type: ignore[call-overload]
+    ok = counted >= seeds.height and not repeated
     return CheckOutcome(
         name,
         ok,

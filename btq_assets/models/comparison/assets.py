@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -240,7 +240,8 @@ def _output(
 
     contract = tables.COMPARED[name] if "nothing" in found else tables.ABLATED[name]
     horizon = step.config.models.horizon_sessions
-    frames, told, lines = [contract.empty()], [], []
+    frames, told = [contract.empty()], []
+    lines: list[dict[str, Any]] = []
     for without, fits in found.items():
         rows = room.forecast_rows(fits, horizon).with_columns(without=pl.lit(without))
         frames.append(rows.select(contract.column_names))

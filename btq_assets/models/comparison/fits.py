@@ -108,13 +108,15 @@ def fit_rows(
 
 def fitted_too_late(fits: Sequence[TimedFit]) -> list[str]:
     """Fits that had seen a label filled after their first forecast; none, or they are no forecasts."""
-    return [
-        f"seed {one.fit.seed}, fold {one.fit.fold}: fitted until {one.fit.fitted_until}, first "
-        f"forecast {first}"
-        for one in fits
-        for first in (one.fit.forecasts["ts"].min(),)
-        if first is None or one.fit.fitted_until > first  # type: ignore[operator]
-    ]
+    found = []
+    for one in fits:
+        first: datetime | None = one.fit.forecasts["ts"].min()  # type: ignore[assignment]
+        if first is None or one.fit.fitted_until > first:
+            found.append(
+                f"seed {one.fit.seed}, fold {one.fit.fold}: fitted until {one.fit.fitted_until!s}, "
+                f"first forecast {first!s}"
+            )
+    return found
 
 
 def _finite(value: float) -> float | None:
