@@ -31,7 +31,7 @@ def definitions() -> dg.Definitions:
         assets=[*tables, published_asset(keys)],
         jobs=[
             jobs.train_gpu_job(trained, executors.gpu_executor_for(config)),
-            dg.define_asset_job("prepare", selection=dg.AssetSelection.assets(keys[0])),
+            dg.define_asset_job("prepare", selection=dg.AssetSelection.assets(*tables[0].keys)),
         ],
         resources={
             "trading": ConfigResource.of(config),

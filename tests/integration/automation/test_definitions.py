@@ -82,6 +82,7 @@ def test_jobs_are_those_of_the_design(definitions):
         "search",
         "comparison",
         "reproduce",
+        "train_gpu",
     }
 
 
