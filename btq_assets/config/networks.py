@@ -38,7 +38,8 @@ class NetworkSection(Section):
         "auto", description="What the forward pass is computed in; auto: bfloat16 on a GPU alone."
     )
     compile: bool = Field(
-        False, description="Whether torch compiles the network before it is trained (a C++ compiler)."
+        False,
+        description="Whether torch compiles the network before it is trained (a C++ compiler).",
     )
     processes: int = Field(
         1, ge=1, le=64, description="Processes that share each batch of a fit (not on a GPU)."

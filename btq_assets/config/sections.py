@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from btq_assets.config.base import Device, Executor, Section
+from btq_assets.config.combining import EnsemblesSection, IntervalsSection, SearchSection
+from btq_assets.config.comparison import ComparisonSection
 from btq_assets.config.compute import GpuSection, TrainingSection
 from btq_assets.config.feature_families import DEFAULT_FAMILIES
 from btq_assets.config.fitted import ExplanationSection, ReproductionSection
-from btq_assets.config.combining import EnsemblesSection, IntervalsSection, SearchSection
 from btq_assets.config.labelling import FractionalSection, LabelsSection
-from btq_assets.config.comparison import ComparisonSection
 from btq_assets.config.networks import (
     FTTransformerSection,
     GATSection,

@@ -380,9 +380,7 @@ def fits_output(
             **summary.peak_memory(fits),
         },
         plots=pictures,
-        ledgers={
-            models.REGISTRY: registry.registry_rows(fits, kept, step.now)
-        },
+        ledgers={models.REGISTRY: registry.registry_rows(fits, kept, step.now)},
         answers=tuple(answers),
     )
 

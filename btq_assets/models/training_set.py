@@ -107,7 +107,11 @@ def sectors_by_session(bars: pl.DataFrame, membership: pl.DataFrame | None) -> p
     ).sort("valid_from")
     over = pl.col("day") > pl.col("valid_to")
     return rows.join_asof(
-        said, left_on="day", right_on="valid_from", by=["universe", "symbol"], check_sortedness=False
+        said,
+        left_on="day",
+        right_on="valid_from",
+        by=["universe", "symbol"],
+        check_sortedness=False,
     ).select(*_KEY, pl.when(~over.fill_null(False)).then("sector").alias("sector"))
 
 

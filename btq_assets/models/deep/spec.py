@@ -12,7 +12,6 @@ from btq_assets.models.forecaster import ModelError
 from btq_assets.models.graph import DEFAULT_RELATIONS, RELATIONS, n_attributes
 from btq_assets.models.training.recipe import Recipe
 
-
 #: What a forward pass may be computed in.
 PRECISIONS = ("auto", "float32", "bfloat16")
 

@@ -221,8 +221,9 @@ def test_the_history_is_never_whole_in_memory(tmp_path: Path) -> None:
             [sys.executable, "-c", code], check=True, capture_output=True, text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        line = next(line for line in done.stdout.splitlines() if line.startswith("MIB"))
-        found[how], losses[how] = float(line.split()[1]), float(line.split()[2])
+        # DuckDB may have drawn how far a query is on the same line.
+        said = done.stdout.rpartition("MIB ")[2].split()
+        found[how], losses[how] = float(said[0]), float(said[1])
     assert losses["slices"] == pytest.approx(losses["whole"], rel=1e-3)
     print(found)
     assert found["slices"] < 165
