@@ -449,3 +449,56 @@ def test_a_model_of_the_library_taught_by_sentences_reads_for_returns(
         found[name] = ic_of(fitted, test_rows)
     assert found["taught"] > 0.5, found
     assert found["taught"] > found["random"] + 0.2, found
+
+
+def test_frames_of_a_notebook_may_carry_documents(news: tuple, test_rows: pl.DataFrame) -> None:
+    from btq_assets.models.search.notebook import question_of
+    from btq_assets.models.trainer import train_transformer_model
+
+    panel, data, _ = news
+    train, validation = (
+        panel.filter(pl.col("ts").is_between(*part)) for part in (data.train, data.validation)
+    )
+    own = {name: getattr(SPEC, name) for name in (
+        "model_dim", "num_heads", "lookback_sessions", "learning_rate", "graph_neighbours", "dropout",
+    )}  # fmt: skip
+    text = {"dim": 16, "heads": 2, "max_tokens": 8, "documents": 2}
+    config = TradingConfig(
+        features={"correlation_window_sessions": 40},
+        models={
+            "horizon_sessions": 1,
+            "transformer": {**own, "modalities": ("text",)},
+            "text": text,
+        },
+    )
+    fitted = train_transformer_model(config, train, validation, ["noise"], epochs=6, seed=0)
+    assert ic_of(fitted, test_rows) > 0.4
+    with pytest.raises(MissingFeatureError, match="'documents'"):
+        train_transformer_model(config, train.drop(COLUMN), validation.drop(COLUMN), ["noise"])
+    with pytest.raises(ModelError, match="a search reads no documents"):
+        question_of(config, panel, ["noise"])
+
+
+@pytest.mark.slow
+def test_resumed_and_shared_by_processes_a_fit_that_reads_is_the_same(
+    fitted: TransformerGNNForecaster, news: tuple, test_rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    """Killed in its third epoch and gone on with, to the last bit; by two processes, to float32."""
+    from btq_assets.models.training.checkpoint_files import FileCheckpoints
+
+    class KilledError(RuntimeError):
+        pass
+
+    def kill(done: int, total: int, found: object) -> None:
+        if done == 3:
+            raise KilledError
+
+    kept = FileCheckpoints(tmp_path / "state.safetensors", every_steps=4)
+    with pytest.raises(KilledError):
+        TransformerGNNForecaster(SPEC).fit(news[1], kill, checkpoints=kept)
+    resumed = TransformerGNNForecaster(SPEC).fit(news[1], checkpoints=kept)
+    expected = fitted.predict(test_rows)["forecast"]
+    np.testing.assert_array_equal(resumed.predict(test_rows)["forecast"], expected)
+    shared = TransformerGNNForecaster(replace(SPEC, processes=2)).fit(news[1])
+    found = shared.predict(test_rows)["forecast"]
+    assert np.corrcoef(found, expected)[0, 1] > 0.999
