@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,20 @@ from btq_assets.warehouse.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
     from btq_assets.warehouse.asset_factory import TableAsset
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Linear algebra of NumPy and SciPy on one thread.
+
+    Sums over several threads differ in their last bit from sums over one: with as many as there are
+    cores, the hash of the results would hang on the machine. Steps run beside each other anyway.
+    """
+    import scipy.linalg  # noqa: F401  its library counts only once it is loaded
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 class Execution:
@@ -59,6 +74,12 @@ class Execution:
         self,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult | dg.AssetMaterialization]:
         """Work, and tell Dagster what happened."""
+        with one_blas_thread():
+            yield from self._events()
+
+    def _events(
+        self,
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult | dg.AssetMaterialization]:
         asset = self.asset
         keys = self._partition_keys()
         inputs = read_inputs(asset, self.warehouse)

@@ -134,6 +134,29 @@ def test_rows_flow_from_source_to_derived_table_with_schema_and_checks(run):
     assert books["table_name"].to_list() == ["features.doubled", "raw.prices"]
 
 
+def test_a_step_computes_with_one_thread_of_linear_algebra_whatever_the_machine_has(run):
+    """What threadpoolctl sees within a step, and that the caller gets its threads back."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen: list[int] = []
+
+    def threads() -> list[int]:
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    @table_asset(outputs=(PRICES,), source_version=lambda config: "1")
+    def prices(step: Step) -> TableOutput:
+        """Prices."""
+        seen.extend(threads())
+        return TableOutput(rows(1.0))
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        assert run(prices).success
+        assert seen
+        assert set(seen) == {1}
+        assert threads()[: len(before)] == before
+
+
 def test_unchanged_inputs_are_reused_and_a_changed_row_recomputes(run):
     run(source(rows(1.0, 2.0)), doubled)
     second = run(source(rows(1.0, 2.0)), doubled)
