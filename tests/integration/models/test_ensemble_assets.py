@@ -484,3 +484,95 @@ def test_every_input_moves_the_intervals(bounded) -> None:
         changed = {**given, name: frame.with_columns(noise.alias(column))}
         again = asset.compute(step_of(config), **changed).frames
         assert not again.equals(stored), name
+
+
+@pytest.mark.slow
+def test_the_job_from_fits_to_intervals(tmp_path: Any) -> None:
+    """Ridge and trees fitted, validated, combined and bounded in a Dagster instance, all checks on."""
+    import dagster as dg
+
+    from btq_assets.definitions import configured_assets
+    from btq_assets.models.chosen import training_set_table
+    from btq_assets.models.folds import splits as folds_of
+    from btq_assets.warehouse import TableOutput, Warehouse, table_asset
+    from btq_assets.warehouse.paths import DataPaths
+    from btq_assets.warehouse.resources import (
+        ConfigResource,
+        DeviceResource,
+        WarehouseResource,
+    )
+
+    config = config_of(
+        feature_families=("technical",),
+        lightgbm={"min_child_samples": 20, "n_estimators": 20},
+        walk_forward={
+            "first_test": "2018-01-01", "test_months": 6, "max_folds": 2, "train_years": 2,
+            "validation_months": 6,
+        },
+    )  # fmt: skip
+    random = np.random.default_rng(5)
+    weeks, assets_ = 220, 8
+    signal = random.normal(size=(weeks, assets_))
+    label = 0.01 * (0.1 * signal + random.normal(size=signal.shape))
+    label -= label.mean(axis=1, keepdims=True)
+    table = training_set_table(config)
+    rows = tidy(
+        label,
+        is_decision=True,
+        label_start_ts=pl.col("ts") + pl.duration(days=1),
+        label_end_ts=pl.col("ts") + pl.duration(days=7),
+        session_return=pl.Series(0.01 * random.normal(size=weeks * assets_)),
+        return_1d=pl.Series(signal.ravel()),
+        return_5d=pl.Series(random.normal(size=weeks * assets_)),
+    ).rename({"value": "label"})
+    rows = rows.with_columns(label_raw="label")
+    missing = [c for c in table.columns if c.name not in rows.columns]
+    rows = cast_to_contract(
+        rows.with_columns(pl.lit(None, c.dtype).alias(c.name) for c in missing), table
+    ).sort(table.key)
+    share = np.linspace(0.1, 0.9, weeks)
+    states = pl.DataFrame(
+        {
+            "scope": "test", "ts": [week(n) for n in range(weeks)], "p_calm": 1 - share,
+            "p_turbulent": share, "state": "calm", "trend": "bull",
+            "calm_volatility_annual": 0.1, "turbulent_volatility_annual": 0.3,
+            "fitted_until": START, "converged": True,
+        },
+        schema=regimes.STATES.schema,
+    )  # fmt: skip
+
+    @table_asset(outputs=(table, models.SPLITS, regimes.STATES), source_version=lambda _: "1")
+    def given(step) -> TableOutput:
+        """Rows as they are given."""
+        return TableOutput(
+            {
+                models.TRAINING_SET.table: rows,
+                models.SPLITS.table: folds_of(rows, config),
+                regimes.STATES.table: states,
+            }
+        )
+
+    wanted = {"models.forecasts_ridge", "models.forecasts_lightgbm"}
+    chosen = [
+        asset
+        for asset in configured_assets(config)
+        if asset.outputs[0].table in wanted or asset.group == "ensembles"
+    ]
+    result = dg.materialize(
+        [asset.definition(config) for asset in (given, *chosen)],
+        resources={
+            "trading": ConfigResource.of(config),
+            "warehouse": WarehouseResource(path=str(tmp_path), lock_timeout_s=5),
+            "device": DeviceResource(device="cpu"),
+        },
+    )
+    assert result.success
+    warehouse = Warehouse(DataPaths(tmp_path), 5)
+    test = {fold["test_start"] for fold in warehouse.read(models.SPLITS).iter_rows(named=True)}
+    weights = warehouse.read(tables.ENSEMBLE_WEIGHTS)
+    assert set(weights["used_from"]) == test
+    assert warehouse.read(tables.VALIDATION_FORECASTS)["member"].n_unique() == 2
+    assert warehouse.read(tables.INTERVALS)["model"].n_unique() == 6
+    assert warehouse.read(tables.FORECAST_DISTRIBUTIONS)["n_seeds"].unique().to_list() == [1]
+    for contract in tables.ENSEMBLES.values():
+        assert warehouse.read(contract)["forecast"].is_finite().all()
