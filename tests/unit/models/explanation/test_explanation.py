@@ -13,6 +13,12 @@ from network_inputs import inputs_of  # noqa: E402
 from btq_assets.models.catalogue import DEEP  # noqa: E402
 from btq_assets.models.explanation.edges import edge_importance  # noqa: E402
 from btq_assets.models.explanation.integrated_gradients import integrated_gradients  # noqa: E402
+from btq_assets.models.explanation.newest import (  # noqa: E402
+    NewestFit,
+    explanation_rows,
+    importance_rows,
+    sums_outcome,
+)
 from btq_assets.models.explanation.permutation import permutation_importance  # noqa: E402
 from btq_assets.models.explanation.rollout import attention_rollout  # noqa: E402
 from btq_assets.models.explanation.trees import BASELINE, tree_contributions  # noqa: E402
@@ -290,6 +296,50 @@ def test_a_networks_date_is_explained_with_names(
     assert found.edges["change"].abs().max() > 0
     shares = found.attention.group_by("symbol").agg(pl.col("share").sum())["share"]
     np.testing.assert_allclose(shares, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("transformer_gnn", "lstm") else pytest.param(name, marks=pytest.mark.slow)
+        for name in DEEP
+    ],
+)
+def test_rows_of_every_network_sum_to_what_it_forecast(name: str, planted, training_set_of) -> None:
+    """From a fitted network to rows of the tables, as the step of the graph makes them."""
+    family = DEEP[name].load()
+    small = {"model_dim": 8, "lookback_sessions": 3, "epochs": 1, "graph_window_sessions": 20}
+    fitted = family(family.spec_type(**small)).fit(
+        training_set_of(planted, ("signal", "noise"), 40, 15)
+    )
+    stamps = planted["ts"].unique().sort()
+    tested = planted.filter(pl.col("ts").is_between(stamps[60], stamps[63]))
+    panel = planted.filter(pl.col("ts") <= stamps[63]).with_columns(
+        is_decision=pl.col("ts") >= stamps[60]
+    )
+    forecasts = fitted.predict(panel)
+    fit = NewestFit(name, "base", 0, 0, "m", fitted, forecasts)
+    rows = explanation_rows(panel, fit, 2)
+    assert rows["ts"].unique().sort().to_list() == stamps[62:64].to_list()
+    outcome = sums_outcome(rows, list(DEEP))
+    assert outcome.passed, outcome.message
+    assert outcome.metadata["n_forecasts"] == 16
+    found = importance_rows(
+        panel,
+        fit,
+        {"planted": ["signal"]},
+        n_decisions=4,
+        n_gradient_decisions=1,
+        repeats=2,
+        seed=0,
+    )
+    by_feature = found.filter(pl.col("subject") == "feature")
+    assert set(by_feature["name"]) == {"signal", "noise"}
+    # By hand: the mean over the 8 forecasts of the last decision of their absolute contributions.
+    last = rows.filter((pl.col("part") == "feature") & (pl.col("ts") == stamps[63]))
+    expected = last.group_by("name").agg(pl.col("value").abs().mean()).sort("name")
+    np.testing.assert_allclose(by_feature.sort("name")["value"], expected["value"], rtol=1e-4)
+    assert tested["ts"].n_unique() == found.filter(pl.col("subject") == "family")["n_decisions"][0]
 
 
 def test_only_the_family_that_forecasts_is_missed(
