@@ -27,8 +27,8 @@ class TimeEncoding(nn.Module):
         self.phase = nn.Parameter(torch.zeros(dim))
 
     def forward(self, span: Tensor) -> Tensor:
-        """``(n,)`` sessions as ``(n, dim)``."""
-        return torch.cos(span[:, None] * self.frequency + self.phase)
+        """``(...)`` sessions as ``(..., dim)``."""
+        return torch.cos(span[..., None] * self.frequency + self.phase)
 
 
 class GraphMemory(nn.Module):
@@ -75,34 +75,73 @@ class GraphMemory(nn.Module):
             ``(2, E)`` and ``(E, A)``; loops say nothing here.
         """
         between = edges[0] != edges[1]
-        edges, attributes = edges[:, between], attributes[between]
+        source, target = edges[:, between]
+        spans, age = sessions_since(observed)
+        event = torch.cat([windows, self.time(spans)], dim=-1)
+        # Both maps are linear: what memories have no part in is mapped for all sessions at once, what
+        # memories have is mapped by node, not by edge.
+        n_event = event.shape[-1]
+        to_message = self.message.weight.split(
+            [self.dim, self.dim, n_event, attributes.shape[1]], 1
+        )
+        from_event, from_heard = self.cell.weight_ih.split([n_event, self.dim], 1)
+        given = functional.linear(event, from_event, self.cell.bias_ih)
+        said = functional.linear(event, to_message[2], self.message.bias)
+        on_edge = functional.linear(attributes[between], to_message[3])
+        share = _shares(observed, source, target)
+        joint = torch.cat([self.cell.weight_hh, to_message[0], to_message[1]])
+        bias = torch.cat([self.cell.bias_hh, joint.new_zeros(2 * self.dim)])
         memory = windows.new_zeros(windows.shape[0], self.dim)
-        span = windows.new_zeros(windows.shape[0])
-        for features, here in zip(windows.unbind(1), observed.unbind(1), strict=True):
-            span = span + 1
-            heard = self._heard(memory, features, span, here, edges, attributes)
-            event = torch.cat([features, self.time(span), heard], dim=-1)
-            memory = torch.where(here[:, None], self.cell(event, memory), memory)
-            span = torch.where(here, torch.zeros_like(span), span)
-        return memory, span
+        each = zip(
+            given.unbind(1), said.unbind(1), share.unbind(1), observed.unbind(1), strict=True
+        )
+        for of_event, told, weight, here in each:
+            mapped = functional.linear(memory, joint, bias)
+            past, as_target, as_source = mapped.split([3 * self.dim, self.dim, self.dim], 1)
+            message = (as_source + told).index_select(0, source) + on_edge
+            message = functional.relu(message + as_target.index_select(0, target))
+            heard = torch.zeros_like(memory).index_add(0, target, message * weight[:, None])
+            now = of_event + functional.linear(heard, from_heard)
+            memory = torch.where(here[:, None], _renewed(now, past, memory), memory)
+        return memory, age
 
-    def _heard(
-        self,
-        memory: Tensor,
-        features: Tensor,
-        span: Tensor,
-        here: Tensor,
-        edges: Tensor,
-        attributes: Tensor,
-    ) -> Tensor:
-        """Mean message into each node from the sources that have an event, 0 without any."""
-        source, target = edges
-        parts = [memory[target], memory[source], features[source], self.time(span)[source]]
-        message = functional.relu(self.message(torch.cat([*parts, attributes], dim=-1)))
-        counts = here[source].to(memory.dtype)
-        total = torch.zeros_like(memory).index_add(0, target, message * counts[:, None])
-        number = memory.new_zeros(memory.shape[0]).index_add(0, target, counts)
-        return total / number.clamp(min=1.0)[:, None]
+
+def sessions_since(observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Sessions since a memory was last written: at each session, and after all of them.
+
+    Parameters
+    ----------
+    observed
+        ``(nodes, L)`` bool. A memory that was never written counts from before the window.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        ``(nodes, L)`` before each session is written, and ``(nodes,)``, float.
+    """
+    length = observed.shape[1]
+    at = torch.arange(length, device=observed.device)
+    written = torch.where(observed, at, -1)
+    earlier = torch.where(at[:, None] > at, written[:, None], -1).amax(-1)
+    spans = (at - earlier).to(torch.get_default_dtype())
+    return spans, (length - 1 - written.amax(-1)).to(spans.dtype)
+
+
+def _shares(observed: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Weight of each edge in the mean over those of its target that have an event, ``(E, L)``."""
+    counts = observed.index_select(0, source).to(torch.get_default_dtype())
+    number = counts.new_zeros(observed.shape).index_add(0, target, counts)
+    return counts / number.clamp(min=1.0).index_select(0, target)
+
+
+def _renewed(now: Tensor, past: Tensor, memory: Tensor) -> Tensor:
+    """GRU (Cho et al. 2014, as `torch.nn.GRUCell`) from what its maps of event and memory give."""
+    reset_now, update_now, new_now = now.chunk(3, dim=1)
+    reset_past, update_past, new_past = past.chunk(3, dim=1)
+    reset = torch.sigmoid(reset_now + reset_past)
+    update = torch.sigmoid(update_now + update_past)
+    new = torch.tanh(new_now + reset * new_past)
+    return new + update * (memory - new)
 
 
 class TGN(nn.Module):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -22,15 +23,20 @@ def reproducible(seed: int) -> Iterator[None]:
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    filling = memory.fill_uninitialized_memory
     with torch.random.fork_rng():
         torch.set_num_threads(N_THREADS)
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Nothing here reads memory before it is written: filling every new tensor is time alone.
+        memory.fill_uninitialized_memory = False
         torch.manual_seed(seed)
         try:
             yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            memory.fill_uninitialized_memory = filling
 
 
 def device_name(device: str) -> str:
