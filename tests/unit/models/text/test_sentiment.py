@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,12 @@ def test_folders_that_hold_no_encoder_are_named(tmp_path: Path) -> None:
         open_encoder(TextSpec(weights=str(tmp_path)))
     with pytest.raises(MismatchError, match="holds no readable encoder"):
         read_encoder(tmp_path)
+
+
+def test_without_the_extra_the_missing_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ModelError, match=r"pip install 'btquant\[text-models\]'"):
+        open_encoder(TextSpec(weights=str(tmp_path)))
