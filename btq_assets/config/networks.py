@@ -142,6 +142,9 @@ class HeterogeneousSection(GraphNetworkSection):
     num_heads: int = Field(4, ge=1, le=32)
     num_layers: int = Field(1, ge=1, le=24)
     graph_layers: int = Field(2, ge=1, le=24, description="Rounds over the graph.")
+    temporal_attention: bool = Field(
+        True, description="Whether sessions are weighed by attention; if not, all alike."
+    )
     node_types: tuple[Literal["sector", "document", "macro"], ...] = Field(
         ("sector", "document", "macro"),
         description="Kinds of nodes beside assets. Documents and macro series are the columns of "

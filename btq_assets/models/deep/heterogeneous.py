@@ -37,6 +37,8 @@ class HeterogeneousSpec(WindowedSpec):
         Width, heads and depth of the encoder of each asset's window.
     graph_layers, graph_heads
         Rounds over the graph, and heads of each of its attentions.
+    temporal_attention
+        ``False`` weighs all sessions alike.
     node_types
         Kinds of nodes beside assets, some of `NODE_TYPES`. One without anything to stand on (no sector
         in the panel, no column of documents or of macro series) is left out.
@@ -48,6 +50,7 @@ class HeterogeneousSpec(WindowedSpec):
     graph_layers: int = 2
     graph_heads: int = 2
     use_graph: bool = True
+    temporal_attention: bool = True
     node_types: tuple[str, ...] = NODE_TYPES
 
     def __post_init__(self) -> None:
@@ -112,6 +115,7 @@ class HeterogeneousForecaster(WindowedForecaster[HeterogeneousSpec]):
             document_width=document,
             learned_neighbours=spec.learned_neighbours,
             head=spec.head,
+            temporal_attention=spec.temporal_attention,
         )
 
     def _groups(self) -> dict[str, list[int]]:

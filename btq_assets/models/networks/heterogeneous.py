@@ -203,6 +203,8 @@ class HeterogeneousGNN(nn.Module):
         Sources each asset chooses by itself before the rounds (`LearnedRelation`); 0 for none.
     head
         Kind of `ForecastHead`.
+    temporal_attention
+        ``False`` averages sessions in place of attention (`CausalMean`).
     """
 
     def __init__(
@@ -222,10 +224,13 @@ class HeterogeneousGNN(nn.Module):
         embedding_width: int = 0,
         learned_neighbours: int = 0,
         head: str = "mean",
+        temporal_attention: bool = True,
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, dim)
-        self.layers = nn.ModuleList(EncoderLayer(dim, heads, dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, heads, dropout, attends=temporal_attention) for _ in range(layers)
+        )
         self.norm_encoded = nn.LayerNorm(dim)
         self.learned: LearnedRelation | None = None
         if learned_neighbours:
