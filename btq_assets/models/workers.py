@@ -130,7 +130,8 @@ class RayWorkers:
     n
         Tasks at once.
     address
-        Cluster; ``None`` joins the one that is running in this process, else starts one here.
+        Cluster; ``None`` joins the one that this process is in, else starts one on this machine,
+        which ends with the process.
     gpus
         Share of a GPU that each task asks for.
     """
@@ -148,8 +149,8 @@ class RayWorkers:
     ) -> list[_Result]:
         """See `Workers`."""
         ray = require_ray()
-        started = not ray.is_initialized()
-        if started:
+        if not ray.is_initialized():
+            # Left running for the next call, which would wait for it again: it ends with the process.
             here = {} if self.address else {"num_cpus": self.n, "include_dashboard": False}
             ray.init(address=self.address, log_to_driver=False, configure_logging=False, **here)
         try:
@@ -161,9 +162,6 @@ class RayWorkers:
                 f"a worker of Ray ended without an answer: {error}; lower models.training.workers "
                 "and start again"
             ) from error
-        finally:
-            if started:
-                ray.shutdown()
 
     def _gathered(
         self, ray: Any, start: Callable[[Any], Any], items: Sequence[Any], came: Came | None

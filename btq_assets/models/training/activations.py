@@ -38,7 +38,7 @@ def recomputed(network: nn.Module, *, active: bool = True) -> Iterator[None]:
     """
     wrapped = blocks_of(network) if active else []
     for block in wrapped:
-        block.forward = _again(block.forward)  # type: ignore[method-assign]
+        block.forward = _again(block.forward)
     try:
         yield
     finally:

@@ -288,7 +288,7 @@ def test_a_killed_run_of_train_gpu_goes_on_and_ends_as_if_it_had_not_been(tmp_pa
     again = run_job(killed, "train_gpu")
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0, output
-    assert "fits went on from a saved state" in output
+    assert "fits went on from a saved state" in output, output
     for name in ("lstm", "mlp"):
         found, expected = forecasts(killed, name), forecasts(unbroken, name)
         assert found[0].equals(expected[0])

@@ -76,8 +76,11 @@ def test_one_worker_is_this_process(frame, serial, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ray_fits_what_one_process_does(frame, serial, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    same(fitted(frame, RayWorkers(2)), serial, tmp_path)
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    try:
+        same(fitted(frame, RayWorkers(2)), serial, tmp_path)
+    finally:
+        ray.shutdown()
 
 
 def test_a_fit_goes_on_from_the_state_of_a_killed_one(frame, serial, tmp_path: Path) -> None:
