@@ -215,7 +215,10 @@ def test_a_product_counts_half_for_each_of_its_features(panel_of, training_set_o
     np.testing.assert_allclose(own["vix"], both["vix"], atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["transformer_gnn", "gat", "lstm"])
+@pytest.mark.parametrize(
+    "name",
+    ["transformer_gnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gat", "lstm"))],
+)
 def test_integrated_gradients_are_captums(name: str) -> None:
     """The peer: captum's, at as many points of Gauss and Legendre."""
     captum = pytest.importorskip("captum.attr")
