@@ -229,6 +229,47 @@ def test_model_trainer_and_ensemble(ohlcv):
     assert predictions.height == len(test_data)
 
 
+@pytest.mark.slow
+def test_distributed_training_with_ray(ohlcv):
+    """`ray.init()` on this machine: networks of two sizes, trained by tasks, predict here."""
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from btq_assets import ModelEnsemble, ModelTrainer, QuantumFeatureEngine, TradingConfig
+
+    ray.init()
+
+    @ray.remote
+    def train_model(config, train_data, val_data, feature_columns):
+        trainer = ModelTrainer(config)
+        return trainer.train_transformer_model(
+            train_data, val_data, feature_columns=feature_columns, epochs=1
+        )
+
+    try:
+        configs = [
+            TradingConfig(transformer_dim=dim, num_heads=2, num_layers=1, use_gpu=False)
+            for dim in (8, 16)
+        ]
+        features = QuantumFeatureEngine(configs[0]).engineer_features(ohlcv)
+        feature_columns = ["return_5d", "return_21d", "rsi_14"]
+        stamps = sorted(features["ts"].unique())
+        train_data = features[features["ts"] < stamps[300]]
+        val_data = features[(features["ts"] >= stamps[320]) & (features["ts"] < stamps[400])]
+        futures = [
+            train_model.remote(config, train_data, val_data, feature_columns) for config in configs
+        ]
+        models = ray.get(futures)
+    finally:
+        ray.shutdown()
+    test_data = features[features["ts"] >= stamps[400]]
+    for config, model in zip(configs, models, strict=True):
+        local = ModelTrainer(config).train_transformer_model(
+            train_data, val_data, feature_columns=feature_columns, epochs=1
+        )
+        # Seeded: a task of Ray trains what this process does, to the last bit.
+        found, expected = (ModelEnsemble([one]).predict(test_data) for one in (model, local))
+        assert found.equals(expected)
+
+
 def test_live_trading_engine_on_paper(bars, tmp_path):
     from btq_assets import LiveTradingEngine, TradingConfig
     from btq_assets.execution.live import ReplayFeed
