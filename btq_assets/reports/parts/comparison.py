@@ -223,8 +223,8 @@ def _decay(decay: pl.DataFrame, order: list[str], context: ReportContext) -> Cur
         tuple(lines),
         x_log=True,
         note=f"Forecasts of {context.config.models.horizon_sessions} sessions held against relative "
-        "returns from the same fill over other horizons. Long ones overlap: their intervals, in the "
-        "table behind this, are wide.",
+        "returns from the same fill over other horizons. Long ones overlap: their intervals, in "
+        "models.comparison_decay, are wide.",
         source=context.source("comparison_decay"),
     )
 
