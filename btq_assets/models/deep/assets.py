@@ -127,7 +127,7 @@ def _reads_documents(config: TradingConfig) -> bool:
 
 
 def _weights_version(config: TradingConfig) -> str:
-    from btq_assets.models.text.encoders import weights_version
+    from btq_assets.models.text.encoder_files import weights_version
 
     return weights_version(config.models.text.weights)
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from btq_assets.models.forecaster import ModelError
+from btq_assets.models.text.encoder_files import DESCRIPTION_FILE
 from btq_assets.models.text.encoders import (
-    DESCRIPTION_FILE,
     Encoder,
     OwnEncoder,
     OwnShape,

@@ -15,7 +15,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
 from btq_assets.models.forecaster import MismatchError, ModelError  # noqa: E402
-from btq_assets.models.text.encoders import ENCODER_FILE, open_encoder, read_encoder  # noqa: E402
+from btq_assets.models.text.encoder_files import ENCODER_FILE  # noqa: E402
+from btq_assets.models.text.encoders import open_encoder, read_encoder  # noqa: E402
 from btq_assets.models.text.labelled import CLASSES, read_sentences, sentences  # noqa: E402
 from btq_assets.models.text.sentiment import SentimentClassifier, SentimentSpec  # noqa: E402
 from btq_assets.models.text.spec import TextSpec  # noqa: E402

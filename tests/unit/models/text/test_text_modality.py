@@ -31,11 +31,8 @@ from btq_assets.models.forecaster import (  # noqa: E402
 from btq_assets.models.plans import deep_plan, deep_spec  # noqa: E402
 from btq_assets.models.saved import load_forecaster  # noqa: E402
 from btq_assets.models.text.documents import COLUMN, attach  # noqa: E402
-from btq_assets.models.text.encoders import (  # noqa: E402
-    DESCRIPTION_FILE,
-    ENCODER_FILE,
-    open_encoder,
-)
+from btq_assets.models.text.encoder_files import DESCRIPTION_FILE, ENCODER_FILE  # noqa: E402
+from btq_assets.models.text.encoders import open_encoder  # noqa: E402
 from btq_assets.models.text.reading import (  # noqa: E402
     ADAPTERS_FILE,
     LookAheadError,
