@@ -100,9 +100,7 @@ class MappedWindows(Windows):
     def _give_back(self) -> None:
         """Take the pages that were read out of this process; the system may still cache them."""
         for found in self._files.values():
-            pages = getattr(found, "_mmap", None)
-            if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-                pages.madvise(mmap.MADV_DONTNEED)
+            _let_go(found)
 
 
 def write_windows(
@@ -141,9 +139,17 @@ def write_windows(
         for name, values in block.items():
             files[name][done:end] = values
             files[name].flush()
+            _let_go(files[name])
         done = end
     if done != n_sessions:
         raise ModelError(f"blocks have {done} sessions, {n_sessions} were announced")
+
+
+def _let_go(mapped: np.ndarray) -> None:
+    """Take the pages of a mapped file out of this process; what was written must be flushed."""
+    pages = getattr(mapped, "_mmap", None)
+    if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
 
 
 def _created(folder: Path, name: str, n_sessions: int, values: np.ndarray) -> np.memmap:

@@ -437,6 +437,13 @@ def test_intervals_hold_what_was_promised_by_fold(bounded, inputs) -> None:
     inside = (joined["label"] >= joined["lower"]) & (joined["label"] <= joined["upper"])
     (own,) = by_fold.filter((pl.col("model") == "ridge") & (pl.col("fold") == 2)).to_dicts()
     assert own["coverage"] == pytest.approx(inside.mean())
+    stored = inputs["ridge"].select(*KEY, want="forecast")
+    both = rows.join(stored, on=KEY)
+    assert both.height == rows.height
+    np.testing.assert_allclose(both["forecast"], both["want"], rtol=1e-12)
+    np.testing.assert_allclose(
+        (joined["lower"] + joined["upper"]) / 2, joined["forecast"], atol=1e-12
+    )
     assert own["coverage"] == pytest.approx(0.9, abs=0.03)
 
 
