@@ -178,7 +178,8 @@ def _parts(
     n_seeds = own.group_by("model", "variant").agg(n_seeds=pl.col("seed").n_unique())
     mean = (
         own.join(n_seeds, on=["model", "variant"])
-        .group_by("model", "variant", "symbol", "name")
+        .sort("model", "variant", "symbol", "name", "seed")
+        .group_by("model", "variant", "symbol", "name", maintain_order=True)
         .agg((pl.col("value") / pl.col("n_seeds")).sum())
         .sort("model", "variant", "symbol", "name")
     )
@@ -221,7 +222,11 @@ def parts_of_scores(
         .then("name")
         .otherwise(pl.lit("all others"))
     )
-    sums = named.group_by("symbol", "part").agg(pl.col("contribution").sum())
+    sums = (
+        named.sort("symbol", "name")
+        .group_by("symbol", "part", maintain_order=True)
+        .agg(pl.col("contribution").sum())
+    )
     values = {(symbol, part): value for symbol, part, value in sums.iter_rows()}
     names = [*largest, "all others", BASELINE]
     matrix = np.array([[values.get((symbol, name), 0.0) for name in names] for symbol in symbols])

@@ -135,14 +135,18 @@ def explanation_rows(training_set: pl.DataFrame, fit: NewestFit, n_decisions: in
         ]
         if found.sources is not None:
             back = pl.col("sessions_back").cast(pl.String)
-            by_source = found.sources.group_by(*_ROW, name="source").agg(
+            by_source = found.sources.group_by(*_ROW, name="source", maintain_order=True).agg(
                 pl.col("contribution").sum()
             )
-            by_session = found.sources.group_by(*_ROW, name=back).agg(pl.col("contribution").sum())
+            by_session = found.sources.group_by(*_ROW, name=back, maintain_order=True).agg(
+                pl.col("contribution").sum()
+            )
             parts += [_part("source", by_source), _part("session", by_session)]
         if found.edges is not None:
             # Several relations may say the same edge: what they are worth together.
-            edges = found.edges.group_by(*_ROW, name="source").agg(pl.col("change").sum())
+            edges = found.edges.group_by(*_ROW, name="source", maintain_order=True).agg(
+                pl.col("change").sum()
+            )
             parts.append(_part("edge", edges, "change"))
         if found.attention is not None:
             back = pl.col("sessions_back").cast(pl.String)
@@ -215,7 +219,9 @@ def contribution_rows(explained: Iterator[why.Explanation]) -> list[dict[str, An
         features = one.contributions.filter(pl.col("feature") != BASELINE)
         _add(found, features, "feature", "feature", None, "contribution")
         if one.cells is not None:
-            session = one.cells.group_by(*_ROW, "sessions_back").agg(pl.col("contribution").sum())
+            session = one.cells.group_by(*_ROW, "sessions_back", maintain_order=True).agg(
+                pl.col("contribution").sum()
+            )
             _add(found, session, "session", "sessions_back", None, "contribution")
             _add(found, one.cells, "feature by session", "feature", "sessions_back", "contribution")
         if one.edges is not None:
@@ -245,6 +251,8 @@ def _add(
     sums = frame.group_by(
         _name=pl.col(name).cast(pl.String),
         _beside=pl.lit("") if beside is None else pl.col(beside).cast(pl.String),
+        # Sums of floats depend on the order they are taken in.
+        maintain_order=True,
     ).agg(pl.col(value).abs().sum())
     for one, other, size in sums.iter_rows():
         found.setdefault((subject, one, other), []).append(float(size))

@@ -152,9 +152,13 @@ def _families(importance: pl.DataFrame, context: ReportContext) -> Iterator[Tabl
     if rows.is_empty():
         return
     # Fits of several seeds: the mean, and the error of the mean of independent shuffles.
-    mean = rows.group_by("model", "variant", "name").agg(
-        pl.col("value").mean(),
-        error=(pl.col("standard_error") ** 2).sum().sqrt() / pl.len(),
+    mean = (
+        rows.sort("seed")
+        .group_by("model", "variant", "name", maintain_order=True)
+        .agg(
+            pl.col("value").mean(),
+            error=(pl.col("standard_error") ** 2).sum().sqrt() / pl.len(),
+        )
     )
     found = {
         (model, variant, name): (value, error)
@@ -224,7 +228,11 @@ def _matrix(
     rows: pl.DataFrame, *, numbered: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarray]:
     """Mean over fits by name and what stands beside; sessions run towards the decision."""
-    mean = rows.group_by("name", "beside").agg(pl.col("value").mean())
+    mean = (
+        rows.sort("variant", "seed")
+        .group_by("name", "beside", maintain_order=True)
+        .agg(pl.col("value").mean())
+    )
     names = sorted(set(mean["name"]))
     beside = sorted(
         set(mean["beside"]), key=lambda text: (-int(text), "") if numbered else (0, text)
