@@ -30,8 +30,6 @@ def membership(bars: pl.DataFrame) -> pl.DataFrame:
     """Rows of `raw.universe_membership`: each symbol from its first bar on, sectors as `instruments`."""
     return (
         instruments(bars)
-        .with_columns(
-            valid_from=pl.col("first_ts").dt.date(), valid_to=pl.lit(None, dtype=pl.Date)
-        )
+        .with_columns(valid_from=pl.col("first_ts").dt.date(), valid_to=pl.lit(None, dtype=pl.Date))
         .select(raw.UNIVERSE_MEMBERSHIP.column_names)
     )
