@@ -168,6 +168,13 @@ PROFILES: dict[str, dict[str, Any]] = {
             },
             "gat": {"model_dim": 128, "graph_heads": 8, "lookback_sessions": 60, "epochs": 40},
             "tgn": {"model_dim": 128, "graph_heads": 8, "lookback_sessions": 60, "epochs": 40},
+            "hetero_gnn": {
+                "model_dim": 128,
+                "num_heads": 8,
+                "graph_heads": 8,
+                "lookback_sessions": 60,
+                "epochs": 40,
+            },
             "xlstm": {
                 "model_dim": 128,
                 "num_heads": 4,
