@@ -24,7 +24,7 @@ from btq_assets.engine.simulation import simulate
 from btq_assets.features.families import FAMILY
 from btq_assets.models.folds import TrainingSet, panel_between
 from btq_assets.models.forecaster import MismatchError, MissingFeatureError, Provenance
-from btq_assets.models.gradient_boosting import LightGBMForecaster
+from btq_assets.models.gradient_boosting import LightGBMForecaster, LightGBMSpec
 from btq_assets.models.ridge import RidgeForecaster
 from btq_assets.models.trainer import train_transformer_model
 from btq_assets.models.training_set import relative_labels, session_returns
@@ -90,7 +90,7 @@ def models(panel, tmp_path_factory) -> dict:
     frame = known.filter(pl.col("is_decision") & pl.col("label").is_not_null())
     fitted = {
         "ridge": RidgeForecaster().fit(data),
-        "lightgbm": LightGBMForecaster().fit(data),
+        "lightgbm": LightGBMForecaster(LightGBMSpec(min_child_samples=10)).fit(data),
         "transformer_gnn": train_transformer_model(
             TradingConfig(transformer_dim=16),
             frame.filter(pl.col("ts").is_between(sessions[252], sessions[300 - 6])),

@@ -14,7 +14,7 @@ from btq_assets.reports.parts import series
 from btq_assets.reports.render import render
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import FloatRect, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -53,6 +53,19 @@ def opened(
         browser.close()
 
 
+def box_of_awake(page: Page, chart: str) -> FloatRect:
+    """Place of a chart's plot on the screen, once it answers and the page has stopped moving."""
+    plot = page.locator(f"{chart} .plot")
+    plot.scroll_into_view_if_needed()
+    page.locator(f"{chart}[data-awake]").wait_for(state="attached")
+    before = None
+    while (box := plot.bounding_box()) != before or box is None:
+        before = box
+        page.wait_for_timeout(100)
+        plot.scroll_into_view_if_needed()
+    return box
+
+
 def test_it_opens_offline_without_a_sound(opened: tuple[Page, list[str], list[str]]) -> None:
     page, noise, requests = opened
     assert page.locator("#verdict h2").inner_text().endswith("nothing beats 1/N.")
@@ -74,7 +87,7 @@ def test_every_entry_of_the_contents_leads_somewhere(
 ) -> None:
     page = opened[0]
     targets = page.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))")
-    assert len(targets) == 14
+    assert len(targets) == 16
     assert all(page.locator(target).count() == 1 for target in targets)
 
 
@@ -82,10 +95,7 @@ def test_the_pointer_reads_the_numbers_of_the_table(
     opened: tuple[Page, list[str], list[str]], tables: report_frames.ReportFrames
 ) -> None:
     page, noise, _ = opened
-    plot = page.locator("#chart-equity .plot")
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box is not None
+    box = box_of_awake(page, "#chart-equity")
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 40)
     tip = page.locator("#chart-equity .tip")
     day = tip.locator("strong").inner_text()
@@ -109,15 +119,14 @@ def test_a_line_can_be_hidden_and_the_chart_zoomed(
 ) -> None:
     page, noise, _ = opened
     chart = page.locator("#chart-drawdown")
-    chart.scroll_into_view_if_needed()
+    box_of_awake(page, "#chart-drawdown")
     key = chart.locator("button.key").first
     number = key.get_attribute("data-line")
     key.click()
     assert not chart.locator(f'path.line[data-line="{number}"]').is_visible()
     key.click()
     before = chart.locator("svg").get_attribute("viewBox")
-    box = chart.locator(".plot").bounding_box()
-    assert box is not None
+    box = box_of_awake(page, "#chart-drawdown")
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 60)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 60, steps=4)
