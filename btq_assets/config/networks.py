@@ -80,6 +80,14 @@ class TransformerSection(GraphNetworkSection):
         "`models.feature_families` brings; a missing one is masked. `text`: real documents, read as "
         "`models.text` says.",
     )
+    graph_memory: bool = Field(
+        False,
+        description="Whether each asset has a memory besides, written session by session along the "
+        "graph, as in `models.tgn`.",
+    )
+    time_dim: int = Field(
+        8, ge=1, le=256, description="Width of the encoding of time spans of that memory."
+    )
 
 
 class TextSection(Section):

@@ -80,6 +80,8 @@ FAMILIES = {
                 "adapters",
                 "attention",
                 "fusion",
+                "graph_attention",
+                "graph_memory",
                 "learned_relation",
                 "text_encoder",
                 "transformer_gnn",

@@ -54,6 +54,11 @@ class TransformerGNNSpec(WindowedSpec):
         left out.
     text
         How documents are read.
+    graph_memory
+        Whether each asset has a memory besides, written session by session along the graph of the
+        decision (`networks.graph_memory`).
+    time_dim
+        Width of its time encoding.
     """
 
     model_dim: int = 32
@@ -66,6 +71,8 @@ class TransformerGNNSpec(WindowedSpec):
     calendar: bool = False
     modalities: tuple[str, ...] = ()
     text: TextSpec = field(default_factory=TextSpec)
+    graph_memory: bool = False
+    time_dim: int = 8
 
     def __post_init__(self) -> None:
         """Refuse positions, relations and modalities there are none of."""
@@ -115,6 +122,7 @@ class TransformerGNNForecaster(WindowedForecaster[TransformerGNNSpec]):
             modality_widths=widths,
             head=self.spec.head,
             text=None if self._text is None else self._text.module(self.spec.model_dim),
+            memory_time_dim=self.spec.time_dim if self.spec.graph_memory else 0,
         )
 
     @property

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import GATv2Conv
 
 from btq_assets.models.networks.attention import EncoderLayer, sinusoidal_positions
 from btq_assets.models.networks.fusion import ModalityFusion
+from btq_assets.models.networks.graph_memory import GraphMemory
 from btq_assets.models.networks.heads import ForecastHead
 from btq_assets.models.networks.learned_relation import LearnedRelation
 from btq_assets.models.networks.text_encoder import DocumentTokens
@@ -55,6 +57,9 @@ class TransformerGNN(nn.Module):
         ``False`` averages sessions in place of attention (`CausalMean`).
     text
         Tokens of the documents of a node, fused beside the modalities; ``None`` for none.
+    memory_time_dim
+        Width of the time encoding of a `GraphMemory`, replayed over the window along the edges, whose
+        state is added to the encoded window; 0 for no memory.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class TransformerGNN(nn.Module):
         head: str = "mean",
         temporal_attention: bool = True,
         text: DocumentTokens | None = None,
+        memory_time_dim: int = 0,
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, dim)
@@ -105,6 +111,12 @@ class TransformerGNN(nn.Module):
         if modality_widths or text is not None:
             self.fusion = ModalityFusion(dim, heads, modality_widths, dropout)
         self.text = text
+        self.memory: GraphMemory | None = None
+        if memory_time_dim:
+            self.memory = GraphMemory(
+                n_features, dim=dim, time_dim=memory_time_dim, n_attributes=n_attributes
+            )
+            self.recall = nn.Linear(dim + memory_time_dim, dim)
 
     def encode(self, windows: Tensor, calendar: Tensor | None = None) -> Tensor:
         """All tokens of ``(B, L, F)`` after the temporal layers, ``(B, L, dim)``.
@@ -123,6 +135,12 @@ class TransformerGNN(nn.Module):
             tokens = layer(tokens)
         # Only the last token goes on, so the last layer computes no other.
         nodes = self.norm(self.layers[-1](tokens, last_only=True)[:, 0])
+        if self.memory is not None:
+            # Read before the graph, so that neighbours hear what is remembered, too.
+            held, age = self.memory(
+                inputs.windows, inputs.observed, inputs.edges, inputs.attributes
+            )
+            nodes = nodes + self.recall(torch.cat([held, self.memory.time(age)], dim=-1))
         if self.fusion is not None:
             documents = (None, None) if self.text is None else self.text(inputs)
             nodes = self.fusion(nodes, inputs.modalities, inputs.available, *documents)

@@ -87,7 +87,7 @@ def with_options(kind: str):
     torch.manual_seed(1)
     if kind == "fused":
         options = {"modality_widths": [2, 1, 2], "rotary": True, "n_calendar": 6}
-        return TransformerGNN(3, **shared, **options).eval()
+        return TransformerGNN(3, **shared, **options, memory_time_dim=4).eval()
     nodes = {"n_sectors": 2, "macro_widths": [2, 1], "document_width": 2}
     return HeterogeneousGNN(3, **shared, graph_layers=1, n_attributes=2, **nodes).eval()
 
@@ -95,11 +95,12 @@ def with_options(kind: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fused", "heterogeneous"])
 def test_options_come_along(kind: str, tmp_path: Path) -> None:
-    """Fusion, rotary positions and calendar; sectors, macro series and documents as nodes."""
+    """Fusion, rotary positions, calendar, a memory; sectors, macro series and documents as nodes."""
     network = with_options(kind)
     fields = write_onnx(network, around(5, 2, 0), tmp_path / "network.onnx")
     assert {"modalities", "available"} <= set(fields)
     assert ("members" in fields) == (kind == "heterogeneous")
+    assert ("observed" in fields) == (kind == "fused")
     served = OnnxNetwork(tmp_path / "network.onnx")
     for nodes, n_edges in ((1, 0), (2, 1), (7, 30), (40, 300)):
         inputs = around(nodes, n_edges, seed=nodes)
