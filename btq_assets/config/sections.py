@@ -160,8 +160,13 @@ class RidgeSection(Section):
 
 
 class LightGBMSection(Section):
-    """LightGBM regression trees with early stopping on the validation segment."""
+    """LightGBM trees with early stopping on the validation segment."""
 
+    objective: Literal["regression", "rank"] = Field(
+        "regression",
+        description="What trees make small: squared errors of labels, or pairs of a date in the wrong "
+        "order (LambdaMART).",
+    )
     num_leaves: int = Field(15, ge=2, le=1024)
     learning_rate: float = Field(0.03, gt=0, le=1)
     n_estimators: int = Field(300, ge=1, le=10_000)

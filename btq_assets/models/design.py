@@ -115,6 +115,23 @@ def relative_target(rows: pl.DataFrame, *, limit: float = 3.0) -> np.ndarray:
     return rows.select(scaled.clip(-limit, limit).cast(pl.Float64)).to_series().to_numpy()
 
 
+def grades(rows: pl.DataFrame, n_grades: int) -> np.ndarray:
+    """Labels as grades of their date, 0 the worst: its ranks in `n_grades` parts of equal size.
+
+    Parameters
+    ----------
+    rows
+        ``universe``, ``ts``, ``label``, none of them missing. Equal labels have equal grades.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(rows,)``, int64.
+    """
+    below = (pl.col("label").rank("average").over(*_BY) - 1) / pl.len().over(*_BY)
+    return rows.select((below * n_grades).floor().cast(pl.Int64)).to_series().to_numpy()
+
+
 def sample_weights(rows: pl.DataFrame) -> np.ndarray | None:
     """Weights of labelled rows, with mean one; ``None`` where the panel has no column of them.
 

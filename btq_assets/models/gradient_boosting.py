@@ -1,4 +1,4 @@
-"""LightGBM regression trees on cross-sectional ranks and raw market-wide columns.
+"""LightGBM trees on cross-sectional ranks and raw market-wide columns, by regression or by rank.
 
 Belongs here: the gradient-boosting forecaster. Does not belong here: Dagster, and other models.
 """
@@ -34,10 +34,22 @@ MODEL_TEXT_FILE = "trees.txt"
 #: Fixed, not the machine's: sums of gradients depend on the number of threads.
 N_THREADS = 1
 
+#: What trees may make small: squared errors, or pairs of a date in the wrong order.
+OBJECTIVES = ("regression", "rank")
+
+#: Grades of a date that `rank` tells apart; one is worth as much as the next.
+N_GRADES = 5
+
 
 @dataclass(frozen=True)
 class LightGBMSpec:
-    """Configuration of one LightGBM fit; see `config.LightGBMSection`."""
+    """Configuration of one LightGBM fit; see `config.LightGBMSection`.
+
+    Parameters
+    ----------
+    objective
+        One of `OBJECTIVES`.
+    """
 
     variant: str = "base"
     num_leaves: int = 15
@@ -47,6 +59,14 @@ class LightGBMSpec:
     feature_fraction: float = 0.6
     early_stopping_rounds: int = 30
     seed: int = 0
+    objective: str = "regression"
+
+    def __post_init__(self) -> None:
+        """Refuse an objective there is none of."""
+        if self.objective not in OBJECTIVES:
+            raise ModelError(
+                f"lightgbm has no objective {self.objective!r}; there are {', '.join(OBJECTIVES)}"
+            )
 
 
 class LightGBMForecaster:
@@ -54,6 +74,11 @@ class LightGBMForecaster:
 
     Asset features are cross-sectional ranks, market features (variant ``macro``) are raw: a tree
     can split on the state of the market and then on ranks. Missing values stay missing.
+
+    With the objective ``rank`` trees learn the order of each date alone (LambdaMART, Burges 2010): labels
+    are `N_GRADES` grades of their date, pairs weigh by what their exchange changes of the date's NDCG
+    with linear gains, which also stops the trees. Scores have no unit; they are scaled by the slope of
+    labels on them within the dates of the training segment.
 
     Parameters
     ----------
@@ -104,6 +129,10 @@ class LightGBMForecaster:
         require_columns(training_set.panel, (*self._asset, *self._market), "fitting lightgbm")
         train = training_set.train_rows()
         validation = training_set.validation_rows()
+        by_rank = self.spec.objective == "rank"
+        if by_rank:  # dates one after the other
+            order = ("universe", "ts", "symbol")
+            train, validation = train.sort(order), validation.sort(order)
         names = [*self._asset, *self._market]
         require_features(names, "lightgbm")
         self._unit = design.dispersion(train)
@@ -113,16 +142,19 @@ class LightGBMForecaster:
                 f"least {self.spec.min_child_samples}: take a longer segment, or lower "
                 "models.lightgbm.min_child_samples"
             )
-        data = []
+        data, largest = [], 0
         for rows in (train, validation):
             y = design.relative_target(rows)
             known = np.isfinite(y)
             x = self._design(training_set.panel, rows)[known]
             weights = design.sample_weights(rows)
+            dates = _sizes_of_dates(rows.filter(known)) if by_rank else None
+            largest = max(largest, *(dates or (0,)))
             data.append(
                 lightgbm.Dataset(
                     x,
-                    y[known],
+                    design.grades(rows.filter(known), N_GRADES) if by_rank else y[known],
+                    group=dates,
                     weight=None if weights is None else weights[known],
                     feature_name=names,
                     free_raw_data=True,
@@ -136,7 +168,7 @@ class LightGBMForecaster:
         if progress is not None:
             callbacks.append(_reporter(progress))
         booster = lightgbm.train(
-            self._parameters(),
+            self._parameters(largest),
             data[0],
             num_boost_round=self.spec.n_estimators,
             valid_sets=[data[1]],
@@ -147,10 +179,17 @@ class LightGBMForecaster:
         self._booster = lightgbm.Booster(
             model_str=booster.model_to_string(num_iteration=booster.best_iteration)
         )
+        if by_rank:
+            scored = self._booster.predict(
+                self._design(training_set.panel, train), num_threads=N_THREADS
+            )
+            self._unit *= _slope_within_dates(train, np.asarray(scored))
         forecast = self._booster.predict(
             self._design(training_set.panel, validation), num_threads=N_THREADS
         )
-        curve = errors["validation"]["l2"]
+        (curve,) = errors["validation"].values()
+        if by_rank:  # NDCG, of which more is better
+            curve = [1 - value for value in curve]
         self.scores = {
             "validation_rank_ic": scores.mean_rank_ic_of(validation, np.asarray(forecast)),
             "n_trees": int(booster.best_iteration),
@@ -233,10 +272,18 @@ class LightGBMForecaster:
         model._booster = lightgbm.Booster(model_str=(Path(folder) / MODEL_TEXT_FILE).read_text())
         return model
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, largest_date: int) -> dict[str, Any]:
+        asked: dict[str, Any] = {"objective": "regression", "metric": "l2"}
+        if self.spec.objective == "rank":
+            asked = {
+                "objective": "lambdarank",
+                "metric": "ndcg",
+                "eval_at": [largest_date],
+                "label_gain": list(range(N_GRADES)),
+                "lambdarank_truncation_level": largest_date,
+            }
         return {
-            "objective": "regression",
-            "metric": "l2",
+            **asked,
             "num_leaves": self.spec.num_leaves,
             "learning_rate": self.spec.learning_rate,
             "min_child_samples": self.spec.min_child_samples,
@@ -256,6 +303,25 @@ class LightGBMForecaster:
         if self._booster is None:
             raise ModelError("lightgbm is not fitted; call fit() or load() first")
         return self._booster
+
+
+def _sizes_of_dates(rows: pl.DataFrame) -> list[int]:
+    """Rows of each date, in the order they come in."""
+    return rows.group_by("universe", "ts", maintain_order=True).len()["len"].to_list()
+
+
+def _slope_within_dates(rows: pl.DataFrame, scored: np.ndarray) -> float:
+    """Least squares of labels on scores, in standard deviations of the date; 1 where none is above 0.
+
+    Scores keep their order whatever they are scaled by.
+    """
+    y = design.relative_target(rows)
+    centred = pl.col("score") - pl.col("score").mean().over("universe", "ts")
+    x = rows.with_columns(score=pl.Series(scored)).select(centred).to_series().to_numpy()
+    known = np.isfinite(y)
+    spread = float(x[known] @ x[known])
+    slope = float(x[known] @ y[known]) / spread if spread > 0 else 1.0
+    return slope if slope > 0 else 1.0
 
 
 def _reporter(progress: Progress) -> Any:
