@@ -224,6 +224,14 @@ def test_a_network_is_trained_in_a_run_and_its_memory_is_in_the_books(tmp_path: 
     (shown,) = result.asset_materializations_for_node("models__forecasts_mlp")
     assert shown.metadata["peak_memory_of"].value in ("process", "cuda")
     assert shown.metadata["peak_memory_mib"].value > 50
+    # Two epochs each, so that no fit was stopped: a row of the curves for each epoch.
+    curves = shown.metadata["training_curves"]
+    assert isinstance(curves, dg.MarkdownMetadataValue), curves
+    rows = [line for line in curves.value.splitlines() if line.startswith("|")]
+    assert "| training_loss | validation_loss | learning_rate | gradient_norm |" in rows[0]
+    assert len(rows) == 2 + config.models.mlp.epochs
+    pictures = "".join(v.value for v in shown.metadata.values() if "image/png" in str(v.value))
+    assert all(f"![{name}](" in pictures for name in ("Training curves", "Learning rate"))
     registry = Warehouse(DataPaths(tmp_path), 5).read(models.REGISTRY)
     assert registry.height == 4
     for row in registry.iter_rows(named=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from btq_assets.models import scores  # noqa: E402
 from btq_assets.models.catalogue import FAMILIES  # noqa: E402
 from btq_assets.models.folds import TrainingSet  # noqa: E402
 from btq_assets.models.forecaster import ModelError  # noqa: E402
+from btq_assets.models.graph import DateGraph  # noqa: E402
 from btq_assets.models.saved import load_forecaster  # noqa: E402
 from btq_assets.models.training.losses import LOSSES, huber  # noqa: E402
 from btq_assets.models.windows.batches import ArrayWindows  # noqa: E402
@@ -60,6 +62,61 @@ def test_one_batch_is_learned_by_heart(name: str) -> None:
         loss.backward()
         optimiser.step()
     assert loss.item() < 0.02
+
+
+#: Options with layers of their own.
+WITH_OPTIONS = {
+    "transformer_gnn": {"positions": "rotary", "graph_memory": True, "graph_neighbours": 2,
+                        "relations": ("correlation", "learned"), "loss": "quantile"},
+    "gat": {"loss": "gaussian"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in DEEP), *WITH_OPTIONS.items()]
+)
+def test_gradients_are_the_slopes_of_the_loss(name: str, options: dict[str, object]) -> None:
+    """Central differences in float64, along a random direction of each weight and of the windows."""
+    random = np.random.default_rng(6)
+    features = random.normal(size=(8, 4, 3)).astype(np.float32)
+    assets = np.arange(4)
+    ring = np.array([[0, 1, 2, 3, 0, 1, 2, 3], [0, 1, 2, 3, 1, 2, 3, 0]])
+    graph = DateGraph(ring, random.normal(size=(8, 2)).astype(np.float32))
+    dates = [DateSamples(t, graph, assets, random.normal(size=(4, 1))) for t in (5, 7)]
+    batch = ArrayWindows(features, np.ones((8, 4), dtype=bool), 3).collate(dates)
+    batch = replace(
+        batch,
+        inputs=batch.inputs._replace(
+            windows=batch.inputs.windows.double(), attributes=batch.inputs.attributes.double()
+        ),
+        target=batch.target.double(),
+        weight=batch.weight.double(),
+    )
+    torch.manual_seed(0)
+    network = small(name, lookback_sessions=3, **options).new_network(3).double()
+    loss_of = LOSSES[str(options.get("loss", "huber"))]
+
+    def loss(windows: torch.Tensor) -> torch.Tensor:
+        inputs = batch.inputs._replace(windows=windows)
+        return loss_of(network(inputs), batch, relative=True)
+
+    windows = batch.inputs.windows.clone().requires_grad_()
+    loss(windows).backward()
+    draw = torch.Generator().manual_seed(1)
+    moved = {"windows": windows, **dict(network.named_parameters())}
+    slopes = {}
+    with torch.no_grad():
+        for place, value in moved.items():
+            direction = torch.randn(value.shape, generator=draw, dtype=torch.float64)
+            ends = []
+            for step in (1e-6, -2e-6, 1e-6):
+                value += step * direction
+                ends.append(loss(windows).item())
+            given = 0.0 if value.grad is None else (value.grad * direction).sum().item()
+            slopes[place] = (given, (ends[0] - ends[1]) / 2e-6)
+    found, expected = np.array(list(slopes.values())).T
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-8, err_msg=str(list(slopes)))
+    assert abs(slopes["windows"][0]) > 1e-4
 
 
 @pytest.mark.parametrize("name", DEEP)
