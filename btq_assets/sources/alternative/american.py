@@ -177,7 +177,7 @@ def _tree_premium(
     growth = np.exp((r - q) * dt)
     # Where a probability is 0 or 1 in all digits the option is a forward, or nothing.
     up_share = np.clip(up_share, 1e-15, 1 - 1e-15)
-    log_u = np.log(growth * up / up_share)
+    log_u = np.log(growth * np.maximum(up, 1e-300) / up_share)
     log_d = np.log(growth * np.maximum(1 - up, 1e-300) / (1 - up_share))
     back = np.exp(-r * dt)
     p_up, p_down = (back * up_share)[:, None], (back * (1 - up_share))[:, None]

@@ -538,7 +538,21 @@ def _backtest_tables() -> dict[base.TableContract, pl.DataFrame]:
             )
     add(
         models.FORECASTS_RIDGE,
-        [("us20", symbol, CLOSES[0], 5, "base", 0, 0, 0.01, "m1") for symbol in "ABCD"],
+        [
+            _row(
+                models.FORECASTS_RIDGE,
+                universe="us20",
+                symbol=symbol,
+                ts=CLOSES[0],
+                horizon_sessions=5,
+                variant="base",
+                seed=0,
+                fold=0,
+                forecast=0.01,
+                model_id="m1",
+            )
+            for symbol in "ABCD"
+        ],
     )
     add(
         models.REGISTRY,
