@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from btq_assets.config import TradingConfig
 from btq_assets.features.definitions import Feature
-from btq_assets.features.families import FAMILIES
+from btq_assets.features.families import FAMILIES, Family
 
 _HEAD = """# Features
 
@@ -32,13 +32,14 @@ zero) is null, never zero and never infinite. Multiplying a symbol's adjusted hi
 as every later split and dividend does, changes no feature. *Look-back* is the number of sessions
 before the first value; recursive averages (RSI, MACD, EWMA) remember longer, with weights that fade.
 Windows `w` are configurable and shown at their defaults; the catalogue table has those of the run.
-"""
+
+**Families.** """
 
 
 def markdown() -> str:
     """Return the whole document."""
-    parts = [_HEAD]
     config = TradingConfig()
+    parts = [_HEAD, ", ".join(_entry(family, config) for family in FAMILIES), ".\n"]
     for family in FAMILIES:
         contract = family.contract
         parts.append(f"\n## {contract.table}\n\n{contract.description} {family.note}\n")
@@ -48,6 +49,12 @@ def markdown() -> str:
         )
         parts.extend(_row(feature) for feature in family.features(config))
     return "".join(parts)
+
+
+def _entry(family: Family, config: TradingConfig) -> str:
+    """Link to a family's section, with how many features it has."""
+    table = family.contract.table
+    return f"[{family.name}](#{table.replace('.', '')}) ({len(family.features(config))})"
 
 
 def _row(feature: Feature) -> str:
