@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import math
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,6 +260,45 @@ def test_a_search_goes_on_as_if_it_had_never_been_interrupted(
     assert len(told) == 7
     # Asked for no more trials than there are, it makes none.
     assert Search(question, space=SMALL, seed=3, storage=file).run(7).n_trials == 7
+
+
+@pytest.fixture
+def postgres():
+    """URL of a database of a server that this test starts; it listens on a socket in its folder alone."""
+    pytest.importorskip("psycopg2", reason="the extra `search-postgres` is not installed")
+    found = [shutil.which("initdb"), *sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))]
+    programs = next((Path(one).parent for one in found if one), None)
+    if programs is None:
+        pytest.skip("there is no PostgreSQL server on this machine")
+    # A server refuses to be the administrator; sockets want short paths.
+    other = "nobody" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="btq", dir="/tmp") as name:
+        folder = Path(name)
+        if other:
+            shutil.chown(folder, other)
+        run = functools.partial(subprocess.run, check=True, user=other, cwd=folder, timeout=60)
+        options = ["-A", "trust", "-U", "searcher", "-E", "UTF8", "--no-sync"]
+        run([programs / "initdb", "-D", folder / "data", *options], stdout=subprocess.DEVNULL)
+        control = [programs / "pg_ctl", "-D", folder / "data", "-w"]
+        server = ["-l", folder / "log", "-o", f"-k {folder} -c listen_addresses= -c fsync=off"]
+        run([*control, *server, "start"], stdout=subprocess.DEVNULL)
+        try:
+            yield f"postgresql+psycopg2://searcher@/postgres?host={folder}"
+        finally:
+            run([*control, "-m", "immediate", "stop"], stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_a_search_in_postgres_goes_on_as_in_a_file(config, data, postgres, whole) -> None:
+    """The same seven trials, in two goes, each read back from the server."""
+    question = question_of(config, data, ["signal"], n_folds=1, epochs=1)
+    Search(question, space=SMALL, seed=3, storage=postgres).run(3)
+    found = Search(question, space=SMALL, seed=3, storage=postgres).run(7)
+    assert found.table.drop("number").equals(whole.table.drop("number"))
+    for one, other in zip(found.records, whole.records, strict=True):
+        assert one.returns.equals(other.returns)
+    with pytest.raises(ModelError, match="another question"):
+        Search(question, space=SMALL, seed=4, storage=postgres)
 
 
 _KILLED = """
