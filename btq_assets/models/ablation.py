@@ -7,8 +7,9 @@ or goes for reasons a person writes down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import models as tables
+from btq_assets.contracts.checks import CheckOutcome
 from btq_assets.engine.costs import half_spread_by_era
 from btq_assets.evidence.bootstrap import resampled_means
+from btq_assets.evidence.trials import trial_rows
 from btq_assets.models import scores
 from btq_assets.models.chosen import columns_of_family
 from btq_assets.models.forecaster import ModelError
@@ -222,6 +225,34 @@ def trial_config(ablation: Ablation, which: str, config: TradingConfig) -> dict[
     }
 
 
+def trials(
+    ablation: Ablation,
+    training_set: pl.DataFrame,
+    config: TradingConfig,
+    *,
+    code_version: str,
+    data_hash: str,
+    run_id: str,
+    recorded_at: datetime,
+) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Rows of the trials and of their returns, of the fits with the family and without."""
+    return [
+        trial_rows(
+            paper_returns(forecasts, training_set, config),
+            strategy=f"{ablation.model}_{which}_{ablation.family}",
+            universe=ablation.row["universe"],
+            purpose="control",
+            config=trial_config(ablation, which, config),
+            data_hash=data_hash,
+            code_version=code_version,
+            seed=0,
+            run_id=run_id,
+            recorded_at=recorded_at,
+        )
+        for which, forecasts in ablation.forecasts.items()
+    ]
+
+
 def left_in(ablation: Ablation, config: TradingConfig) -> set[str]:
     """Features of the family that a fit without it was still given; empty, or the fit is wrong."""
     names = columns_of_family(config, ablation.family)
@@ -231,3 +262,10 @@ def left_in(ablation: Ablation, config: TradingConfig) -> set[str]:
         for name in fit.forecaster.provenance.feature_names
         if name in names
     }
+
+
+def left_out_outcome(found: Sequence[Ablation], config: TradingConfig) -> CheckOutcome:
+    """Whether no fit was given a feature of the family left out of it."""
+    still = sorted({name for one in found for name in left_in(one, config)})
+    message = f"still given: {still}" if still else f"{len(found)} fits without a family"
+    return CheckOutcome("left_out", not still, message)

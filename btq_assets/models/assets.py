@@ -7,8 +7,7 @@ any computation. Heavy libraries are imported inside the steps.
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,46 +20,13 @@ from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckOutcome, in_step_check
 from btq_assets.models import fit_gates, gates
 from btq_assets.models.chosen import chosen_tables, training_set_table
+from btq_assets.models.fingerprint import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE
 from btq_assets.models.labels import reads_table
+from btq_assets.models.progress import with_eta
 from btq_assets.warehouse import Step, TableAsset, TableOutput, table_asset
 
 if TYPE_CHECKING:
-    from btq_assets.models.walk_forward import Fit
-
-SHARED_CODE = (
-    *(
-        f"btq_assets.models.{module}"
-        for module in (
-            "chosen",
-            "design",
-            "fit_gates",
-            "folds",
-            "forecaster",
-            "gates",
-            "labels",
-            "plans",
-            "registry",
-            "scores",
-            "training_set",
-            "walk_forward",
-        )
-    ),
-    "btq_assets.timeline",
-)
-
-FOLD_CONFIG = (
-    "models.horizon_sessions",
-    "models.horizons_sessions",
-    "models.label",
-    "models.sample_weights",
-    "models.decision_every",
-    "models.walk_forward",
-    "features.truncation_dates",
-    "universe.main",
-)
-
-#: What decides which columns the training set has.
-FAMILIES_CONFIG = ("models.feature_families", "features.custom_modules")
+    from btq_assets.models.walk_forward import Fit, Plan
 
 truncation = in_step_check(
     "truncation",
@@ -181,23 +147,16 @@ training_set = training_set_asset(TradingConfig())
 def forecasts_ridge(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) -> TableOutput:
     """Ridge on cross-sectional ranks, without and with market-wide interactions."""
     from btq_assets.models.plans import ridge_plan
-    from btq_assets.models.walk_forward import fit_all
 
-    plan = ridge_plan(step.config, code_version=step.code_version)
-    fits = fit_all(
+    return _tabular(
+        step,
         training_set,
         splits,
-        plan,
-        data_hash=step.data_versions["training_set"],
-        progress=with_eta(step, "ridge"),
+        ridge_plan(step.config, code_version=step.code_version),
+        (models.FORECASTS_RIDGE, models.IMPORTANCES_RIDGE),
+        n_dates=step.config.features.truncation_dates,
+        linear=True,
     )
-    n_dates = step.config.features.truncation_dates
-    answers = (
-        fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=n_dates),
-        fit_gates.not_hollow_outcome(fits, training_set, linear=True),
-    )
-    output = fits_output(step, fits, models.FORECASTS_RIDGE, training_set, answers)
-    return _with_importances(output, fits, models.FORECASTS_RIDGE, models.IMPORTANCES_RIDGE)
 
 
 @table_asset(
@@ -216,22 +175,61 @@ def forecasts_ridge(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame
 def forecasts_lightgbm(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) -> TableOutput:
     """LightGBM on cross-sectional ranks, without and with raw market-wide columns."""
     from btq_assets.models.plans import lightgbm_plan
-    from btq_assets.models.walk_forward import fit_all
 
-    plan = lightgbm_plan(step.config, code_version=step.code_version)
+    return _tabular(
+        step,
+        training_set,
+        splits,
+        lightgbm_plan(step.config, code_version=step.code_version),
+        (models.FORECASTS_LIGHTGBM, models.IMPORTANCES_LIGHTGBM),
+        n_dates=1,
+    )
+
+
+def _tabular(
+    step: Step,
+    training_set: pl.DataFrame,
+    splits: pl.DataFrame,
+    plan: Plan,
+    tables: tuple[TableContract, TableContract],
+    *,
+    n_dates: int,
+    linear: bool = False,
+) -> TableOutput:
+    """Fit a tabular model on every fold; forecasts, importances, and what gates say of the fits.
+
+    Parameters
+    ----------
+    tables
+        Of forecasts and of importances.
+    n_dates
+        Dates of the truncation check, each of which fits again.
+    linear
+        See `fit_gates.not_hollow_outcome`.
+    """
+    from btq_assets.models import fit_plots
+    from btq_assets.models.walk_forward import fit_all, importances_table
+
+    forecasts, importances = tables
     fits = fit_all(
         training_set,
         splits,
         plan,
         data_hash=step.data_versions["training_set"],
-        progress=with_eta(step, "lightgbm"),
+        progress=with_eta(step, forecasts.name.removeprefix("forecasts_")),
     )
     answers = (
-        fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=1),
-        fit_gates.not_hollow_outcome(fits, training_set),
+        fit_gates.truncation_outcome(fits, training_set, step.config, plan=plan, n_dates=n_dates),
+        fit_gates.not_hollow_outcome(fits, training_set, linear=linear),
     )
-    output = fits_output(step, fits, models.FORECASTS_LIGHTGBM, training_set, answers)
-    return _with_importances(output, fits, models.FORECASTS_LIGHTGBM, models.IMPORTANCES_LIGHTGBM)
+    output = fits_output(step, fits, forecasts, training_set, answers)
+    assert isinstance(output.frames, pl.DataFrame)
+    leaned_on = importances_table(fits)
+    return replace(
+        output,
+        frames={forecasts.table: output.frames, importances.table: leaned_on},
+        plots={**output.plots, **fit_plots.of_importances(leaned_on)},
+    )
 
 
 @table_asset(
@@ -268,7 +266,6 @@ def ablations(
     lightgbm: pl.DataFrame,
 ) -> TableOutput:
     """Ridge and LightGBM fitted without each configured family, against the forecasts with it."""
-    from btq_assets.evidence.trials import trial_rows
     from btq_assets.models import ablation as room
 
     found, ledger = [], []
@@ -282,22 +279,15 @@ def ablations(
     ):
         step.log(f"{one.model} without {one.family}: {one.row['difference']:+.4f} rank IC")
         found.append(one)
-        ledger += [
-            trial_rows(
-                room.paper_returns(forecasts, training_set, step.config),
-                strategy=f"{one.model}_{which}_{one.family}",
-                universe=one.row["universe"],
-                purpose="control",
-                config=room.trial_config(one, which, step.config),
-                data_hash=step.data_versions["training_set"],
-                code_version=step.code_version,
-                seed=0,
-                run_id=step.run_id,
-                recorded_at=step.now,
-            )
-            for which, forecasts in one.forecasts.items()
-        ]
-    still = {name for one in found for name in room.left_in(one, step.config)}
+        ledger += room.trials(
+            one,
+            training_set,
+            step.config,
+            code_version=step.code_version,
+            data_hash=step.data_versions["training_set"],
+            run_id=step.run_id,
+            recorded_at=step.now,
+        )
     frame = room.ablations_table(found)
     return TableOutput(
         frame,
@@ -306,13 +296,7 @@ def ablations(
             evidence.TRIALS: pl.concat([trial for trial, _ in ledger]),
             evidence.TRIAL_RETURNS: pl.concat([returns for _, returns in ledger]),
         },
-        answers=(
-            CheckOutcome(
-                "left_out",
-                not still,
-                f"still given: {sorted(still)}" if still else f"{len(found)} fits without a family",
-            ),
-        ),
+        answers=(room.left_out_outcome(found, step.config),),
     )
 
 
@@ -325,8 +309,7 @@ def fits_output(
     artifacts: Mapping[str, tuple[str, str]] | None = None,
 ) -> TableOutput:
     """Forecasts of all fits, what is shown of them, and their rows of the registry."""
-    from btq_assets import plots
-    from btq_assets.models import registry, summary, tracking, walk_forward
+    from btq_assets.models import fit_plots, registry, summary, tracking, walk_forward
 
     kept = stored(step, fits) if artifacts is None else artifacts
     not_tracked = tracking.tell(
@@ -341,32 +324,10 @@ def fits_output(
     step.log(summary.one_line(fits))
     for note in summary.notes(fits):
         step.log(note)
-    pictures = {
-        "Rank IC by fold": plots.bars(
-            [summary.fit_label(fit) for fit in fits],
-            [fit.test_rank_ic for fit in fits],
-            "Mean rank IC out of sample",
-            "rank IC",
-        )
+    curves = {
+        **summary.training_curves(fits),
+        **(steps := summary.training_curves(fits, summary.STEP_CURVES)),
     }
-    curves = summary.training_curves(fits)
-    if curves:
-        pictures["Training curves"] = plots.lines(
-            list(range(1, len(curves["training_loss"]) + 1)),
-            curves,
-            f"Mean over {len(fits)} fits, a stopped one at its last value",
-            "loss",
-            xlabel="epoch",
-        )
-    steps = summary.training_curves(fits, summary.STEP_CURVES)
-    for name, values in steps.items():
-        pictures[name.replace("_", " ").capitalize()] = plots.lines(
-            list(range(1, len(values) + 1)),
-            {name: values},
-            f"Mean over {len(fits)} fits, a stopped one at its last value",
-            name.replace("_", " "),
-            xlabel="epoch",
-        )
     return TableOutput(
         forecasts,
         metadata={
@@ -376,32 +337,12 @@ def fits_output(
             "left_out_features": ", ".join(summary.left_out(fits)) or "none",
             **({"notes": "; ".join(notes)} if (notes := summary.notes(fits)) else {}),
             **({"not_tracked": "; ".join(not_tracked)} if not_tracked else {}),
-            **({"training_curves": pl.DataFrame({**curves, **steps})} if steps else {}),
+            **({"training_curves": pl.DataFrame(curves)} if steps else {}),
             **summary.peak_memory(fits),
         },
-        plots=pictures,
+        plots=fit_plots.of_fits(fits),
         ledgers={models.REGISTRY: registry.registry_rows(fits, kept, step.now)},
         answers=tuple(answers),
-    )
-
-
-def _with_importances(
-    output: TableOutput, fits: Sequence[Fit], forecasts: TableContract, importances: TableContract
-) -> TableOutput:
-    """The output with a second table, and the features the fits leaned on most."""
-    from btq_assets import plots
-    from btq_assets.models.walk_forward import importances_table
-
-    assert isinstance(output.frames, pl.DataFrame)
-    frame = importances_table(fits)
-    mean = frame.group_by("feature").agg(pl.col("importance").mean())
-    top = mean.sort("importance", "feature", descending=[True, False]).head(20)
-    title = "Mean importance over fits"
-    picture = plots.bars(top["feature"].to_list(), top["importance"].to_list(), title, "share")
-    return replace(
-        output,
-        frames={forecasts.table: output.frames, importances.table: frame},
-        plots={**output.plots, title: picture},
     )
 
 
@@ -413,21 +354,3 @@ def stored(step: Step, fits: Sequence[Fit]) -> dict[str, tuple[str, str]]:
             fit.forecaster.save(Path(folder))
             stored[fit.model_id] = step.artifacts.put(Path(folder))
     return stored
-
-
-def with_eta(step: Step, name: str) -> Callable[[int, int, Mapping[str, float]], None]:
-    """Log progress with the time left, at most every five seconds."""
-    started = time.monotonic()
-    last = started
-
-    def report(done: int, total: int, found: Mapping[str, float]) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < 5 and done < total:
-            return
-        last = now
-        left = (now - started) / done * (total - done)
-        numbers = ", ".join(f"{key} {value:.4g}" for key, value in found.items())
-        step.log(f"{name}: fit {done}/{total}, about {left:.0f} s left ({numbers})")
-
-    return report

@@ -74,6 +74,8 @@ _LOOP = {"symbols": 50, "bars": 250}
 _TRAINING = tuple(f"btq_assets.models.{name}" for name in ("networks", "training", "windows"))
 _FITTING = (
     *_TRAINING,
+    "btq_assets.models.deep.fitted_network",
+    "btq_assets.models.deep.panel_reader",
     "btq_assets.models.deep.windowed",
     "btq_assets.models.fit_workers",
     "btq_assets.models.walk_forward",

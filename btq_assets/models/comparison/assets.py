@@ -25,8 +25,9 @@ from btq_assets.contracts.checks import (
     in_step_check,
 )
 from btq_assets.models import gates
-from btq_assets.models.assets import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE, with_eta
 from btq_assets.models.catalogue import FAMILIES, ModelFamily
+from btq_assets.models.fingerprint import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE, network_code
+from btq_assets.models.progress import with_eta
 from btq_assets.warehouse import Step, TableAsset, TableOutput
 
 if TYPE_CHECKING:
@@ -89,19 +90,13 @@ def _config_of(family: ModelFamily) -> tuple[str, ...]:
 
 
 def _code_of(family: ModelFamily) -> tuple[str, ...]:
-    deep = (
-        "arrays",
-        "deep.spec",
-        "deep.windowed",
-        "graph",
-        "networks.heads",
-        *(f"networks.{network}" for network in family.networks),
-        "training",
-        "windows",
-    )
     own = ("catalogue", "comparison.architectures", "comparison.fits", family.module)
-    names = (*own, *(deep if family.is_deep else ()))
-    return (*SHARED_CODE, *(f"btq_assets.models.{name}" for name in names), __name__)
+    return (
+        *SHARED_CODE,
+        *(f"btq_assets.models.{name}" for name in own),
+        *(network_code(family) if family.is_deep else ()),
+        __name__,
+    )
 
 
 def compared_asset(name: str) -> TableAsset:

@@ -18,17 +18,10 @@ from btq_assets.contracts import core, features, models
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckOutcome
 from btq_assets.models import fit_gates, gates
-from btq_assets.models.assets import (
-    FAMILIES_CONFIG,
-    FOLD_CONFIG,
-    SHARED_CODE,
-    fits_output,
-    not_hollow,
-    stored,
-    truncation,
-    with_eta,
-)
+from btq_assets.models.assets import fits_output, not_hollow, stored, truncation
 from btq_assets.models.catalogue import DEEP
+from btq_assets.models.fingerprint import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE, network_code
+from btq_assets.models.progress import with_eta
 from btq_assets.models.text import gates as text_gates
 from btq_assets.warehouse import Step, TableAsset, TableOutput
 
@@ -73,25 +66,8 @@ def deep_forecasts_asset(name: str) -> TableAsset:
         ),
         code=(
             *SHARED_CODE,
-            *(
-                f"btq_assets.models.{module}"
-                for module in (
-                    "arrays",
-                    "catalogue",
-                    "deep.spec",
-                    "deep.streaming",
-                    "deep.windowed",
-                    family.module,
-                    "fit_workers",
-                    "graph",
-                    "networks.heads",
-                    "text",
-                    *(f"networks.{network}" for network in family.networks),
-                    "training",
-                    "windows",
-                    "workers",
-                )
-            ),
+            *network_code(family),
+            *(f"btq_assets.models.{module}" for module in ("catalogue", "fit_workers", "workers")),
         ),
         checks=(
             gates.out_of_sample(contract),

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import polars as pl
 
-from btq_assets.models import design, scores
+from btq_assets.models import design
 from btq_assets.models.arrays import PanelArrays
+from btq_assets.models.deep.windowed import fit_scores
 from btq_assets.models.folds import TrainingSet, truncate
 from btq_assets.models.forecaster import ModelError, Progress, require_columns, require_features
 
@@ -115,11 +116,7 @@ def fit_stored(
         decides[sample.session, sample.assets] = True
     found = forecaster.tidied(replace(arrays, decides=decides), validation, said)
     forecaster.scores = {
-        "validation_rank_ic": scores.mean_rank_ic(found, rows[1]),
-        "n_train": rows[0].height,
-        "n_validation": rows[1].height,
-        "n_columns": len(kept),
-        "n_observations": int(np.isfinite(design.relative_target(rows[0])).sum()),
+        **fit_scores(found, *rows, n_columns=len(kept)),
         **curves,
         **({"notes": notes} if notes else {}),
     }

@@ -13,8 +13,8 @@ import polars as pl
 from btq_assets.contracts import models
 from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
-from btq_assets.models.assets import FAMILIES_CONFIG
 from btq_assets.models.catalogue import FAMILIES
+from btq_assets.models.fingerprint import FAMILIES_CONFIG
 from btq_assets.warehouse import Step, TableAsset, TableOutput
 
 #: Families explained by the job `research`; the others by the job `networks`.

@@ -16,7 +16,7 @@ import polars as pl
 from btq_assets.contracts import evidence, models
 from btq_assets.contracts.checks import CheckContext, CheckOutcome, frame_check, in_step_check
 from btq_assets.contracts.search import SEARCH_TRIALS
-from btq_assets.models.assets import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE
+from btq_assets.models.fingerprint import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE
 from btq_assets.warehouse import Step, TableOutput, table_asset
 
 if TYPE_CHECKING:
