@@ -6,7 +6,7 @@ import itertools
 
 import polars as pl
 
-from btq_assets.contracts import models
+from btq_assets.contracts import forecasts
 from btq_assets.contracts.base import RowRule, TableContract
 from btq_assets.contracts.columns import (
     HORIZON,
@@ -19,12 +19,12 @@ from btq_assets.contracts.columns import (
     stamp,
     text,
 )
-from btq_assets.contracts.models import QUANTILE_COLUMNS, forecasts_contract
+from btq_assets.contracts.forecasts import QUANTILE_COLUMNS, forecasts_contract
 
 #: Forecasts of every model family, by its name in the catalogue.
 FAMILY_FORECASTS = {
     contract.name.removeprefix("forecasts_"): contract
-    for contract in vars(models).values()
+    for contract in vars(forecasts).values()
     if isinstance(contract, TableContract) and contract.name.startswith("forecasts_")
 }
 

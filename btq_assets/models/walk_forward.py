@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from btq_assets.contracts import models as tables
+from btq_assets.contracts.base import TableContract
 from btq_assets.models import scores
 from btq_assets.models.folds import for_fold, panel_between
 from btq_assets.models.forecaster import Explained, Forecaster, Progress, model_id
@@ -283,7 +284,7 @@ def forget_states(fits: Sequence[Fit], checkpoints: Path, before: datetime) -> N
 
 
 def forecasts_table(
-    fits: Sequence[Fit], contract: tables.TableContract, horizon_sessions: int
+    fits: Sequence[Fit], contract: TableContract, horizon_sessions: int
 ) -> pl.DataFrame:
     """Forecasts of all fits as rows of ``models.forecasts_<model>``."""
     frames = [

@@ -6,26 +6,30 @@ computation. Heavy libraries are imported inside the steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import polars as pl
 
 from btq_assets.config import TradingConfig
 from btq_assets.contracts import ensembles as tables
-from btq_assets.contracts import models, portfolio, regimes
-from btq_assets.contracts.base import TableContract
-from btq_assets.contracts.checks import CheckContext, CheckGroup, CheckOutcome, frame_check
-from btq_assets.evidence.truncation import truncation_check
+from btq_assets.contracts import models, regimes
 from btq_assets.models import gates
-from btq_assets.models.assets import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE
 from btq_assets.models.catalogue import family_named
 from btq_assets.models.chosen import training_set_table
-from btq_assets.models.forecaster import ModelError
+from btq_assets.models.ensembles.gates import (
+    coverage,
+    ensembled_from,
+    ensembles_truncation,
+    every,
+    intervals_from,
+    intervals_truncation,
+    one_row_per_forecast,
+    out_of_sample_of_validation,
+)
+from btq_assets.models.ensembles.member_tables import families_of, members_of
+from btq_assets.models.fingerprint import FAMILIES_CONFIG, FOLD_CONFIG, SHARED_CODE
 from btq_assets.warehouse import Step, TableAsset, TableOutput
 
-#: Member that is no family: weights of the agents.
-_AGENTS = "ppo"
+#: What reads members and judges tables, in every step of the room.
+_GATES = ("btq_assets.models.ensembles.gates", "btq_assets.models.ensembles.member_tables")
 
 _CODE = (
     "btq_assets.models.catalogue",
@@ -39,32 +43,9 @@ _CODE = (
 )
 
 
-def members_of(config: TradingConfig) -> dict[str, TableContract]:
-    """Tables of the members, by name.
-
-    Raises
-    ------
-    ModelError
-        A member is neither a family nor ``ppo``, or none of them is a family.
-    """
-    found = {}
-    for name in config.models.ensembles.members:
-        if name == _AGENTS:
-            found[name] = portfolio.TARGETS_PPO
-        else:
-            found[name] = tables.FAMILY_FORECASTS[family_named(name).name]
-    if set(found) <= {_AGENTS}:
-        raise ModelError("models.ensembles.members names no model family")
-    return found
-
-
-def _families(config: TradingConfig) -> dict[str, TableContract]:
-    return {name: table for name, table in members_of(config).items() if name != _AGENTS}
-
-
 def validation_asset(config: TradingConfig) -> TableAsset:
     """The asset of the members' forecasts of the first validation segment."""
-    families = [family_named(name) for name in _families(config)]
+    families = [family_named(name) for name in families_of(config)]
     modules = dict.fromkeys(family.module for family in families)
     deep = any(family.is_deep for family in families)
     return TableAsset(
@@ -83,6 +64,7 @@ def validation_asset(config: TradingConfig) -> TableAsset:
         code=(
             *SHARED_CODE,
             *(f"btq_assets.models.{module}" for module in modules),
+            *_GATES,
             "btq_assets.models.ensembles.validation",
             *(
                 f"btq_assets.models.{module}"
@@ -90,7 +72,7 @@ def validation_asset(config: TradingConfig) -> TableAsset:
                 if deep
             ),
         ),
-        checks=(_out_of_sample_of_validation,),
+        checks=(out_of_sample_of_validation,),
         group="ensembles",
         pool="gpu" if deep else None,
         needs_device=deep,
@@ -106,7 +88,7 @@ def _validation(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) ->
 
     plans = {
         name: plan_of(name, step.config, code_version=step.code_version, device=step.device)
-        for name in _families(step.config)
+        for name in families_of(step.config)
     }
     frame = validation_forecasts(training_set, splits, plans, told=step.log)
     ics = {
@@ -121,89 +103,6 @@ def _validation(step: Step, training_set: pl.DataFrame, splits: pl.DataFrame) ->
                 list(ics), list(ics.values()), "Mean rank IC, first validation segment", "rank IC"
             )
         },
-    )
-
-
-def _validation_answer(context: CheckContext) -> CheckOutcome:
-    name = "out_of_sample"
-    fold = context.inputs["splits"].sort("fold").row(0, named=True)
-    frame = context.frames[tables.VALIDATION_FORECASTS.table]
-    outside = frame.filter(
-        ~pl.col("ts").is_between(fold["validation_start"], fold["validation_end"])
-        | (pl.col("fitted_until") > fold["validation_start"])
-    )
-    if outside.height:
-        row = outside.row(0, named=True)
-        return CheckOutcome(
-            name,
-            False,
-            f"{outside.height} forecast(s) are not of the first validation segment, or by a fit that "
-            f"saw it: {row['member']}, {row['symbol']} at {row['ts']}, fitted until "
-            f"{row['fitted_until']}",
-        )
-    key = ["universe", "symbol", "ts"]
-    wanted = context.inputs["training_set"].filter(
-        pl.col("is_decision")
-        & (pl.col("universe") == fold["universe"])
-        & pl.col("ts").is_between(fold["validation_start"], fold["validation_end"])
-    )
-    for member in _families(context.config):
-        lacking = wanted.join(frame.filter(pl.col("member") == member), on=key, how="anti")
-        if lacking.height:
-            return CheckOutcome(name, False, f"{member} lacks {lacking.height} decision(s)")
-    return CheckOutcome(name, True, f"{frame.height:,} forecasts")
-
-
-_out_of_sample_of_validation = frame_check(
-    "out_of_sample",
-    "Every decision of the first validation segment is forecast by each member, by fits on labels "
-    "filled before it.",
-    _validation_answer,
-)
-
-
-def ensembled_from(
-    inputs: Mapping[str, pl.DataFrame], config: TradingConfig, *, until: str = "test_start"
-) -> Any:
-    """`ensembles.walk_forward.ensembles` from the named inputs of the asset."""
-    from btq_assets.models.ensembles.walk_forward import ensembles, member_forecasts
-
-    given = {name: inputs[name] for name in members_of(config)}
-    return ensembles(
-        member_forecasts(given, inputs["splits"], config),
-        inputs["validation"],
-        inputs["training_set"],
-        inputs["splits"],
-        inputs["states"],
-        config,
-        until=until,
-    )
-
-
-def _every(check: Any) -> CheckGroup:
-    """A gate on one forecast table, as one on all ensembles."""
-    groups = [check(contract) for contract in tables.ENSEMBLES.values()]
-    (spec,) = groups[0].specs
-
-    def run(context: CheckContext) -> CheckOutcome:
-        answers = {
-            rule: group.answer(context)[0]
-            for rule, group in zip(tables.ENSEMBLES, groups, strict=True)
-        }
-        failed = [f"{rule}: {a.message}" for rule, a in answers.items() if not a.passed]
-        metadata = {rule: dict(answer.metadata) for rule, answer in answers.items()}
-        return CheckOutcome(spec.name, not failed, "; ".join(failed), metadata)
-
-    return frame_check(spec.name, spec.description, run)
-
-
-def _truncation(rule: str, contract: TableContract) -> CheckGroup:
-    return truncation_check(
-        contract,
-        lambda inputs, config: ensembled_from(inputs, config).forecasts[rule],
-        n_dates=1,
-        name=f"truncation_{rule}",
-        ignore=("model_id",),
     )
 
 
@@ -222,9 +121,9 @@ def ensembles_asset(config: TradingConfig) -> TableAsset:
         config=(*FOLD_CONFIG, "models.ensembles"),
         code=_CODE,
         checks=(
-            _every(gates.out_of_sample),
-            _every(gates.plausible_ic),
-            *(_truncation(rule, contract) for rule, contract in tables.ENSEMBLES.items()),
+            every(gates.out_of_sample),
+            every(gates.plausible_ic),
+            *(ensembles_truncation(rule, contract) for rule, contract in tables.ENSEMBLES.items()),
         ),
         group="ensembles",
     )
@@ -265,42 +164,15 @@ def _ensembles(step: Step, **inputs: pl.DataFrame) -> TableOutput:
     )
 
 
-def _matches(context: CheckContext) -> CheckOutcome:
-    name = "one_row_per_forecast"
-    frame = context.frames[tables.FORECAST_DISTRIBUTIONS.table]
-    key = ["universe", "symbol", "ts", "horizon_sessions", "variant"]
-    for model in _families(context.config):
-        mean = context.inputs[model].group_by(key).agg(pl.col("forecast").mean().alias("again"))
-        own = frame.filter(pl.col("model") == model)
-        both = mean.join(own, on=key, how="full", coalesce=True)
-        gap = (pl.col("forecast") - pl.col("again")).abs()
-        wrong = both.filter(~(gap <= 1e-12 * (1 + pl.col("again").abs())).fill_null(False))
-        if wrong.height:
-            row = wrong.row(0, named=True)
-            return CheckOutcome(
-                name,
-                False,
-                f"{model}: {wrong.height} row(s) are missing, superfluous or not the mean of the "
-                f"seeds, first {row['symbol']} at {row['ts']}",
-            )
-    return CheckOutcome(name, True, f"{frame.height:,} rows")
-
-
 def distributions_asset(config: TradingConfig) -> TableAsset:
     """The asset of deep ensembles over the seeds of each member."""
     return TableAsset(
         compute=_distributions,
         outputs=(tables.FORECAST_DISTRIBUTIONS,),
-        inputs=_families(config),
+        inputs=families_of(config),
         config=("models.ensembles.members",),
-        code=("btq_assets.models.ensembles.seeds", __name__),
-        checks=(
-            frame_check(
-                "one_row_per_forecast",
-                "Each forecast has one row, whose mean is that of the seeds.",
-                _matches,
-            ),
-        ),
+        code=(*_GATES, "btq_assets.models.ensembles.seeds", __name__),
+        checks=(one_row_per_forecast,),
         group="ensembles",
     )
 
@@ -335,62 +207,21 @@ def _distributions(step: Step, **forecasts: pl.DataFrame) -> TableOutput:
     )
 
 
-def _all_forecasts(inputs: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    return {name: frame for name, frame in inputs.items() if name not in ("training_set", "splits")}
-
-
-def _intervals_from(inputs: Mapping[str, pl.DataFrame], config: TradingConfig) -> pl.DataFrame:
-    from btq_assets.models.intervals import intervals
-
-    return intervals(_all_forecasts(inputs), inputs["training_set"], config)
-
-
-def _coverage(context: CheckContext) -> CheckOutcome:
-    from btq_assets.models.intervals import coverage_by_fold, wrong_coverage
-
-    name = "coverage"
-    settings = context.config.models.intervals
-    by_fold = coverage_by_fold(
-        context.frames[tables.INTERVALS.table], context.inputs["training_set"]
-    )
-    if by_fold.is_empty():
-        return CheckOutcome(
-            name,
-            False,
-            f"no outcome has an interval: fewer than {settings.minimum_scores} errors were known at "
-            "every decision; lower models.intervals.minimum_scores",
-        )
-    wrong = wrong_coverage(
-        by_fold, miss_rate=settings.miss_rate, tolerance=settings.coverage_tolerance
-    )
-    return CheckOutcome(
-        name,
-        not wrong,
-        f"promised {1 - settings.miss_rate:.0%} of the outcomes inside, found {wrong}: errors drift "
-        "faster than models.intervals.step follows"
-        if wrong
-        else "",
-        {"n_outcomes": int(by_fold["n_outcomes"].sum())},
-    )
-
-
 def intervals_asset(config: TradingConfig) -> TableAsset:
     """The asset of intervals around members and ensembles."""
     ensembled = {f"ensemble_{rule}": table for rule, table in tables.ENSEMBLES.items()}
     return TableAsset(
         compute=_intervals,
         outputs=(tables.INTERVALS,),
-        inputs={"training_set": training_set_table(config), **_families(config), **ensembled},
+        inputs={"training_set": training_set_table(config), **families_of(config), **ensembled},
         config=("models.intervals", "models.horizon_sessions", "features.truncation_dates"),
-        code=("btq_assets.models.intervals", "btq_assets.models.conformal", __name__),
-        checks=(
-            frame_check(
-                "coverage",
-                "The share of outcomes inside is what was promised, within a tolerance and chance.",
-                _coverage,
-            ),
-            truncation_check(tables.INTERVALS, _intervals_from, n_dates=1),
+        code=(
+            *_GATES,
+            "btq_assets.models.conformal",
+            "btq_assets.models.intervals",
+            __name__,
         ),
+        checks=(coverage, intervals_truncation),
         group="ensembles",
     )
 
@@ -400,7 +231,7 @@ def _intervals(step: Step, **inputs: pl.DataFrame) -> TableOutput:
     from btq_assets import plots
     from btq_assets.models.intervals import coverage_by_fold
 
-    frame = _intervals_from(inputs, step.config)
+    frame = intervals_from(inputs, step.config)
     by_fold = coverage_by_fold(frame, inputs["training_set"])
     shown = by_fold.with_columns(pl.format("{} f{}", pl.col("model"), pl.col("fold")).alias("name"))
     promised = 1 - step.config.models.intervals.miss_rate

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from btq_assets.contracts import models as tables
+from btq_assets.contracts.base import TableContract
 from btq_assets.contracts.checks import CheckOutcome
 from btq_assets.models.explanation import why
 from btq_assets.models.explanation.permutation import permutation_importance
@@ -326,6 +327,6 @@ def _part(part: str, frame: pl.DataFrame, value: str = "contribution") -> pl.Dat
     return frame.select(*_ROW, pl.lit(part).alias("part"), "name", pl.col(value).alias("value"))
 
 
-def _named(frame: pl.DataFrame, fit: NewestFit, contract: tables.TableContract) -> pl.DataFrame:
+def _named(frame: pl.DataFrame, fit: NewestFit, contract: TableContract) -> pl.DataFrame:
     keyed = frame.with_columns(**{name: pl.lit(getattr(fit, name)) for name in _KEY})
     return keyed.select(contract.column_names).cast(dict(contract.schema))  # type: ignore[arg-type]
