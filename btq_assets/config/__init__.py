@@ -1,7 +1,7 @@
 """The one configuration object: `btq.yaml` plus environment, validated, with two profiles.
 
 Belongs here: the whole of `TradingConfig`, its profiles and flat names. Sections are in
-`sections` and `sources`. Does not belong here: anything that acts on a setting. Importing this
+`features`, `models`, `backtesting`, `regimes`, `sources` and, the short ones, `sections`. Does not belong here: anything that acts on a setting. Importing this
 package reads nothing; only `TradingConfig.load` touches a file or the environment.
 """
 
@@ -16,14 +16,31 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
+from btq_assets.config.backtesting import (
+    BacktestSection,
+    CostEra,
+)
 from btq_assets.config.base import ConfigError, Device, Executor, Frequency, Profile, Section
 from btq_assets.config.combining import EnsemblesSection, IntervalsSection, SearchSection
 from btq_assets.config.comparison import ComparisonSection
 from btq_assets.config.compute import GpuSection, TrainingSection
 from btq_assets.config.explain import explain
 from btq_assets.config.feature_families import check_families
+from btq_assets.config.features import (
+    AlternativeDataSection,
+    FeaturesSection,
+    GarchSection,
+    QuantumFeaturesSection,
+)
 from btq_assets.config.fitted import ExplanationSection, ReproductionSection
 from btq_assets.config.labelling import FractionalSection, LabelsSection
+from btq_assets.config.models import (
+    LightGBMSection,
+    ModelsSection,
+    RidgeSection,
+    RLSection,
+    WalkForwardSection,
+)
 from btq_assets.config.networks import (
     FTTransformerSection,
     GATSection,
@@ -40,23 +57,12 @@ from btq_assets.config.reading import environment_settings, merge, nest, read_ya
 from btq_assets.config.regimes import RegimesSection
 from btq_assets.config.sections import (
     AgentsSection,
-    AlternativeDataSection,
     AutomationSection,
-    BacktestSection,
-    CostEra,
     ExecutionSection,
-    FeaturesSection,
-    GarchSection,
-    LightGBMSection,
-    ModelsSection,
     PortfolioSection,
-    QuantumFeaturesSection,
-    RidgeSection,
     RiskSection,
-    RLSection,
     TradingSection,
     UniverseSection,
-    WalkForwardSection,
     WarehouseSection,
 )
 from btq_assets.config.sources import (

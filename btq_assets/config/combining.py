@@ -1,7 +1,7 @@
 """Settings of what stands on fitted models: ensembles, intervals, the search of hyper-parameters.
 
 Belongs here: bounds and defaults of these parts of ``models``. Does not belong here: settings of a
-model (`config.networks`, `config.sections`), and anything that acts on a setting.
+model (`config.networks`, `config.models`), and anything that acts on a setting.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from btq_assets.config.base import Section
+from btq_assets.config.explain import without_password
 
 
 class EnsemblesSection(Section):
@@ -77,7 +78,8 @@ class SearchSection(Section):
     storage: str = Field(
         "search.journal",
         min_length=1,
-        description="File in the data folder (.journal, .db), or URL of a database, trials are kept in.",
+        description="File in the data folder (.journal, .db), or URL of a database, trials are kept in. "
+        "Its password is no setting: `PGPASSWORD` or `PGPASSFILE` of the environment.",
     )
     pruning: bool = Field(
         True, description="Whether training stops where earlier trials were better at that epoch."
@@ -94,3 +96,13 @@ class SearchSection(Section):
         None, ge=1, le=1_000, description="Epochs of a trial at most; null for those of the family."
     )
     seed: int = Field(0, ge=0, description="Of the proposals.")
+
+    @field_validator("storage")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        if value != without_password(value):
+            raise ValueError(
+                "a configuration is kept and shown, so a password has no place in it; leave it out of the "
+                "URL and to the driver of the database (PostgreSQL: PGPASSWORD or PGPASSFILE)"
+            )
+        return value

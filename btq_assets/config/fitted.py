@@ -1,7 +1,7 @@
 """Settings of what is asked of fitted models: why they forecast what they do, and whether they come out again.
 
 Belongs here: the sections `models.explanation` and `models.reproduction`. Does not belong here: what is
-fitted (`config.networks`, `config.sections`).
+fitted (`config.networks`, `config.models`).
 """
 
 from __future__ import annotations

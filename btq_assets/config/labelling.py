@@ -1,7 +1,7 @@
 """Settings of labels, fractional differences and the structure of a universe.
 
 Belongs here: bounds and defaults of these three parts of ``features``. Does not belong here: other
-features (`config.sections`), and anything that acts on a setting.
+features (`config.features`), and anything that acts on a setting.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every table of the house, one file per layer. Start with `base.py`."""
+"""Every table of the house, a file per layer or a few where a layer is large. Start with `base.py`."""
 
 from __future__ import annotations
 

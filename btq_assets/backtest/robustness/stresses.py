@@ -17,7 +17,7 @@ from btq_assets.engine.costs import CostModel
 from btq_assets.engine.metrics import PERIODS_PER_YEAR, fall_path
 
 if TYPE_CHECKING:
-    from btq_assets.config.sections import BacktestSection
+    from btq_assets.config import BacktestSection
 
 #: Of the volume there was, and its inverse on the spread.
 HALF = 0.5
