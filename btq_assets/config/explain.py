@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 from typing import Any, get_args
 
@@ -29,11 +30,27 @@ def explain(
         else:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(
-                f"{dotted} = {problem.get('input')!r}: {message}{_range_of(model, location)}"
+                f"{dotted} = {_shown(problem.get('input'))}: {message}{_range_of(model, location)}"
                 if location
                 else message
             )
     return "configuration is not valid:\n  " + "\n  ".join(lines)
+
+
+def without_password(text: str) -> str:
+    """A URL with asterisks in place of its password, whether before the host or in the query."""
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    # A password may hold what ends it in a proper URL; digits before the path are a port.
+    rest = re.sub(r"^([^:@/?]*):(?!\d+[/?]).*@", r"\1:***@", rest)
+    place, question, query = rest.partition("?")
+    query = re.sub(r"(?i)(passw(?:or)?d=)[^&]*", r"\1***", query)
+    return f"{scheme}://{place}{question}{query}"
+
+
+def _shown(value: Any) -> str:
+    return repr(without_password(value) if isinstance(value, str) else value)
 
 
 def _model_at(model: type[BaseModel], location: list[str]) -> type[BaseModel] | None:

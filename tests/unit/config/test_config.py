@@ -126,6 +126,35 @@ def test_secrets_have_no_place_in_the_configuration():
     assert not [name for name in SECRET_NAMES if name in text]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@db/trials",
+        "postgresql://me:hun@ter2/hunter2@db/trials",
+        "postgresql+psycopg2://me@db/trials?sslmode=require&password=hunter2",
+        "postgresql://db/trials?sslpassword=hunter2",
+        "postgresql://me:hun?hunter2@db/trials",
+    ],
+)
+def test_a_password_of_a_database_is_refused_and_not_shown(url):
+    """The configuration is a resource of Dagster, in journals and in the web server."""
+    with pytest.raises(ConfigError, match=r"models\.search\.storage") as caught:
+        TradingConfig(models={"search": {"storage": url}})
+    assert "PGPASSWORD" in str(caught.value)
+    assert not any(part in str(caught.value) for part in ("hunter2", "ter2", "hun"))
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["search.journal", "postgresql+psycopg2://me@db:5432/trials?host=/run&passfile=/home/me"],
+)
+def test_a_database_without_a_password_is_a_setting(where):
+    config = TradingConfig(models={"search": {"storage": where}})
+    assert config.models.search.storage == where
+
+
 def test_configuration_survives_json():
     config = TradingConfig(profile="full", init_cash=3)
     assert TradingConfig(**config.model_dump(mode="json")) == config

@@ -263,8 +263,11 @@ def test_a_search_goes_on_as_if_it_had_never_been_interrupted(
 
 
 @pytest.fixture
-def postgres():
-    """URL of a database of a server that this test starts; it listens on a socket in its folder alone."""
+def postgres(monkeypatch):
+    """URL of a database of a server that this test starts; it listens on a socket in its folder alone.
+
+    The server wants a password, which the URL has not: the driver takes it from the environment.
+    """
     pytest.importorskip("psycopg2", reason="the extra `search-postgres` is not installed")
     found = [shutil.which("initdb"), *sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))]
     programs = next((Path(one).parent for one in found if one), None)
@@ -277,7 +280,10 @@ def postgres():
         if other:
             shutil.chown(folder, other)
         run = functools.partial(subprocess.run, check=True, user=other, cwd=folder, timeout=60)
-        options = ["-A", "trust", "-U", "searcher", "-E", "UTF8", "--no-sync"]
+        (folder / "password").write_text("hunter2")
+        monkeypatch.setenv("PGPASSWORD", "hunter2")
+        options = ["-A", "scram-sha-256", f"--pwfile={folder / 'password'}"]
+        options += ["-U", "searcher", "-E", "UTF8", "--no-sync"]
         run([programs / "initdb", "-D", folder / "data", *options], stdout=subprocess.DEVNULL)
         control = [programs / "pg_ctl", "-D", folder / "data", "-w"]
         server = ["-l", folder / "log", "-o", f"-k {folder} -c listen_addresses= -c fsync=off"]
@@ -292,6 +298,7 @@ def postgres():
 def test_a_search_in_postgres_goes_on_as_in_a_file(config, data, postgres, whole) -> None:
     """The same seven trials, in two goes, each read back from the server."""
     question = question_of(config, data, ["signal"], n_folds=1, epochs=1)
+    assert TradingConfig(models={"search": {"storage": postgres}})
     Search(question, space=SMALL, seed=3, storage=postgres).run(3)
     found = Search(question, space=SMALL, seed=3, storage=postgres).run(7)
     assert found.table.drop("number").equals(whole.table.drop("number"))
