@@ -6,6 +6,7 @@ is computed.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -19,12 +20,16 @@ class Logs(Protocol):
         """Takes one line."""
 
 
-def with_eta(step: Logs, name: str) -> Callable[[int, int, Mapping[str, float]], None]:
-    """Log progress with the time left, at most every five seconds."""
+def with_eta(step: Logs, name: str) -> Callable[[float, int, Mapping[str, float]], None]:
+    """Log progress with the time left, at most every five seconds.
+
+    What it gives is called with the number of fits done, the one in progress as a fraction, and that
+    of all.
+    """
     started = time.monotonic()
     last = started
 
-    def report(done: int, total: int, found: Mapping[str, float]) -> None:
+    def report(done: float, total: int, found: Mapping[str, float]) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < 5 and done < total:
@@ -32,6 +37,8 @@ def with_eta(step: Logs, name: str) -> Callable[[int, int, Mapping[str, float]],
         last = now
         left = (now - started) / done * (total - done)
         numbers = ", ".join(f"{key} {value:.4g}" for key, value in found.items())
-        step.log(f"{name}: fit {done}/{total}, about {left:.0f} s left ({numbers})")
+        within = f" at {done % 1:.0%}" if done % 1 else ""
+        fit = f"fit {math.ceil(done)}/{total}{within}"
+        step.log(f"{name}: {fit}, about {left:.0f} s left ({numbers})")
 
     return report

@@ -222,15 +222,16 @@ def fit_all(
     plan: Plan,
     *,
     data_hash: str,
-    progress: Progress | None = None,
+    progress: Callable[[float, int, Mapping[str, float]], None] | None = None,
     workers: Workers | None = None,
     checkpoints: Path | None = None,
 ) -> list[Fit]:
     """Fit every variant and seed on every fold.
 
-    `progress` is called after each fit with the number of fits done. On `workers` fits are made
-    beside one another and are the same to the last bit, in the same order. For `checkpoints` see
-    `fit_fold`.
+    `progress` is called after each fit with the number of fits done and that of all, and within a fit,
+    where it is made by this process, after each of its epochs (or trees, or penalties) with a fraction
+    more. On `workers` fits are made beside one another and are the same to the last bit, in the same
+    order. For `checkpoints` see `fit_fold`.
     """
     todo = [
         Task(fold, variant, seed, horizon)
@@ -252,6 +253,11 @@ def fit_all(
             }
             progress(done, len(todo), found)
 
+    def within(epoch: int, epochs: int, found: Mapping[str, float]) -> None:
+        if progress is not None:
+            # One part more than epochs: there are forecasts to come.
+            progress(done + epoch / (epochs + 1), len(todo), found)
+
     if workers is not None:
         from btq_assets.models.fit_workers import Work, fit_on
 
@@ -266,6 +272,7 @@ def fit_all(
                 task.variant,
                 task.seed,
                 data_hash=data_hash,
+                progress=None if progress is None else within,
                 horizon=task.horizon,
                 checkpoints=checkpoints,
             )
