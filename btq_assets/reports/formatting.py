@@ -109,3 +109,9 @@ def merged(texts: Iterable[str]) -> dict[str, list[int]]:
             for place, text in members:
                 found.setdefault(text, []).append(place)
     return found
+
+
+def some(names: list[str], most: int = 5) -> str:
+    """The first names, and how many more."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
