@@ -1,66 +1,36 @@
 """Backtests from a notebook: one strategy, any OHLCV frame, no Dagster.
 
-Belongs here: the public class and its report. Does not belong here: accounting (the engine) and
-the tables of the asset graph (`run`).
+Belongs here: the public class. Does not belong here: accounting (the engine), what a run gives
+(`result`), scenarios of it (`scenario_runs`), layout of its report (`report`), and the tables of the
+asset graph (`run`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from btq_assets.backtest import frames, recording, report, requested, scenarios
+from btq_assets.backtest import frames, recording, report, requested, scenario_runs, scenarios
 from btq_assets.backtest.asking import Decide, asked_weights
 from btq_assets.backtest.market import BacktestError, Market
 from btq_assets.backtest.recording import Recorder, Trial
-from btq_assets.backtest.robustness import crises, stresses
-from btq_assets.backtest.robustness.states import COMBINED, combined_labels, known_states
-from btq_assets.engine import metrics
+from btq_assets.backtest.result import BacktestResult, figures_of, result_of
+from btq_assets.backtest.robustness import stresses
+from btq_assets.backtest.scenario_runs import one_scope
 from btq_assets.engine.costs import BPS, CostModel
-from btq_assets.evidence.bootstrap import stationary_bootstrap_indices
-from btq_assets.risk.scenarios import Scenario
 
 if TYPE_CHECKING:
     from btq_assets.backtest.judged import Judged
     from btq_assets.engine.simulation import Simulation
 
-#: Paths of the bootstrap, and the mean length of their blocks in bars.
-BOOTSTRAP_PATHS, BOOTSTRAP_BLOCK = 1_000, 21
-
 #: What a strategy may be: a function of the history so far, or a frame of weights.
 Strategy = Callable[[Any], Any] | Any
-
-
-@dataclass(frozen=True)
-class BacktestResult:
-    """What a backtest gave.
-
-    Attributes
-    ----------
-    equity
-        Per bar: ``ts``, ``equity``, ``cash``, ``net_return``, ``turnover``, ``cost``.
-    trades
-        Per fill: ``symbol``, ``decided_at``, ``filled_at``, ``shares``, ``price``, ``commission``,
-        ``spread_cost``.
-    metrics
-        Figures by name, as in `engine.metrics`; NaN where undefined.
-    n_rejected
-        Orders refused for want of cash or price.
-    notes
-        What could not be modelled, and what was cut.
-    """
-
-    equity: pl.DataFrame
-    trades: pl.DataFrame
-    metrics: dict[str, float]
-    n_rejected: int
-    notes: tuple[str, ...]
 
 
 class AdvancedBacktester:
@@ -145,7 +115,7 @@ class AdvancedBacktester:
         self._market = Market.from_bars(self._bars, frames.UNIVERSE)
         self._result: BacktestResult | None = None
         self._states = {
-            dimension: _one_scope(table, dimension)
+            dimension: one_scope(table, dimension)
             for dimension, table in (("market", market_states), ("volatility", volatility_states))
             if table is not None
         }
@@ -248,11 +218,12 @@ class AdvancedBacktester:
                     request.state, returns, chosen, meaning
                 )
             elif request.crisis is not None:
-                found[request.name] = self._in_crisis(request.crisis)
+                found[request.name] = scenario_runs.in_crisis(self.run().equity, request.crisis)
             elif request.stress is not None:
                 found[request.name] = self._under(request.stress)
             else:
-                found |= self._bootstrapped()
+                drawn_from = self.run().equity["net_return"].drop_nulls().to_numpy()
+                found |= scenario_runs.bootstrapped(drawn_from)
         return found
 
     def generate_report(
@@ -298,71 +269,14 @@ class AdvancedBacktester:
         return self._scenario_days()["bear"][1]
 
     def _scenario_days(self) -> dict[str, tuple[str, np.ndarray]]:
-        """Meaning and days of each kind of market: states handed over, else trailing figures."""
-        returns = scenarios.market_returns(self._market.mark_prices)
-        labels = scenarios.trailing_labels(returns) | {
-            dimension: known_states(self._market.ts, table)
-            for dimension, table in self._states.items()
-        }
-        labels[COMBINED] = combined_labels(labels["market"], labels["volatility"])
-        found: dict[str, tuple[str, np.ndarray]] = {}
-        for name, (dimension, state) in requested.OF_STATES.items():
-            if dimension == COMBINED:
-                parts = state.split("_", 1)
-                if not set(parts) <= set(found):
-                    continue
-                meaning = " and ".join(parts).replace("_", " ") + " at once"
-            elif dimension in self._states:
-                meaning = f"{dimension} state of the regimes room at the bar before: {state}"
-            elif name in scenarios.DEFINITIONS:
-                meaning = scenarios.DEFINITIONS[name]
-            else:
-                continue
-            found[name] = (meaning, (labels[dimension] == state).to_numpy())
-        return found
-
-    def _in_crisis(self, crisis: Scenario) -> scenarios.ScenarioResult:
-        equity = self.run().equity
-        days = equity["ts"].dt.date().to_numpy().astype("datetime64[D]")
-        seen = crises.passage(equity["equity"].to_numpy(), days, crisis)
-        figures = {
-            name: value
-            for name in ("window_return", "max_drawdown", "worst_day")
-            if (value := getattr(seen, name)) is not None
-        }
-        meaning = f"{crisis.description}, {crisis.start} to {crisis.end}"
-        return scenarios.ScenarioResult(
-            crisis.name, meaning, seen.n_days, int(seen.covered), figures, seen.note, "crisis"
-        )
+        return scenario_runs.scenario_days(self._market, self._states)
 
     def _under(self, stress: stresses.Stress) -> scenarios.ScenarioResult:
         changed = stresses.stressed(self._market, self._weights, self.costs, stress)
-        figures = _all_metrics(self._through_engine(*changed))
+        figures = figures_of(self._through_engine(*changed))
         figures["sharpe_change"] = figures["sharpe"] - self.run().metrics["sharpe"]
         n_days = len(self._market.ts) - 1
         return scenarios.ScenarioResult(stress.case, stress.note, n_days, 1, figures, "", "stress")
-
-    def _bootstrapped(self) -> dict[str, scenarios.ScenarioResult]:
-        returns = self.run().equity["net_return"].drop_nulls().to_numpy()
-        drawn = stationary_bootstrap_indices(
-            returns.size, BOOTSTRAP_BLOCK, BOOTSTRAP_PATHS, requested.DRAW_SEED
-        )
-        figures = stresses.path_figures(returns, None, drawn)
-        found = {}
-        for quantile in stresses.QUANTILES:
-            name = f"{requested.BOOTSTRAP}_quantile_{quantile:g}"
-            values = {
-                column: float(np.quantile(getattr(figures, column), quantile))
-                for column in ("annual_return", "annual_volatility", "sharpe", "max_drawdown")
-            }
-            meaning = (
-                f"quantile {quantile:g} of each figure by itself over {BOOTSTRAP_PATHS} paths of "
-                f"blocks of {BOOTSTRAP_BLOCK} bars on average"
-            )
-            found[name] = scenarios.ScenarioResult(
-                name, meaning, returns.size, BOOTSTRAP_PATHS, values, "", "bootstrap"
-            )
-        return found
 
     def _through_engine(self, market: Market, weights: np.ndarray, costs: CostModel) -> Simulation:
         from btq_assets.engine.simulation import simulate
@@ -377,38 +291,7 @@ class AdvancedBacktester:
         )
 
     def _told(self, simulation: Simulation) -> BacktestResult:
-        market = self._market
-        fills = simulation.fills
-        names = np.array(market.symbols, dtype=object)
-        notes = list(simulation.notes)
-        if simulation.n_scaled_bars:
-            notes.append(f"buys scaled to the cash at hand on {simulation.n_scaled_bars} bar(s)")
-        return BacktestResult(
-            equity=pl.DataFrame(
-                {
-                    "ts": market.ts,
-                    "equity": simulation.equity,
-                    "cash": simulation.cash,
-                    "net_return": simulation.returns,
-                    "turnover": simulation.turnover,
-                    "cost": simulation.cost,
-                }
-            ).with_columns(pl.col("net_return").fill_nan(None)),
-            trades=pl.DataFrame(
-                {
-                    "symbol": pl.Series(names[fills["asset"]].tolist(), dtype=pl.String),
-                    "decided_at": market.ts.gather(fills["decided_bar"]),
-                    "filled_at": market.ts.gather(fills["bar"]),
-                    "shares": fills["shares"],
-                    "price": fills["price"],
-                    "commission": fills["commission"],
-                    "spread_cost": fills["spread_cost"],
-                }
-            ),
-            metrics=_all_metrics(simulation),
-            n_rejected=simulation.n_rejected,
-            notes=tuple(notes),
-        )
+        return result_of(simulation, self._market)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -416,33 +299,3 @@ class AdvancedBacktester:
         if callable(self.strategy) and not hasattr(self.strategy, "columns"):
             return asked_weights(self.strategy, self.data, self._market, self.decide)
         return self._market.weights(frames.as_targets(self.strategy), "strategy")
-
-
-def _one_scope(states: pl.DataFrame, dimension: str) -> pl.DataFrame:
-    """The table, refused where it lacks columns or holds several scopes."""
-    missing = sorted({"ts", "state"} - set(states.columns))
-    if missing:
-        raise BacktestError(f"{dimension}_states has no column(s) {missing}")
-    if "scope" in states.columns and states["scope"].n_unique() > 1:
-        raise BacktestError(
-            f"{dimension}_states holds scopes {sorted(states['scope'].unique())}; filter it to one"
-        )
-    return states.select("ts", "state")
-
-
-def _all_metrics(simulation: Simulation) -> dict[str, float]:
-    returns = simulation.returns[1:]
-    return {
-        "final_equity": float(simulation.equity[-1]),
-        "annual_return": metrics.annual_return(returns),
-        "annual_volatility": metrics.annual_volatility(returns),
-        "sharpe": metrics.calculate_sharpe(returns),
-        "sortino": metrics.calculate_sortino(returns),
-        "calmar": metrics.calculate_calmar(returns),
-        "max_drawdown": metrics.max_drawdown(simulation.equity),
-        "win_rate": metrics.win_rate(returns),
-        "profit_factor": metrics.calculate_profit_factor(returns),
-        "expectancy": metrics.calculate_expectancy(returns),
-        "turnover_annual": metrics.turnover_annual(simulation.turnover[1:]),
-        "total_cost": float(simulation.cost.sum()),
-    }

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from btq_assets.backtest.backtester import BacktestResult
 from btq_assets.backtest.fitting import forecast, name_of
 from btq_assets.backtest.folds import reach
 from btq_assets.backtest.market import BacktestError
 from btq_assets.backtest.recording import MemoryLedger, Recorder, Trial
+from btq_assets.backtest.result import BacktestResult
 
 if TYPE_CHECKING:
     from btq_assets.backtest.walk_forward import WalkForwardOptimizer

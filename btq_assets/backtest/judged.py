@@ -31,7 +31,7 @@ from btq_assets.evidence.sharpe import (
 )
 
 if TYPE_CHECKING:
-    from btq_assets.backtest.backtester import BacktestResult
+    from btq_assets.backtest.result import BacktestResult
 
 #: Last words of every verdict of a notebook.
 LEFT_OUT = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from btq_assets.backtest.backtester import BacktestResult
+from btq_assets.backtest.result import BacktestResult
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from btq_assets.backtest import folds, frames, samples
-from btq_assets.backtest.backtester import AdvancedBacktester, BacktestResult
+from btq_assets.backtest.backtester import AdvancedBacktester
 from btq_assets.backtest.fitting import (
     Learner,
     Parameters,
@@ -31,6 +31,7 @@ from btq_assets.backtest.fitting import (
 from btq_assets.backtest.market import BacktestError, Market
 from btq_assets.backtest.out_of_sample import WalkForwardResult, newest, returns_by_fold
 from btq_assets.backtest.recording import NOT_RECORDED, MemoryLedger, Recorder, Trial
+from btq_assets.backtest.result import BacktestResult
 from btq_assets.engine.costs import BPS
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 
 from btq_assets import plots
-from btq_assets.backtest.backtester import BacktestResult
 from btq_assets.backtest.judged import LEFT_OUT, Judged
 from btq_assets.backtest.report import SECTIONS
 from btq_assets.backtest.requested import OF_STATES
+from btq_assets.backtest.result import BacktestResult
 from btq_assets.backtest.robustness.states import COMBINED, STATES
 from btq_assets.backtest.scenarios import ScenarioResult
 from btq_assets.reports import formatting as fmt
