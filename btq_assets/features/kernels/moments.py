@@ -16,6 +16,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from btq_assets.features.kernels.doubling import (
+    and_one,
+    double,
+    double_aged,
+    few,
+    few_aged,
+    first_step,
+    older,
+    older_aged,
+    one,
+    zero,
+)
 from btq_assets.features.kernels.tiles import doubles, has_holes, load, tile_rows
 
 
@@ -178,8 +190,16 @@ def line(
             for w in range(windows.size - 1, -1, -1):
                 if done[w]:
                     continue
-                n, p, low = windows[w], 1, longest - windows[w]
-                _begin(b, now, low, size)
+                n = windows[w]
+                p = first_step(n, windows)
+                low = longest - n + p - 1
+                if p == 1:
+                    one(b, now[0], now[1], low, size)
+                    zero(now[2], low, size)
+                else:
+                    few(b, now[0], now[1], p, low, size)
+                    if sloped:
+                        few_aged(b, now[2], p, low, size)
                 while True:
                     for v in range(windows.size):
                         if windows[v] != p:
@@ -202,13 +222,20 @@ def line(
                     if p == n:
                         break
                     if p > 1 and doubles(n, p):
-                        low += p
-                        _double(b, now, then, p, low, size, sloped)
+                        odd = and_one(n, p, windows)
+                        low += p + odd
+                        double(
+                            b, now[0], now[1], then[0], then[1], p, odd, low, size, True
+                        )  # fmt: skip
+                        if sloped:
+                            double_aged(b, now[0], now[2], then[2], p, odd, low, size)
                         now, then = then, now
-                        p *= 2
+                        p += p + odd
                     else:
                         low += 1
-                        _older(b, now, p, low, size, sloped)
+                        older(b, now[0], now[1], p, low, size, True)
+                        if sloped:
+                            older_aged(b, now[2], p, low, size)
                         p += 1
 
 
@@ -224,56 +251,6 @@ def _invert(per, unit):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _begin(b, now, low, size):
-    """Sums of one value: zero, or missing."""
-    c, s, q, u = b[low:size], now[0][low:size], now[1][low:size], now[2][low:size]
-    for j in range(c.size):
-        s[j] = c[j] - c[j]
-    for j in range(c.size):
-        q[j] = 0.0
-    for j in range(c.size):
-        u[j] = 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _older(b, now, p, low, size, sloped):
-    """Add to the last `p` values the one before them."""
-    c, v = b[low:size], b[low - p : size - p]
-    s, q, u = now[0][low:size], now[1][low:size], now[2][low:size]
-    age = 1.0 * p
-    for j in range(c.size):
-        g = v[j] - c[j]
-        s[j] += g
-        q[j] += g * g
-    if sloped:
-        for j in range(c.size):
-            u[j] += age * (v[j] - c[j])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _double(b, now, then, p, low, size, sloped):
-    """Add to the last `p` values the `p` before them.
-
-    What is known of those is of differences from their own last value, which differs by g from
-    the window's: ``sum (d + g) = sum d + p g``, and so on.
-    """
-    c, v = b[low:size], b[low - p : size - p]
-    s0, s1, s = now[0][low:size], now[0][low - p : size - p], then[0][low:size]
-    q0, q1, q = now[1][low:size], now[1][low - p : size - p], then[1][low:size]
-    count = 1.0 * p
-    for j in range(c.size):
-        g = v[j] - c[j]
-        moved = s1[j] + count * g
-        s[j] = s0[j] + moved
-        q[j] = q0[j] + (q1[j] + g * (s1[j] + moved))
-    if sloped:
-        u0, u1, u = now[2][low:size], now[2][low - p : size - p], then[2][low:size]
-        ages = p * (3 * p - 1) / 2.0
-        for j in range(c.size):
-            u[j] = u0[j] + (u1[j] + count * s1[j] + ages * (v[j] - c[j]))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _put_line(
     b, now, unit, base, m, head, n, ddof, still, still_share, w, at,
     mean_out, std_out, slope_out, rsquare_out, residual_out,
@@ -282,34 +259,35 @@ def _put_line(
 
     `unit` holds one over the divisors.
     """
-    current, s1 = b[base : base + m], now[0][base : base + m]
-    s2, sp = now[1][base : base + m], now[2][base : base + m]
+    first, last, at, to_row = base + head, base + m, at + head, at + m
+    current, s1, s2, sp = b[first:last], now[0][first:last], now[1][first:last], now[2][first:last]
+    unit = unit[head:m]
     share, freedom = 1.0 / n, 1.0 / (n - ddof)
     age, times = (n - 1) / 2.0, 12.0 / (n * (n * n - 1.0))
     if mean_out.shape[0] > 0:
-        to = mean_out[w, at : at + m]
-        for j in range(head, m):
+        to = mean_out[w, at:to_row]
+        for j in range(to.size):
             to[j] = (current[j] + s1[j] * share) * unit[j]
     if std_out.shape[0] > 0:
-        to = std_out[w, at : at + m]
-        for j in range(head, m):
+        to = std_out[w, at:to_row]
+        for j in range(to.size):
             square = s2[j] - s1[j] * s1[j] * share
             # Not below zero by rounding; what is missing stays so.
             square = 0.0 if square < 0.0 else square
             to[j] = np.sqrt(square * freedom) * unit[j]
     if slope_out.shape[0] > 0:
-        to = slope_out[w, at : at + m]
-        for j in range(head, m):
+        to = slope_out[w, at:to_row]
+        for j in range(to.size):
             to[j] = -(sp[j] - age * s1[j]) * times * unit[j]
     if residual_out.shape[0] > 0:
-        to = residual_out[w, at : at + m]
-        for j in range(head, m):
+        to = residual_out[w, at:to_row]
+        for j in range(to.size):
             # The line's end less the last value, both seen from the last value.
             end = s1[j] * share - (sp[j] - age * s1[j]) * times * age
             to[j] = -end * unit[j]
     if rsquare_out.shape[0] > 0:
-        to = rsquare_out[w, at : at + m]
-        for j in range(head, m):
+        to = rsquare_out[w, at:to_row]
+        for j in range(to.size):
             square = s2[j] - s1[j] * s1[j] * share
             product = sp[j] - age * s1[j]
             limit = still + still_share * abs(current[j] + s1[j] * share)

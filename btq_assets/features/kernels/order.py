@@ -175,11 +175,12 @@ def rank(x, starts, windows, full, at, out):
                         _count_one(b, base, k, below[:m])
                         k += 1
                 to = out[w, at + a : at + a + m]
-                if a - first >= n - 1 and not holes:
-                    for j in range(m):
-                        to[j] = below[j] * 0.5 / n
-                    continue
-                for j in range(m):
+                head = min(max(first + n - 1 - a, 0), m)
+                if not holes:
+                    counted, whole = below[head:m], to[head:m]
+                    for j in range(whole.size):
+                        whole[j] = counted[j] * 0.5 / n
+                for j in range(m if holes else head):
                     t = a + j
                     count = min(n, t - first + 1)
                     place = below[j] * 0.5

@@ -9,6 +9,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from btq_assets.features.kernels.doubling import (
+    and_one,
+    double,
+    double_products,
+    few,
+    few_products,
+    first_step,
+    older,
+    older_products,
+    one,
+    zero,
+)
 from btq_assets.features.kernels.tiles import doubles, has_holes, load, tile_rows
 
 
@@ -76,6 +88,7 @@ def pair(
     # Of the last p pairs, less the last of them: sums of x, y, x^2, y^2 and xy.
     now, then = _room(tile + base), _room(tile + base)
     done = np.empty(windows.size, np.bool_)
+    squared = correlation_out.shape[0] > 0
     for i in range(starts.size - 1):
         first, last = starts[i], starts[i + 1]
         for a in range(first, last, tile):
@@ -89,8 +102,17 @@ def pair(
             for w in range(windows.size - 1, -1, -1):
                 if done[w]:
                     continue
-                n, p, low = windows[w], 1, longest - windows[w]
-                _begin(bx, by, now, low, size)
+                n = windows[w]
+                p = first_step(n, windows)
+                low = longest - n + p - 1
+                if p == 1:
+                    one(bx, now[0], now[2], low, size)
+                    one(by, now[1], now[3], low, size)
+                    zero(now[4], low, size)
+                else:
+                    few(bx, now[0], now[2], p, low, size)
+                    few(by, now[1], now[3], p, low, size)
+                    few_products(bx, by, now[4], p, low, size)
                 while True:
                     for v in range(windows.size):
                         if windows[v] != p:
@@ -124,83 +146,30 @@ def pair(
                     if p == n:
                         break
                     if p > 1 and doubles(n, p):
-                        low += p
-                        _double(bx, by, now, then, p, low, size)
+                        odd = and_one(n, p, windows)
+                        low += p + odd
+                        double(
+                            bx, now[0], now[2], then[0], then[2], p, odd, low, size, squared
+                        )  # fmt: skip
+                        double(
+                            by, now[1], now[3], then[1], then[3], p, odd, low, size, squared
+                        )  # fmt: skip
+                        double_products(
+                            bx, by, now[0], now[1], now[4], then[4], p, odd, low, size
+                        )  # fmt: skip
                         now, then = then, now
-                        p *= 2
+                        p += p + odd
                     else:
                         low += 1
-                        _older(bx, by, now, p, low, size)
+                        older(bx, now[0], now[2], p, low, size, squared)
+                        older(by, now[1], now[3], p, low, size, squared)
+                        older_products(bx, by, now[4], p, low, size)
                         p += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _room(size):
     return np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _begin(x, y, now, low, size):
-    """Sums of one pair: zero, or missing."""
-    _less_itself(x, low, size, now[0])
-    _less_itself(y, low, size, now[1])
-    for k in range(2, 5):
-        to = now[k][low:size]
-        for j in range(to.size):
-            to[j] = 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _less_itself(x, low, size, to):
-    values, out = x[low:size], to[low:size]
-    for j in range(out.size):
-        out[j] = values[j] - values[j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _older(x, y, now, p, low, size):
-    """Add to the last `p` pairs the one before them."""
-    x0, x1 = x[low:size], x[low - p : size - p]
-    y0, y1 = y[low:size], y[low - p : size - p]
-    sx, sxx = now[0][low:size], now[2][low:size]
-    sy, syy, sxy = now[1][low:size], now[3][low:size], now[4][low:size]
-    for j in range(x0.size):
-        g = x1[j] - x0[j]
-        sx[j] += g
-        sxx[j] += g * g
-    for j in range(x0.size):
-        g = y1[j] - y0[j]
-        sy[j] += g
-        syy[j] += g * g
-    for j in range(x0.size):
-        sxy[j] += (x1[j] - x0[j]) * (y1[j] - y0[j])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _double(x, y, now, then, p, low, size):
-    """Add to the last `p` pairs the `p` before them, seen from the window's last pair."""
-    _double_one(x, now[0], now[2], then[0], then[2], p, low, size)
-    _double_one(y, now[1], now[3], then[1], then[3], p, low, size)
-    x0, x1, sx = x[low:size], x[low - p : size - p], now[0][low - p : size - p]
-    y0, y1, sy = y[low:size], y[low - p : size - p], now[1][low - p : size - p]
-    s0, s1, to = now[4][low:size], now[4][low - p : size - p], then[4][low:size]
-    count = 1.0 * p
-    for j in range(x0.size):
-        g, h = x1[j] - x0[j], y1[j] - y0[j]
-        to[j] = s0[j] + (s1[j] + g * sy[j] + h * (sx[j] + count * g))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _double_one(x, sums, squares, to_sums, to_squares, p, low, size):
-    x0, x1 = x[low:size], x[low - p : size - p]
-    s0, s1, s = sums[low:size], sums[low - p : size - p], to_sums[low:size]
-    q0, q1, q = squares[low:size], squares[low - p : size - p], to_squares[low:size]
-    count = 1.0 * p
-    for j in range(x0.size):
-        g = x1[j] - x0[j]
-        moved = s1[j] + count * g
-        s[j] = s0[j] + moved
-        q[j] = q0[j] + (q1[j] + g * (s1[j] + moved))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -118,6 +118,33 @@ def test_several_windows_at_once_are_each_alone(full, holes):
         np.testing.assert_array_equal(found[:, w], alone[:, 0], err_msg=str(n))
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_steps_taken_at_once_change_no_bit(full):
+    # Among all windows from 1 on every step is one of their own; a window alone takes the first
+    # steps at once, and every doubling with the value after it. Zeros of both signs, values that
+    # are infinite or missing, and walks.
+    x, y = _walks(2, 400).reshape(-1), _walks(2, 400, seed=5).reshape(-1)
+    x[50:70:3], x[51:70:3], y[55:75:2] = 0.0, -0.0, -0.0
+    x[[150, 500]], y[[180, 500]], x[[250, 600]] = np.inf, -np.inf, np.nan
+    starts, windows = np.array([0, 3, 400, 800]), np.arange(1, 65)
+    found = _together(x, y, starts, windows, full)
+    for w, n in enumerate(windows):
+        alone = _together(x, y, starts, np.array([n]), full)
+        for one, other in zip(found[:, w], alone[:, 0], strict=True):
+            assert np.array_equal(one, other, equal_nan=True), n
+            seen = ~np.isnan(one)
+            assert np.array_equal(np.signbit(one[seen]), np.signbit(other[seen])), n
+        only = np.full((2, 1, x.size), np.nan)
+        none = np.empty((0, 0))
+        pairs.pair(x, y, starts, np.array([n]), full, 1, 0.0, 0.0, 0, only[0], none)
+        moments.line(
+            x, starts, np.array([n]), full, 1, rolling.NONE, 0.0, 0.0, 0,
+            none, only[1], none, none, none,
+        )  # fmt: skip
+        np.testing.assert_array_equal(only[0, 0], found[6, w])
+        np.testing.assert_array_equal(only[1, 0], found[2, w])
+
+
 @pytest.mark.parametrize("n", [2, 5, 60])
 def test_the_line_is_that_of_polyfit(n):
     x = _walks(1, 200)
