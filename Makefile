@@ -87,6 +87,7 @@ bench: $(VENV)/.installed-bench ## Ratios against peers, in one run
 	$(BIN)/python tests/performance/bench_engine.py
 	$(BIN)/python tests/performance/bench_sweeps.py
 	$(BIN)/python tests/performance/bench_training.py
+	$(BIN)/python tests/performance/bench_gpu.py
 	$(BIN)/python tests/performance/bench_overfitting.py
 	$(BIN)/python tests/performance/bench_orders.py
 	$(BIN)/python tests/performance/bench_live_loop.py

@@ -75,7 +75,7 @@ def test_a_verdict_that_does_not_follow_is_refused(verdict, measured):
 
 @pytest.mark.parametrize(
     "said",
-    ["{", '"text"', line("sharpe", 3.0), line("gpu_training_speedup", 1.0), '{"figure": "x"}'],
+    ["{", '"text"', line("sharpe", 3.0), line("run_minutes", 1.0), '{"figure": "x"}'],
 )
 def test_a_record_that_cannot_be_is_named_with_its_line(said):
     with pytest.raises(FigureError, match="line 2"):
