@@ -24,6 +24,7 @@ SHARED_CODE = (
             "plans",
             "registry",
             "scores",
+            "tabular",
             "training_set",
             "walk_forward",
         )

@@ -5,7 +5,7 @@ Belongs here: the gradient-boosting forecaster. Does not belong here: Dagster, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,15 +19,10 @@ from btq_assets.models.folds import TrainingSet
 from btq_assets.models.forecaster import (
     ModelError,
     Progress,
-    Provenance,
-    library_versions,
-    read_model,
     require_columns,
-    require_distinct,
     require_features,
-    seal,
-    write_model,
 )
+from btq_assets.models.tabular import TabularForecaster
 
 MODEL_TEXT_FILE = "trees.txt"
 
@@ -69,7 +64,7 @@ class LightGBMSpec:
             )
 
 
-class LightGBMForecaster:
+class LightGBMForecaster(TabularForecaster[LightGBMSpec]):
     """Boosted trees on the relative target, stopped early on the validation segment.
 
     Asset features are cross-sectional ranks, market features (variant ``macro``) are raw: a tree
@@ -90,30 +85,13 @@ class LightGBMForecaster:
 
     family = "lightgbm"
     spec_type = LightGBMSpec
-    history_sessions = 0
+    libraries = ("lightgbm", "numpy", "polars")
 
     def __init__(
         self, spec: LightGBMSpec | None = None, *, code_version: str = "unversioned"
     ) -> None:
-        self.spec = spec or LightGBMSpec()
-        self.code_version = code_version
-        self.scores: dict[str, Any] = {}
-        self._asset: tuple[str, ...] = ()
-        self._market: tuple[str, ...] = ()
+        super().__init__(spec, code_version=code_version)
         self._booster: Any = None
-        self._unit = 1.0
-
-    @property
-    def provenance(self) -> Provenance:
-        """Features, code and libraries of the fit; raises `ModelError` before `fit`."""
-        self._fitted()
-        return Provenance(
-            model=self.family,
-            feature_names=(*self._asset, *self._market),
-            code_version=self.code_version,
-            seed=self.spec.seed,
-            versions=library_versions("lightgbm", "numpy", "polars"),
-        )
 
     def importances(self) -> dict[str, float]:
         """Share of each feature in the gain of all splits, Hastie et al. (2009), eq. 10.42."""
@@ -205,19 +183,11 @@ class LightGBMForecaster:
         }
         return self
 
-    def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
-        """Forecast the decision rows of `panel`; see `Forecaster.predict`."""
-        booster = self._fitted()
-        require_columns(panel, (*self._asset, *self._market), "forecasting with lightgbm")
-        require_distinct(panel, "forecasting with lightgbm")
-        rows = panel.filter(pl.col("is_decision")) if "is_decision" in panel.columns else panel
-        rows = rows.sort("universe", "symbol", "ts")
+    def _forecast(self, panel: pl.DataFrame, rows: pl.DataFrame) -> np.ndarray:
         if rows.is_empty():
-            return rows.select("universe", "symbol", "ts", pl.lit(0.0).alias("forecast"))
-        forecast = booster.predict(self._design(panel, rows), num_threads=N_THREADS)
-        return rows.select("universe", "symbol", "ts").with_columns(
-            forecast=pl.Series(np.asarray(forecast) * self._unit, dtype=pl.Float64)
-        )
+            return np.empty(0)
+        forecast = self._fitted().predict(self._design(panel, rows), num_threads=N_THREADS)
+        return np.asarray(forecast) * self._unit
 
     def predict_date(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Forecast all assets of one date; see `forecaster.OneDate`."""
@@ -229,48 +199,13 @@ class LightGBMForecaster:
             return np.empty(0)
         return np.asarray(booster.predict(x, num_threads=N_THREADS)) * self._unit
 
-    def save(self, folder: Path) -> None:
-        """Write ``model.json`` and the trees in LightGBM's text format."""
-        booster = self._fitted()
-        write_model(
-            folder,
-            self.provenance,
-            self.spec,
-            {
-                "asset_features": self._asset,
-                "market_features": self._market,
-                "unit": self._unit,
-                "scores": self.scores,
-            },
-        )
-        (folder / MODEL_TEXT_FILE).write_text(booster.model_to_string())
-        seal(folder)
+    def _write(self, folder: Path) -> None:
+        (folder / MODEL_TEXT_FILE).write_text(self._fitted().model_to_string())
 
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        feature_names: Sequence[str] | None = None,
-        code_version: str | None = None,
-    ) -> Self:
-        """Read a saved model; raises `MismatchError` unless it is what the caller expects."""
+    def _read(self, folder: Path) -> None:
         import lightgbm
 
-        spec, provenance, extra = read_model(
-            Path(folder),
-            cls.family,
-            LightGBMSpec,
-            feature_names=feature_names,
-            code_version=code_version,
-        )
-        model = cls(spec, code_version=provenance.code_version)
-        model._asset = tuple(extra["asset_features"])
-        model._market = tuple(extra["market_features"])
-        model._unit = float(extra["unit"])
-        model.scores = extra["scores"]
-        model._booster = lightgbm.Booster(model_str=(Path(folder) / MODEL_TEXT_FILE).read_text())
-        return model
+        self._booster = lightgbm.Booster(model_str=(folder / MODEL_TEXT_FILE).read_text())
 
     def _parameters(self, largest_date: int) -> dict[str, Any]:
         asked: dict[str, Any] = {"objective": "regression", "metric": "l2"}

@@ -5,10 +5,10 @@ Belongs here: the ridge forecaster. Does not belong here: Dagster, and other mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -20,15 +20,10 @@ from btq_assets.models.forecaster import (
     WEIGHTS_FILE,
     ModelError,
     Progress,
-    Provenance,
-    library_versions,
-    read_model,
     require_columns,
-    require_distinct,
     require_features,
-    seal,
-    write_model,
 )
+from btq_assets.models.tabular import TabularForecaster
 
 #: Asset columns that market-wide columns are multiplied with in the ``macro`` variant.
 INTERACTED = ("universe_beta", "momentum_12_1")
@@ -51,7 +46,7 @@ class RidgeSpec:
     seed: int = 0
 
 
-class RidgeForecaster:
+class RidgeForecaster(TabularForecaster[RidgeSpec]):
     """Linear forecast of the relative label.
 
     Asset features become cross-sectional ranks; market features are standardised on the training
@@ -72,30 +67,13 @@ class RidgeForecaster:
 
     family = "ridge"
     spec_type = RidgeSpec
-    history_sessions = 0
+    libraries = ("numpy", "scikit-learn", "polars")
 
     def __init__(self, spec: RidgeSpec | None = None, *, code_version: str = "unversioned") -> None:
-        self.spec = spec or RidgeSpec()
-        self.code_version = code_version
-        self.scores: dict[str, Any] = {}
-        self._asset: tuple[str, ...] = ()
-        self._market: tuple[str, ...] = ()
+        super().__init__(spec, code_version=code_version)
         self._market_scaler: design.Standardiser | None = None
         self._scaler: design.Standardiser | None = None
         self._coefficients: np.ndarray | None = None
-        self._unit = 1.0
-
-    @property
-    def provenance(self) -> Provenance:
-        """Features, code and libraries of the fit; raises `ModelError` before `fit`."""
-        self._fitted()
-        return Provenance(
-            model=self.family,
-            feature_names=(*self._asset, *self._market),
-            code_version=self.code_version,
-            seed=self.spec.seed,
-            versions=library_versions("numpy", "scikit-learn", "polars"),
-        )
 
     @property
     def coefficients(self) -> np.ndarray:
@@ -185,17 +163,10 @@ class RidgeForecaster:
         }
         return self
 
-    def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
-        """Forecast the decision rows of `panel`; see `Forecaster.predict`."""
+    def _forecast(self, panel: pl.DataFrame, rows: pl.DataFrame) -> np.ndarray:
         _, scaler, coefficients = self._fitted()
-        require_columns(panel, (*self._asset, *self._market), "forecasting with ridge")
-        require_distinct(panel, "forecasting with ridge")
-        rows = panel.filter(pl.col("is_decision")) if "is_decision" in panel.columns else panel
-        rows = rows.sort("universe", "symbol", "ts")
         x = scaler.apply(self._design(panel, rows))
-        return rows.select("universe", "symbol", "ts").with_columns(
-            forecast=pl.Series(x @ coefficients * self._unit, dtype=pl.Float64)
-        )
+        return np.asarray(x @ coefficients * self._unit)
 
     def predict_date(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Forecast all assets of one date; see `forecaster.OneDate`."""
@@ -207,22 +178,10 @@ class RidgeForecaster:
         x = scaler.apply(self._joined(ranks, design.columns_of_date(columns, self._market)))
         return np.asarray(x @ coefficients * self._unit)
 
-    def save(self, folder: Path) -> None:
-        """Write ``model.json`` and ``weights.safetensors``."""
+    def _write(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
         market_scaler, scaler, coefficients = self._fitted()
-        write_model(
-            folder,
-            self.provenance,
-            self.spec,
-            {
-                "asset_features": self._asset,
-                "market_features": self._market,
-                "unit": self._unit,
-                "scores": self.scores,
-            },
-        )
         save_file(
             {
                 "coefficients": coefficients,
@@ -233,36 +192,14 @@ class RidgeForecaster:
             },
             str(folder / WEIGHTS_FILE),
         )
-        seal(folder)
 
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        feature_names: Sequence[str] | None = None,
-        code_version: str | None = None,
-    ) -> Self:
-        """Read a saved model; raises `MismatchError` unless it is what the caller expects."""
+    def _read(self, folder: Path) -> None:
         from safetensors.numpy import load_file
 
-        spec, provenance, extra = read_model(
-            Path(folder),
-            cls.family,
-            RidgeSpec,
-            feature_names=feature_names,
-            code_version=code_version,
-        )
-        weights = load_file(str(Path(folder) / WEIGHTS_FILE))
-        model = cls(spec, code_version=provenance.code_version)
-        model._asset = tuple(extra["asset_features"])
-        model._market = tuple(extra["market_features"])
-        model._unit = float(extra["unit"])
-        model.scores = extra["scores"]
-        model._coefficients = weights["coefficients"]
-        model._scaler = design.Standardiser(weights["mean"], weights["scale"])
-        model._market_scaler = design.Standardiser(weights["market_mean"], weights["market_scale"])
-        return model
+        weights = load_file(str(folder / WEIGHTS_FILE))
+        self._coefficients = weights["coefficients"]
+        self._scaler = design.Standardiser(weights["mean"], weights["scale"])
+        self._market_scaler = design.Standardiser(weights["market_mean"], weights["market_scale"])
 
     def _pairs(self) -> list[tuple[str, str]]:
         """Features of each interaction, in the order of their columns."""
