@@ -197,35 +197,54 @@ def double_aged(x, sums, aged, to, p, odd, low, size):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _of_four(a, b, c, d, p, q, r, s):
+    """Sum of the products of the pairs (a, p) to (d, s), the last pair first."""
+    g, h = c - a, r - p
+    sums, _ = _two(c, d)
+    others, _ = _two(r, s)
+    older = 0.0 + (d - c) * (s - r)
+    return 0.0 + (b - a) * (q - p) + (older + g * others + h * (sums + 2.0 * g))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _of_six(a, b, c, d, e, f, p, q, r, s, t, u):
+    """Sum of the products of the pairs (a, p) to (f, u), the last pair first."""
+    g, h = d - a, s - p
+    sums, _ = _three(d, e, f)
+    others, _ = _three(s, t, u)
+    older = 0.0 + (e - d) * (t - s) + (f - d) * (u - s)
+    newer = 0.0 + (b - a) * (q - p) + (c - a) * (r - p)
+    return newer + (older + g * others + h * (sums + 3.0 * g))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def few_products(x, y, products, p, low, size):
     """Sums of the products of 4 to 7 pairs."""
     v, w, to = x[low - p + 1 : size], y[low - p + 1 : size], products[low:size]
-    if p < 6:
-        a, b = v[p - 4 :], w[p - 4 :]
+    if p == 4:
         for j in range(to.size):
-            s0 = 0.0 + (a[j + 2] - a[j + 3]) * (b[j + 2] - b[j + 3])
-            s1 = 0.0 + (a[j] - a[j + 1]) * (b[j] - b[j + 1])
-            g, h = a[j + 1] - a[j + 3], b[j + 1] - b[j + 3]
-            sx, _ = _two(a[j + 1], a[j])
-            sy, _ = _two(b[j + 1], b[j])
-            to[j] = s0 + (s1 + g * sy + h * (sx + 2.0 * g))
-        if p == 5:
-            for j in range(to.size):
-                to[j] += (v[j] - v[j + 4]) * (w[j] - w[j + 4])
-        return
-    a, b = v[p - 6 :], w[p - 6 :]
-    for j in range(to.size):
-        s0 = 0.0 + (a[j + 4] - a[j + 5]) * (b[j + 4] - b[j + 5])
-        s0 += (a[j + 3] - a[j + 5]) * (b[j + 3] - b[j + 5])
-        s1 = 0.0 + (a[j + 1] - a[j + 2]) * (b[j + 1] - b[j + 2])
-        s1 += (a[j] - a[j + 2]) * (b[j] - b[j + 2])
-        g, h = a[j + 2] - a[j + 5], b[j + 2] - b[j + 5]
-        sx, _ = _three(a[j + 2], a[j + 1], a[j])
-        sy, _ = _three(b[j + 2], b[j + 1], b[j])
-        to[j] = s0 + (s1 + g * sy + h * (sx + 3.0 * g))
-    if p == 7:
+            to[j] = _of_four(
+                v[j + 3], v[j + 2], v[j + 1], v[j], w[j + 3], w[j + 2], w[j + 1], w[j]
+            )  # fmt: skip
+    elif p == 5:
         for j in range(to.size):
-            to[j] += (v[j] - v[j + 6]) * (w[j] - w[j + 6])
+            four = _of_four(
+                v[j + 4], v[j + 3], v[j + 2], v[j + 1], w[j + 4], w[j + 3], w[j + 2], w[j + 1]
+            )  # fmt: skip
+            to[j] = four + (v[j] - v[j + 4]) * (w[j] - w[j + 4])
+    elif p == 6:
+        for j in range(to.size):
+            to[j] = _of_six(
+                v[j + 5], v[j + 4], v[j + 3], v[j + 2], v[j + 1], v[j],
+                w[j + 5], w[j + 4], w[j + 3], w[j + 2], w[j + 1], w[j],
+            )  # fmt: skip
+    else:
+        for j in range(to.size):
+            six = _of_six(
+                v[j + 6], v[j + 5], v[j + 4], v[j + 3], v[j + 2], v[j + 1],
+                w[j + 6], w[j + 5], w[j + 4], w[j + 3], w[j + 2], w[j + 1],
+            )  # fmt: skip
+            to[j] = six + (v[j] - v[j + 6]) * (w[j] - w[j + 6])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
