@@ -15,12 +15,12 @@ import polars as pl
 from btq_assets.execution.cost_analysis import by_strategy
 from btq_assets.reports import formatting as fmt
 from btq_assets.reports.frames import REFERENCE, ReportContext, ReportFrames, label, order_in
+from btq_assets.reports.strategy_lines import strategy_lines
 from btq_assets.reports.view import (
     BarChart,
     Block,
     Cell,
     Head,
-    Line,
     LineChart,
     Row,
     Section,
@@ -182,28 +182,15 @@ def _over_time(
         source=source,
     )
     charged = _charged_by_quarter(table)
-    days: list[date] = charged["quarter"].unique().sort().to_list()
-    if len(days) < 2:
+    quarters = charged["quarter"].unique().sort()
+    if quarters.len() < 2:
         return
-    grid = pl.DataFrame({"quarter": days})
-    names = [REFERENCE, *(name for name in order if name != REFERENCE)]
-    lines = []
-    for place, name in enumerate(name for name in names if name in order):
-        own = charged.filter(pl.col("strategy") == name).select("quarter", "bps")
-        values = grid.join(own, on="quarter", how="left")["bps"].fill_null(float("nan"))
-        lines.append(
-            Line(
-                label(name),
-                values.to_numpy(),
-                emphasis=place <= _EMPHASISED,
-                ink=name == REFERENCE,
-            )
-        )
+    days: list[date] = quarters.to_list()
     yield LineChart(
         "charged",
         "Spread, impact and fees by quarter, basis points of value traded",
         days,
-        tuple(lines),
+        strategy_lines(charged, quarters, "bps", order, emphasised=_EMPHASISED),
         zero=True,
         note="What the engine charged; waiting and opportunity are left out. A quarter without a fill "
         "leaves a gap.",

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from btq_assets.reports import formatting as fmt
-from btq_assets.reports.frames import REFERENCE, ReportContext, ReportFrames, label, order_in
-from btq_assets.reports.view import Block, Cell, CurveChart, Head, Line, Row, Table
+from btq_assets.reports.frames import ReportContext, ReportFrames, label, order_in
+from btq_assets.reports.strategy_lines import strategy_lines
+from btq_assets.reports.view import Block, Cell, CurveChart, Head, Row, Table
 
 #: Coloured lines besides that of 1/N.
 _EMPHASISED = 5
@@ -54,21 +55,9 @@ def _curve(
     x = rows["parameter"].drop_nulls().unique().sort()
     if x.len() < 2:
         return None
-    grid, lines = pl.DataFrame({"parameter": x}), []
-    names = [REFERENCE, *(name for name in order if name != REFERENCE)]
-    for place, name in enumerate(name for name in names if name in order):
-        own = rows.filter(pl.col("strategy") == name).select("parameter", "sharpe")
-        values = grid.join(own, on="parameter", how="left")["sharpe"].fill_null(float("nan"))
-        lines.append(
-            Line(
-                label(name),
-                values.to_numpy(),
-                emphasis=place <= _EMPHASISED,
-                ink=name == REFERENCE,
-            )
-        )
+    lines = strategy_lines(rows, x, "sharpe", order, emphasised=_EMPHASISED)
     return CurveChart(
-        f"stress-{kind}", title, x.to_list(), axis, tuple(lines), note=note,
+        f"stress-{kind}", title, x.to_list(), axis, lines, note=note,
         source=context.source("stresses"),
     )  # fmt: skip
 
