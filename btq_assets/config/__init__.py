@@ -1,8 +1,9 @@
 """The one configuration object: `btq.yaml` plus environment, validated, with two profiles.
 
-Belongs here: the whole of `TradingConfig`, its profiles and flat names. Sections are in
-`features`, `models`, `backtesting`, `regimes`, `sources` and, the short ones, `sections`. Does not belong here: anything that acts on a setting. Importing this
-package reads nothing; only `TradingConfig.load` touches a file or the environment.
+Belongs here: the whole of `TradingConfig`. Does not belong here: its profiles and flat names
+(`profiles`), sections (`features`, `models`, `backtesting`, `regimes`, `sources` and, the short ones,
+`sections`), and anything that acts on a setting. Importing this package reads nothing; only
+`TradingConfig.load` touches a file or the environment.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from btq_assets.config.networks import (
     TransformerSection,
     XLSTMSection,
 )
+from btq_assets.config.profiles import ALIASES, PROFILES
 from btq_assets.config.reading import environment_settings, merge, nest, read_yaml
 from btq_assets.config.regimes import RegimesSection
 from btq_assets.config.sections import (
@@ -156,69 +158,6 @@ __all__ = [
     "YahooSourceSection",
     "merge",
 ]
-
-#: Settings of each profile, laid over the defaults and under the user's file.
-PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {},
-    "full": {
-        "models": {
-            "seeds": (7, 11, 13, 17, 19),
-            "walk_forward": {"test_months": 24, "max_folds": 9},
-            "transformer": {
-                "model_dim": 128,
-                "num_heads": 8,
-                "num_layers": 3,
-                "lookback_sessions": 60,
-                "epochs": 40,
-                "patience": 6,
-            },
-            "gat": {"model_dim": 128, "graph_heads": 8, "lookback_sessions": 60, "epochs": 40},
-            "tgn": {"model_dim": 128, "graph_heads": 8, "lookback_sessions": 60, "epochs": 40},
-            "hetero_gnn": {
-                "model_dim": 128,
-                "num_heads": 8,
-                "graph_heads": 8,
-                "lookback_sessions": 60,
-                "epochs": 40,
-            },
-            "xlstm": {
-                "model_dim": 128,
-                "num_heads": 4,
-                "num_layers": 6,
-                "lookback_sessions": 60,
-                "epochs": 40,
-                "patience": 6,
-            },
-            "lstm": {"model_dim": 128, "num_layers": 2, "lookback_sessions": 60, "epochs": 40},
-            "mlp": {"model_dim": 256, "lookback_sessions": 60, "epochs": 40},
-            "ft_transformer": {"model_dim": 192, "num_heads": 8, "num_layers": 3, "epochs": 40},
-            "comparison": {"epochs": None, "ablation_seeds": 5, "resamples": 10_000},
-            "lightgbm": {"n_estimators": 1_000},
-            "rl": {"total_timesteps": 500_000},
-            "ablations": ("quantum",),
-        },
-        "features": {"truncation_dates": 5, "garch": {"refit_every_sessions": 21}},
-        "regimes": {"refit_every_sessions": 63},
-        "backtest": {"bootstrap_samples": 10_000},
-        "execution": {"executor": "multiprocess"},
-    },
-}
-
-#: Flat names of the notebook API → path in the sections.
-ALIASES: dict[str, tuple[str, ...]] = {
-    "init_cash": ("trading", "initial_cash"),
-    "initial_cash": ("trading", "initial_cash"),
-    "max_position_size": ("trading", "max_position_size"),
-    "max_drawdown_threshold": ("trading", "max_drawdown_threshold"),
-    "transformer_dim": ("models", "transformer", "model_dim"),
-    "num_heads": ("models", "transformer", "num_heads"),
-    "num_layers": ("models", "transformer", "num_layers"),
-    "learning_rate": ("models", "transformer", "learning_rate"),
-    "use_sentiment": ("features", "alternative_data", "sentiment_analysis"),
-    "use_macro": ("features", "alternative_data", "macro_indicators"),
-    "use_quantum_features": ("features", "quantum_features", "enable"),
-    "use_regime_detection": ("regimes", "enable"),
-}
 
 
 class TradingConfig(Section):
