@@ -96,8 +96,7 @@ def extreme(x, starts, windows, full, sign, at, value_out, place_out):
                     twice = doubles(n, p)
                     low += p if twice else 1
                     if places:
-                        older, older_age = (best, age) if twice else (b, ages[2])
-                        _larger_at(best, age, older, older_age, to, to_age, p, low, size)
+                        _larger_at(best, age, b, twice, to, to_age, p, low, size)
                         age, to_age = to_age, ages[1] if p == 1 else age
                     else:
                         _larger(best, best if twice else b, to, p, low, size)
@@ -115,13 +114,18 @@ def _larger(best, older, to, p, low, size):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _larger_at(best, age, older, older_age, to, to_age, p, low, size):
+def _larger_at(best, age, b, twice, to, to_age, p, low, size):
     """The same with ages; of equal values the older, for it is the first."""
+    older = best if twice else b
     v0, v1, out = best[low:size], older[low - p : size - p], to[low:size]
-    g0, g1, out_age = age[low:size], older_age[low - p : size - p], to_age[low:size]
+    g0, g1, out_age = age[low:size], age[low - p : size - p], to_age[low:size]
     before = 1.0 * p
-    for j in range(out.size):
-        out_age[j] = g1[j] + before if v1[j] >= v0[j] else g0[j]
+    if twice:
+        for j in range(out.size):
+            out_age[j] = g1[j] + before if v1[j] >= v0[j] else g0[j]
+    else:
+        for j in range(out.size):
+            out_age[j] = before if v1[j] >= v0[j] else g0[j]
     for j in range(out.size):
         out[j] = v1[j] if v1[j] > v0[j] else v0[j]
 
