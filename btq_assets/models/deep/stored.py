@@ -88,7 +88,8 @@ def fit_stored(
     )
     rows = data.train_rows(), data.validation_rows()
     forecaster._features, forecaster._scaler = kept, scaler
-    forecaster._unit = design.dispersion(rows[0])
+    forecaster._unit = forecaster._unit_of(rows[0])
+    forecaster._prepare(data)
     arrays = PanelArrays.from_panel(narrow, ())
     notes: list[str] = []
     with reproducible(forecaster.spec.seed):

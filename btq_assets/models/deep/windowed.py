@@ -147,8 +147,12 @@ class WindowedForecaster(PanelReader[Spec]):
             )
         segment = training_set.panel.filter(pl.col("ts").is_between(*training_set.train))
         self._scaler = design.Standardiser.fit(design.matrix(segment, self._features))
-        self._unit = design.dispersion(rows[0]) if self.spec.relative else _deviation(rows[0])
+        self._unit = self._unit_of(rows[0])
         return rows
+
+    def _unit_of(self, training: pl.DataFrame) -> float:
+        """What a forecast of one stands for: the spread of labels at a date, or over all dates."""
+        return design.dispersion(training) if self.spec.relative else _deviation(training)
 
     def predict(self, panel: pl.DataFrame) -> pl.DataFrame:
         """Forecast the decision rows of `panel`; see `Forecaster.predict`.

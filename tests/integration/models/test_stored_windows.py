@@ -137,6 +137,37 @@ def test_a_fit_on_slices_is_that_of_the_whole_panel(
     )
 
 
+def test_sectors_and_the_unit_of_a_fit_on_stretches_are_those_of_the_whole_panel(
+    panel: pl.DataFrame, fold: dict[str, Any], tmp_path: Path
+) -> None:
+    number = pl.col("symbol").str.slice(1).cast(pl.Int64)
+    panel = panel.with_columns(
+        sector=pl.when(number < 3).then(pl.lit("Energy")).otherwise(pl.lit("Banks")),
+        label=pl.col("label") + 0.02,
+    )
+    ts = panel["ts"].unique().sort()
+    parts = [
+        panel.filter(pl.col("ts").is_between(*ts[i : i + 40].to_list()[::39])) for i in (0, 40, 80)
+    ]
+    forecaster = DEEP["hetero_gnn"].load()
+    for relative in (True, False):
+        spec = forecaster.spec_type(
+            model_dim=8, lookback_sessions=4, epochs=1, dropout=0.0, graph_window_sessions=20,
+            relative=relative,
+        )  # fmt: skip
+        found = fit_stored(
+            forecaster(spec), lambda: parts, FEATURES, fold, folder=tmp_path / str(relative)
+        )
+        data = for_fold(panel.with_columns(label_raw="label"), fold, market=False,
+                        asset_features=FEATURES, market_features=())  # fmt: skip
+        whole = forecaster(spec).fit(data)
+        assert found._sectors == whole._sectors == ("Banks", "Energy")
+        assert found._unit == whole._unit
+        later = panel.filter(pl.col("ts") >= fold["test_start"])
+        one, other = (model.predict(later)["forecast"] for model in (found, whole))
+        np.testing.assert_allclose(one, other, atol=1e-3 * other.std())
+
+
 def test_moments_of_parts_are_those_of_the_whole() -> None:
     random = np.random.default_rng(1)
     values = 1e3 + random.normal(size=(500, 3))
@@ -199,6 +230,7 @@ print("MIB", (peak - base) / 1024, forecaster.scores["training_loss"][0])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_history_is_never_whole_in_memory(tmp_path: Path) -> None:
     """Peak RSS beyond the process with torch, in fresh processes, over 200 assets and 1,800 sessions.
