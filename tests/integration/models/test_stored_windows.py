@@ -231,7 +231,6 @@ print("MIB", (peak - base) / 1024, forecaster.scores["training_loss"][0])
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_history_is_never_whole_in_memory(tmp_path: Path) -> None:
     """Peak RSS beyond the process with torch, in fresh processes, over 200 assets and 1,800 sessions.
 
