@@ -88,6 +88,7 @@ def test_a_put_of_the_literature():
 # Forty-four deviations out of the money: the chance of a step up is nothing in all digits.
 @example(right=CALL, x=0.5, years=0.02, volatility=0.080078125, rate=0.0, dividend_yield=0.03125)
 @example(right=PUT, x=-0.5, years=0.02, volatility=0.080078125, rate=0.03125, dividend_yield=0.0)
+@example(right=PUT, x=0.125, years=2.0, volatility=0.125, rate=0.0625, dividend_yield=0.0)
 @given(
     st.sampled_from([CALL, PUT]), st.floats(-0.5, 0.5), st.floats(0.02, 2), st.floats(0.08, 0.8),
     st.floats(0, 0.08), st.floats(0, 0.06),
@@ -113,7 +114,8 @@ def test_bounds_and_the_inverse(right, x, years, volatility, rate, dividend_yiel
         again = float(american_price(*given_, found, **carried))
         assert again == pytest.approx(price, abs=1e-4)
     elif right * (strike - forward) >= 0 and vega(forward, strike, years, volatility) > 1:
-        pytest.fail("an out-of-the-money price has no volatility")
+        # Out of the money forward, it may still be worth what exercise pays now, at many volatilities.
+        assert price <= right * (100 - strike) * (1 + 1e-9), "there is one volatility, not found"
 
 
 def test_where_there_is_no_volatility_and_neighbours_stay():
